@@ -1,0 +1,107 @@
+//! What a plugin asks, what a reviewer approved, what a task grants, what the
+//! operator allows at most; and the effective grants, which are all of them.
+//!
+//! Deny by default: an absent field grants nothing, and a task can only narrow.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::command::SandboxMode;
+use crate::ids::{CommandName, Digest, PluginName, SecretName, TaskPath, TemplateName};
+
+/// A set of powers over the interfaces of the WIT package. `None` denies the interface.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Grants {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogGrant>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifacts_read: Option<ArtifactsReadGrant>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifacts_write: Option<ArtifactsWriteGrant>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<SandboxGrant>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<SecretsGrant>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct LogGrant {
+    pub lines_max: u32,
+    pub bytes_max: u64,
+}
+
+/// Reads artifacts of its own instance whose reference matches one of the globs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ArtifactsReadGrant {
+    /// Over `<task>/<name>`: `*` is one part, `**` as a last part is all below.
+    pub names: BTreeSet<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ArtifactsWriteGrant {
+    /// Exact names; no folders.
+    pub names: BTreeSet<String>,
+    pub bytes_max: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SandboxGrant {
+    pub commands: BTreeSet<CommandName>,
+    /// How many commands one attempt may run.
+    pub commands_max: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SecretsGrant {
+    pub names: BTreeSet<SecretName>,
+}
+
+/// What one task of an instance may do: fixed when the instance starts, part of
+/// the audit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskPolicy {
+    pub template: TemplateName,
+    pub mode: SandboxMode,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub secrets: BTreeSet<SecretName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plugin: Option<PluginPolicy>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PluginPolicy {
+    pub name: PluginName,
+    pub digest: Digest,
+    pub grants: Grants,
+}
+
+/// The effective policy of an instance, by task reference (a JSON pointer).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EffectivePolicy {
+    pub tasks: BTreeMap<String, TaskPolicy>,
+    /// Digest of each sandbox template in use, as loaded at the start.
+    pub templates: BTreeMap<TemplateName, Digest>,
+    /// Whether a terminal's `--yes` may answer approvals.
+    pub allow_auto_approval: bool,
+    /// `call: echo` is an effect that answers its input: for benchmarks and simulations.
+    #[serde(default)]
+    pub echo: bool,
+}
+
+impl EffectivePolicy {
+    pub fn of(&self, path: &TaskPath) -> Option<&TaskPolicy> {
+        self.tasks.get(&path.reference())
+    }
+}

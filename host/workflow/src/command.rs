@@ -1,0 +1,142 @@
+//! A program to run in a sandbox, and its normalised outcome.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ArtifactUri, CommandName, Digest, SecretName, TemplateName, TaskPath, Timestamp};
+
+/// How long a sandbox lives and what it shares.
+///
+/// Source: “Execution Boundary” in the design document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SandboxMode {
+    /// One per instance: checkout, caches and generated files survive.
+    WorkflowSession,
+    /// Fresh for one task; the only place where secrets go.
+    PerTask,
+}
+
+/// A program to run in a sandbox, fully resolved: nothing is left to a shell
+/// of ours or to a plugin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Command {
+    /// The sandbox description it runs in.
+    pub template: TemplateName,
+    /// The command template it was made from; none for `run.shell` and `run.script`.
+    pub command_name: Option<CommandName>,
+    pub mode: SandboxMode,
+    /// Program and arguments, as `execve` gets them. For people it is shown
+    /// shell-quoted and redacted.
+    pub argv: Vec<String>,
+    /// Added to the template's own environment; never holds a secret.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    #[serde(default)]
+    pub stdin: Option<String>,
+    /// Below the workspace; empty is the workspace itself.
+    #[serde(default)]
+    pub working_directory: String,
+    /// `host:port` pairs it may reach through the egress proxy.
+    #[serde(default)]
+    pub egress: Vec<String>,
+    /// Environment variable name to secret name: values are set inside the
+    /// sandbox only, and also appear as files below `/run/secrets`.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, SecretName>,
+    /// Stored files put into the workspace first: path below it to reference.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, ArtifactUri>,
+    /// Globs below the workspace whose files are kept as artifacts.
+    #[serde(default)]
+    pub capture: Vec<String>,
+    /// Wall-clock time from the start of the process; 0 is the template's own limit.
+    pub time_limit_ms: u64,
+}
+
+impl Command {
+    /// `argv` as one line that a POSIX shell would read back the same way.
+    pub fn line(&self) -> String {
+        self.argv.iter().map(|argument| quote(argument)).collect::<Vec<_>>().join(" ")
+    }
+}
+
+fn quote(argument: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:=,+@%^".contains(&b);
+    if !argument.is_empty() && argument.bytes().all(plain) {
+        argument.to_owned()
+    } else {
+        format!("'{}'", argument.replace('\'', r"'\''"))
+    }
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CommandStatus {
+    Succeeded,
+    /// It ended by itself with a non-zero exit code or a signal.
+    Failed,
+    /// Its time limit passed and it was killed.
+    TimedOut,
+    /// Killed from outside: a cancel, or a limit on memory or output.
+    Killed,
+    /// The sandbox refused something it tried (egress, for one).
+    PolicyViolation,
+}
+
+/// A file kept from a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Artifact {
+    pub uri: ArtifactUri,
+    pub digest: Digest,
+    pub size_bytes: u64,
+}
+
+/// The normalised outcome of a command: branching and diagnosis read this,
+/// never the raw console.
+///
+/// Source: “Command Result Contract” in the design document (K1); `artifacts`
+/// holds references there and references with digest and size here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CommandResult {
+    pub task_name: String,
+    pub task_path: TaskPath,
+    pub attempt: u32,
+    /// The command line for people: shell-quoted and redacted.
+    pub command: String,
+    /// None when the process did not end by itself.
+    pub exit_code: Option<i32>,
+    pub status: CommandStatus,
+    pub started_at: Timestamp,
+    pub completed_at: Timestamp,
+    pub duration_ms: u64,
+    pub stdout_ref: ArtifactUri,
+    pub stderr_ref: ArtifactUri,
+    /// One line for people: why it ended as it did.
+    pub summary: String,
+    /// Paths below the workspace that this command added, changed or removed.
+    pub changed_files: Vec<String>,
+    pub artifacts: Vec<Artifact>,
+    /// What it really ran in: image digest, or the digest of the host's package list.
+    pub sandbox_digest: Digest,
+    /// Last part of the redacted streams, at most 64 KiB each.
+    pub stdout_excerpt: String,
+    pub stderr_excerpt: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quote;
+
+    #[test]
+    fn a_line_can_be_read_back_by_a_shell() {
+        assert_eq!(quote("--flag=a/b"), "--flag=a/b");
+        assert_eq!(quote("it's"), r"'it'\''s'");
+        assert_eq!(quote(""), "''");
+    }
+}

@@ -1,0 +1,273 @@
+//! The definition after parsing and checking: what the engine walks.
+//!
+//! Every expression here has been compiled once already, so a definition that
+//! exists is a definition whose expressions parse.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::capability::Grants;
+use crate::command::SandboxMode;
+use crate::effect::{EffectClass, Fault};
+use crate::event::FlowTarget;
+use crate::expression::{Expression, Template};
+use crate::ids::{Digest, PluginName, SecretName, TemplateName};
+
+/// A checked definition. Named by the digest of its source text.
+#[derive(Debug, Clone)]
+pub struct Definition {
+    pub digest: Digest,
+    pub namespace: String,
+    pub name: String,
+    pub version: String,
+    pub title: Option<String>,
+    pub input: DataFlow,
+    pub output: DataFlow,
+    pub timeout: Option<Duration>,
+    pub security: DocumentSecurity,
+    pub tasks: TaskList,
+    /// The YAML as it was given: what the digest is of.
+    pub source: String,
+}
+
+impl Definition {
+    /// `namespace/name:version`.
+    pub fn full_name(&self) -> String {
+        format!("{}/{}:{}", self.namespace, self.name, self.version)
+    }
+}
+
+/// `document.metadata.lightWorkflow.security`: the default of every task.
+#[derive(Debug, Clone, Default)]
+pub struct DocumentSecurity {
+    pub execution_profile: Option<String>,
+    pub mode: Option<SandboxMode>,
+    pub provider: Option<String>,
+    pub template: Option<TemplateName>,
+}
+
+/// Tasks in order. Names are unique within their list.
+#[derive(Debug, Clone, Default)]
+pub struct TaskList(pub Vec<Task>);
+
+impl TaskList {
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.0.iter().position(|task| task.name == name)
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Task {
+    pub name: String,
+    /// JSON pointer in the definition: `/do/2/build`.
+    pub reference: String,
+    /// Line in the source, from 1.
+    pub line: usize,
+    pub condition: Option<Expression>,
+    pub input: DataFlow,
+    pub output: DataFlow,
+    /// `export.as`; its result replaces `$context`.
+    pub export: DataFlow,
+    pub timeout: Option<Duration>,
+    pub then: FlowTarget,
+    pub light: LightMetadata,
+    /// The task as JSON, for `$task.definition`.
+    pub source: Value,
+    pub kind: TaskKind,
+}
+
+/// `input.from`, `output.as` or `export.as`, and the schema beside it.
+#[derive(Debug, Clone, Default)]
+pub struct DataFlow {
+    pub transform: Option<Template>,
+    /// `schema.document` of format `json`.
+    pub schema: Option<Value>,
+}
+
+/// `metadata.lightWorkflow` of a task.
+#[derive(Debug, Clone, Default)]
+pub struct LightMetadata {
+    pub mode: Option<SandboxMode>,
+    pub template: Option<TemplateName>,
+    pub reason: Option<String>,
+    pub secrets: BTreeSet<SecretName>,
+    pub grants: Grants,
+    /// Globs of `artifactPolicy.capture`.
+    pub capture: Vec<String>,
+    /// `artifactPolicy.inputs`: path in the sandbox to an artifact reference.
+    pub inputs: BTreeMap<String, Template>,
+    /// `effect: pure|idempotent|reconcilable|manual`.
+    pub class: Option<EffectClass>,
+    /// `egress: [host:port]`, for `run.shell` and `run.script`.
+    pub egress: Vec<String>,
+    /// `onFailure.call`: a plugin that diagnoses.
+    pub on_failure: Option<PluginName>,
+}
+
+#[derive(Debug, Clone)]
+pub enum TaskKind {
+    Do(TaskList),
+    Set(Template),
+    Switch(Vec<SwitchCase>),
+    Assert(Assert),
+    Call(Call),
+    Run(Run),
+    Ask(Ask),
+    Try(Box<Try>),
+    Raise(Raise),
+    For(Box<For>),
+    Wait(Wait),
+    Emit(Template),
+}
+
+#[derive(Debug, Clone)]
+pub struct SwitchCase {
+    pub name: String,
+    /// None: the default case.
+    pub when: Option<Expression>,
+    pub then: FlowTarget,
+}
+
+/// `assert`: what does not hold faults with `validation`.
+#[derive(Debug, Clone)]
+pub struct Assert {
+    pub value: Template,
+    pub checks: Vec<AssertCheck>,
+    /// What the error says.
+    pub message: Option<Template>,
+}
+
+#[derive(Debug, Clone)]
+pub enum AssertCheck {
+    /// Neither `false` nor `null`; the default when no other check is given.
+    Holds,
+    Equals(Template),
+    Contains(Template),
+    /// A regular expression in jq's dialect.
+    Matches(String),
+    Exists(bool),
+}
+
+/// `call: PLUGIN` with `with`.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub plugin: PluginName,
+    /// `NAME:VERSION@default`.
+    pub version: Option<String>,
+    pub with: Template,
+}
+
+#[derive(Debug, Clone)]
+pub struct Run {
+    pub process: Process,
+    pub environment: BTreeMap<String, Template>,
+    pub arguments: Vec<Template>,
+    pub stdin: Option<Template>,
+    /// `return`: which part of the result is the task's output.
+    pub returns: RunReturn,
+}
+
+#[derive(Debug, Clone)]
+pub enum Process {
+    Shell { command: Template },
+    Script { language: String, code: Template },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunReturn {
+    Stdout,
+    Stderr,
+    Code,
+    /// `{code, stdout, stderr}`.
+    All,
+    None,
+    /// Ours, and the default: the result contract (K1).
+    Result,
+}
+
+#[derive(Debug, Clone)]
+pub struct Ask {
+    pub prompt: Template,
+    pub assignee: Option<Template>,
+    pub role: Option<Template>,
+    pub options: Vec<crate::event::QuestionOption>,
+    /// What the person is shown beside the prompt.
+    pub subject: Option<Template>,
+    pub timeout: Option<Duration>,
+    pub on_timeout: Option<String>,
+    /// Option values that let the flow go on; any other faults with
+    /// `authorization`. `approved` when the definition names no options.
+    pub proceed_on: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Try {
+    pub tasks: TaskList,
+    pub errors: ErrorFilter,
+    /// Name of the variable that holds the error: `error`.
+    pub bind: String,
+    pub when: Option<Expression>,
+    pub except_when: Option<Expression>,
+    pub retry: Option<Retry>,
+    pub handler: Option<TaskList>,
+    pub then: FlowTarget,
+}
+
+/// All given parts must match; an empty filter matches everything.
+#[derive(Debug, Clone, Default)]
+pub struct ErrorFilter {
+    pub kind: Option<String>,
+    pub status: Option<u16>,
+    pub instance: Option<String>,
+    pub title: Option<String>,
+    pub detail: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Retry {
+    pub when: Option<Expression>,
+    pub except_when: Option<Expression>,
+    pub delay: Duration,
+    pub backoff: Backoff,
+    /// `limit.attempt.count`: retries, beside the first try. None: no limit.
+    pub count_max: Option<u32>,
+    /// `limit.duration`, from the first try.
+    pub duration_max: Option<Duration>,
+    /// Added to the delay, chosen between the two by the digest of instance, path and attempt.
+    pub jitter: Option<(Duration, Duration)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backoff {
+    Constant,
+    /// The delay times the attempt.
+    Linear,
+    /// Doubles at each attempt.
+    Exponential,
+}
+
+#[derive(Debug, Clone)]
+pub enum Raise {
+    /// `type`, `status`, `title`, `detail` after evaluation.
+    Inline(Template),
+    /// From `use.errors`.
+    Named(Fault),
+}
+
+#[derive(Debug, Clone)]
+pub struct For {
+    pub each: String,
+    pub at: String,
+    pub items: Expression,
+    pub while_: Option<Expression>,
+    pub tasks: TaskList,
+}
+
+#[derive(Debug, Clone)]
+pub enum Wait {
+    For(Duration),
+    /// Evaluates to an ISO 8601 duration.
+    Expression(Template),
+}

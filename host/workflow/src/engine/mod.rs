@@ -1,0 +1,1 @@
+//! Instance = fold(history); decide(instance, now) = what happens next.

@@ -1,0 +1,177 @@
+//! What has happened to one instance: immutable facts, in the past tense.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::capability::EffectivePolicy;
+use crate::command::{Command, CommandResult};
+use crate::effect::{Effect, EffectOutcome, Fault};
+use crate::ids::{Actor, Digest, TaskPath, Timestamp};
+
+/// An event with its place in the history of its instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// From 1, without gaps.
+    pub revision: u64,
+    pub at: Timestamp,
+    pub event: Event,
+}
+
+/// Where the flow goes after a task; a task name is resolved in its own scope.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FlowTarget {
+    Continue,
+    Exit,
+    End,
+    Task(String),
+}
+
+/// Who is asked what. The decision must name `subject_digest`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Question {
+    pub prompt: String,
+    #[serde(default)]
+    pub assignee: Option<String>,
+    #[serde(default)]
+    pub role: Option<String>,
+    /// The values a decision may have; `approved` and `rejected` when the
+    /// definition names none.
+    pub options: Vec<QuestionOption>,
+    /// What the person is shown: plan, artifacts, results.
+    pub subject: Value,
+    /// Digest over the canonical JSON of prompt, options and subject.
+    pub subject_digest: Digest,
+    #[serde(default)]
+    pub due: Option<Timestamp>,
+    /// Chosen when `due` passes; a fault (`timeout`) if none.
+    #[serde(default)]
+    pub on_timeout: Option<String>,
+    /// False when policy demands a person: `--yes` is refused then.
+    pub auto_approvable: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuestionOption {
+    pub label: String,
+    pub value: String,
+}
+
+/// A person's recorded answer to a [`Question`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Decision {
+    /// One of the question's option values.
+    pub value: String,
+    pub decided_by: Actor,
+    pub decided_at: Timestamp,
+    /// What the person saw; refused unless it is the question's own.
+    pub subject_digest: Digest,
+    #[serde(default)]
+    pub comment: Option<String>,
+}
+
+/// A fact about one instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum Event {
+    InstanceStarted {
+        definition: Digest,
+        /// `namespace/name:version`, for people.
+        definition_name: String,
+        /// Raw input, before `input.from`.
+        input: Value,
+        started_by: Actor,
+        /// What every task may do, fixed now for the life of the instance.
+        policy: Box<EffectivePolicy>,
+    },
+    /// A task was entered; `input` is its raw input.
+    TaskStarted { path: TaskPath, input: Value },
+    /// Its `if` was false; its raw input became its output.
+    TaskSkipped { path: TaskPath },
+    /// `index` from 0; the body of the `for` starts with `input`.
+    IterationStarted { path: TaskPath, index: usize, item: Value, input: Value },
+    /// The intent of an effect, committed before anything is done. `attempt` from 1.
+    AttemptStarted { path: TaskPath, attempt: u32, effect: Box<Effect> },
+    /// A command that a plugin asked for is about to run.
+    CommandStarted { path: TaskPath, attempt: u32, sequence: u32, command: Box<Command> },
+    CommandCompleted { path: TaskPath, attempt: u32, sequence: u32, result: Box<CommandResult> },
+    /// A host call of a plugin other than a command, with its answer; a denial is one too.
+    HostCallCompleted { path: TaskPath, attempt: u32, sequence: u32, request: Value, answer: Value },
+    AttemptCompleted { path: TaskPath, attempt: u32, outcome: Box<EffectOutcome> },
+    QuestionAsked { path: TaskPath, question: Box<Question> },
+    QuestionAnswered { path: TaskPath, decision: Decision },
+    TimerStarted { path: TaskPath, due: Timestamp },
+    TimerFired { path: TaskPath },
+    /// A `try` caught an error of a task inside it.
+    ErrorCaught { path: TaskPath, error: Fault },
+    /// A `try` will start its block again at `due`; `attempt` is the coming one, from 2.
+    RetryScheduled { path: TaskPath, attempt: u32, due: Timestamp },
+    /// `output` after `output.as`; `context` when `export` replaced it.
+    TaskCompleted {
+        path: TaskPath,
+        output: Value,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        context: Option<Value>,
+        then: FlowTarget,
+    },
+    TaskFaulted { path: TaskPath, error: Fault },
+    InstanceCompleted { output: Value },
+    InstanceFaulted { error: Fault },
+    InstanceCancelled { by: Actor, reason: String },
+}
+
+impl Event {
+    /// The variant's name, as stored and filtered by.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Event::InstanceStarted { .. } => "InstanceStarted",
+            Event::TaskStarted { .. } => "TaskStarted",
+            Event::TaskSkipped { .. } => "TaskSkipped",
+            Event::IterationStarted { .. } => "IterationStarted",
+            Event::AttemptStarted { .. } => "AttemptStarted",
+            Event::CommandStarted { .. } => "CommandStarted",
+            Event::CommandCompleted { .. } => "CommandCompleted",
+            Event::HostCallCompleted { .. } => "HostCallCompleted",
+            Event::AttemptCompleted { .. } => "AttemptCompleted",
+            Event::QuestionAsked { .. } => "QuestionAsked",
+            Event::QuestionAnswered { .. } => "QuestionAnswered",
+            Event::TimerStarted { .. } => "TimerStarted",
+            Event::TimerFired { .. } => "TimerFired",
+            Event::ErrorCaught { .. } => "ErrorCaught",
+            Event::RetryScheduled { .. } => "RetryScheduled",
+            Event::TaskCompleted { .. } => "TaskCompleted",
+            Event::TaskFaulted { .. } => "TaskFaulted",
+            Event::InstanceCompleted { .. } => "InstanceCompleted",
+            Event::InstanceFaulted { .. } => "InstanceFaulted",
+            Event::InstanceCancelled { .. } => "InstanceCancelled",
+        }
+    }
+
+    /// The task it is about; none for events of the whole instance.
+    pub fn path(&self) -> Option<&TaskPath> {
+        match self {
+            Event::TaskStarted { path, .. }
+            | Event::TaskSkipped { path }
+            | Event::IterationStarted { path, .. }
+            | Event::AttemptStarted { path, .. }
+            | Event::CommandStarted { path, .. }
+            | Event::CommandCompleted { path, .. }
+            | Event::HostCallCompleted { path, .. }
+            | Event::AttemptCompleted { path, .. }
+            | Event::QuestionAsked { path, .. }
+            | Event::QuestionAnswered { path, .. }
+            | Event::TimerStarted { path, .. }
+            | Event::TimerFired { path }
+            | Event::ErrorCaught { path, .. }
+            | Event::RetryScheduled { path, .. }
+            | Event::TaskCompleted { path, .. }
+            | Event::TaskFaulted { path, .. } => Some(path),
+            Event::InstanceStarted { .. }
+            | Event::InstanceCompleted { .. }
+            | Event::InstanceFaulted { .. }
+            | Event::InstanceCancelled { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Definitions, history, decisions and policy.
+//!
+//! This crate is pure: it knows no clock, disk, network, database, runtime or
+//! container. Time, identifiers and randomness are handed in; effects are
+//! described as values that the worker carries out.
+
+pub mod approval;
+pub mod capability;
+pub mod command;
+pub mod definition;
+pub mod effect;
+pub mod engine;
+pub mod event;
+pub mod expression;
+pub mod ids;
+pub mod redaction;
+pub mod request;
+
+pub use command::{Command, CommandResult, CommandStatus};
+pub use effect::{Effect, EffectClass, EffectOutcome};
+pub use event::{Event, Recorded};
+pub use ids::*;
