@@ -76,8 +76,9 @@ impl Config {
             None if Path::new(DEFAULT).exists() => Path::new(DEFAULT),
             None => return Ok(Self::default()),
         };
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Failure::used_wrongly(format!("failed to read the configuration `{}`: {error}", path.display())))?;
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Failure::used_wrongly(format!("failed to read the configuration `{}`: {error}", path.display()))
+        })?;
         let mut config: Config = toml::from_str(&text).map_err(|error| {
             let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
             Failure::used_wrongly(format!("{}:{line}: {}", path.display(), error.message()))

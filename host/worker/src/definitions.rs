@@ -35,10 +35,11 @@ impl Definitions {
         }
         let source =
             store.definition(digest).await?.ok_or_else(|| DefinitionError::Missing { digest: digest.clone() })?;
-        let definition = definition::parse(&source, digest.as_str()).map_err(|problems| DefinitionError::Unreadable {
-            digest: digest.clone(),
-            problem: problems.first().map(ToString::to_string).unwrap_or_default(),
-        })?;
+        let definition =
+            definition::parse(&source, digest.as_str()).map_err(|problems| DefinitionError::Unreadable {
+                digest: digest.clone(),
+                problem: problems.first().map(ToString::to_string).unwrap_or_default(),
+            })?;
         let definition = Arc::new(definition);
         self.insert(definition.clone());
         Ok(definition)

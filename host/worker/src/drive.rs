@@ -16,7 +16,11 @@ pub enum DriveError {
     #[error(transparent)]
     Definition(#[from] DefinitionError),
     #[error("failed to read the history of instance `{instance}`")]
-    History { instance: InstanceId, #[source] source: HistoryError },
+    History {
+        instance: InstanceId,
+        #[source]
+        source: HistoryError,
+    },
     #[error(transparent)]
     Append(#[from] AppendError),
     #[error(transparent)]
@@ -92,9 +96,7 @@ impl Driver {
                 .open_questions()
                 .any(|open| open.path == *path)
                 .then(|| Event::QuestionAnswered { path: path.clone(), decision: decision.clone() }),
-            Message::Cancel { by, reason } => {
-                Some(Event::InstanceCancelled { by: by.clone(), reason: reason.clone() })
-            }
+            Message::Cancel { by, reason } => Some(Event::InstanceCancelled { by: by.clone(), reason: reason.clone() }),
         }
     }
 }

@@ -102,7 +102,9 @@ impl HostSide {
             .resolve(name, &values, self.mode)
             .map_err(|error| HostCallError::Invalid(error.to_string()))?;
         if let Some(missing) = command.secrets.values().find(|secret| !secrets.contains(secret)) {
-            return Err(HostCallError::Invalid(format!("command `{name}` needs secret `{missing}`, which was not handed over")));
+            return Err(HostCallError::Invalid(format!(
+                "command `{name}` needs secret `{missing}`, which was not handed over"
+            )));
         }
         Ok(command)
     }

@@ -20,7 +20,12 @@ pub enum PluginCatalogError {
     #[error("there is no plugin `{name}` with digest `{digest}` on this host")]
     Missing { name: PluginName, digest: Digest },
     #[error("failed to read plugin `{name}` from `{}`", path.display())]
-    Read { name: PluginName, path: PathBuf, #[source] source: std::io::Error },
+    Read {
+        name: PluginName,
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     /// The file is not what was approved: it is not executed.
     #[error("plugin `{name}` in `{}` has digest `{actual}`, but `{approved}` was approved", path.display())]
     Swapped { name: PluginName, path: PathBuf, approved: Digest, actual: Digest },

@@ -129,9 +129,8 @@ impl<'a> Run<'a> {
     /// Attempts that the history closed without us: timed out, or cancelled.
     async fn stop_closed_attempts(&mut self) {
         let instance = self.driver.instance();
-        let is_open = |key: &EffectKey| {
-            instance.open_attempts().any(|open| open.path == key.path && open.attempt == key.attempt)
-        };
+        let is_open =
+            |key: &EffectKey| instance.open_attempts().any(|open| open.path == key.path && open.attempt == key.attempt);
         let closed: Vec<(Id, EffectKey)> =
             self.acting.iter().filter(|(_, key)| !is_open(key)).map(|(id, key)| (*id, key.clone())).collect();
         for (id, key) in closed {

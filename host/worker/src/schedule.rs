@@ -69,7 +69,8 @@ impl Worker {
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) -> Result<(), StoreError> {
         let mut changes = self.store.changes();
         let (leases, watch_leases) = watch::channel(Leases::new());
-        let mut schedule = Schedule { worker: self.clone(), leases, watch_leases, driven: HashMap::new(), runs: JoinSet::new() };
+        let mut schedule =
+            Schedule { worker: self.clone(), leases, watch_leases, driven: HashMap::new(), runs: JoinSet::new() };
         schedule.renew().await?;
         let mut renewal = tokio::time::interval(self.options.lease / 3);
         renewal.reset();

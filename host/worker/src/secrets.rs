@@ -14,10 +14,17 @@ pub struct Secrets {
 
 #[derive(Debug, thiserror::Error)]
 pub enum MissingSecret {
-    #[error("secret `{name}` is not configured; add `{name} = {{ file = \"…\" }}` to [secrets] of the host's configuration")]
+    #[error(
+        "secret `{name}` is not configured; add `{name} = {{ file = \"…\" }}` to [secrets] of the host's configuration"
+    )]
     Unknown { name: SecretName },
     #[error("failed to read secret `{name}` from `{}`", path.display())]
-    Unreadable { name: SecretName, path: PathBuf, #[source] source: std::io::Error },
+    Unreadable {
+        name: SecretName,
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
 }
 
 impl Secrets {

@@ -99,7 +99,10 @@ impl Resolver<'_> {
             let known: Vec<_> = self.sources.templates.keys().map(|name| format!("`{name}`")).collect();
             return self.problem(
                 task,
-                format!("names sandbox template `{template}`, which this host does not have; it has {}", known.join(", ")),
+                format!(
+                    "names sandbox template `{template}`, which this host does not have; it has {}",
+                    known.join(", ")
+                ),
             );
         };
         let granted_secrets = plugin.as_ref().and_then(|plugin| plugin.grants.secrets.as_ref());

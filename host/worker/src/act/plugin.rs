@@ -2,8 +2,8 @@
 
 use plugin_host::{Call, CallError, Limits};
 use serde_json::json;
-use workflow::effect::{Fault, OWN_ERRORS, StandardError};
 use store::{ArtifactBytes, NewArtifact};
+use workflow::effect::{Fault, OWN_ERRORS, StandardError};
 use workflow::{Effect, EffectKey, EffectOutcome};
 
 use super::{Attempt, Hands, Journal, command::chain};
@@ -68,7 +68,11 @@ fn outcome_of(error: CallError) -> EffectOutcome {
         CallError::Transient(detail) => faulted("transient", 503, detail),
         CallError::Failed(failure) => {
             let logs: Vec<_> = failure.logs.iter().map(ToString::to_string).collect();
-            faulted("step-failed", 500, json!({ "summary": failure.summary, "exitCode": failure.exit_code, "logs": logs }).to_string())
+            faulted(
+                "step-failed",
+                500,
+                json!({ "summary": failure.summary, "exitCode": failure.exit_code, "logs": logs }).to_string(),
+            )
         }
         CallError::NeedsHuman(detail) => faulted("needs-human", 500, detail),
         CallError::Refused(_) => faulted("not-granted", 403, text),
