@@ -1,0 +1,25 @@
+//! Claims instances, carries out their effects, appends what happened.
+//!
+//! The worker decides nothing: [`workflow::engine`] does. It holds leases on
+//! shards, drives each of their instances, runs commands through a sandbox
+//! provider and plugins through the plugin host, and writes every outcome under
+//! its lease. It meets the API only in the store.
+
+mod act;
+mod artifacts;
+mod clock;
+mod definitions;
+mod drive;
+mod host_calls;
+mod plugins;
+mod run;
+mod schedule;
+mod secrets;
+
+pub use act::{Act, Attempt, Hands, Interrupted, Journal, JournalEntry};
+pub use clock::{Clock, SystemClock};
+pub use definitions::{DefinitionError, Definitions};
+pub use drive::{DriveError, Driver, projection};
+pub use plugins::{InstalledPlugin, PluginCatalog, PluginCatalogError};
+pub use schedule::{Worker, WorkerOptions};
+pub use secrets::{MissingSecret, Secrets};

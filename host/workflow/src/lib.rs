@@ -14,6 +14,7 @@ pub mod event;
 pub mod expression;
 pub mod ids;
 pub mod located;
+pub mod policy;
 pub mod redaction;
 pub mod request;
 

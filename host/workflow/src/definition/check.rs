@@ -23,21 +23,12 @@ pub fn check_plugins(
                 None => place.unknown_plugin(node, &call.plugin, known),
                 Some(Some(have)) if call.version.as_ref().is_some_and(|wanted| wanted != have) => {
                     let message = format!("plugin `{}` is here in version `{have}`", call.plugin);
-                    place.problems.error(
-                        node,
-                        message,
-                        Some(format!("call `{}:{have}@default`", call.plugin)),
-                    );
+                    place.problems.error(node, message, Some(format!("call `{}:{have}@default`", call.plugin)));
                 }
                 Some(_) => {}
             }
         }
-        if let Some(plugin) = task
-            .light
-            .on_failure
-            .as_ref()
-            .filter(|plugin| !known.contains_key(*plugin))
-        {
+        if let Some(plugin) = task.light.on_failure.as_ref().filter(|plugin| !known.contains_key(*plugin)) {
             let pointer = format!("{}/metadata/lightWorkflow/onFailure/call", task.reference);
             place.unknown_plugin(place.at(&pointer), plugin, known);
         }
@@ -52,25 +43,19 @@ pub fn warnings(definition: &Definition, file: &str) -> Vec<Problem> {
         for task in unreachable_tasks(tasks) {
             let message = format!("task `{}` is never reached", task.name);
             let help = "name it in a `then` before it, or remove it";
-            place
-                .problems
-                .warning(place.at(&task.reference), message, Some(help.to_owned()));
+            place.problems.warning(place.at(&task.reference), message, Some(help.to_owned()));
         }
     });
     each_task(&definition.tasks, &mut |task| {
         let TaskKind::Try(block) = &task.kind else {
             return;
         };
-        let endless = block
-            .retry
-            .as_ref()
-            .is_some_and(|retry| retry.count_max.is_none() && retry.duration_max.is_none());
+        let endless =
+            block.retry.as_ref().is_some_and(|retry| retry.count_max.is_none() && retry.duration_max.is_none());
         if endless {
             let node = place.at(&format!("{}/catch/retry", task.reference));
             let help = "add `limit: { attempt: { count: 5 } }`";
-            place
-                .problems
-                .warning(node, "this retry never gives up", Some(help.to_owned()));
+            place.problems.warning(node, "this retry never gives up", Some(help.to_owned()));
         }
     });
     place.problems.into_sorted()
@@ -79,13 +64,7 @@ pub fn warnings(definition: &Definition, file: &str) -> Vec<Problem> {
 /// A problem at a place of a definition, for checks made elsewhere. `pointer`
 /// is a JSON pointer such as `/do/2/build/call`; of a pointer that leads
 /// nowhere the part that leads somewhere counts.
-pub fn problem_at(
-    definition: &Definition,
-    file: &str,
-    pointer: &str,
-    message: &str,
-    help: Option<&str>,
-) -> Problem {
+pub fn problem_at(definition: &Definition, file: &str, pointer: &str, message: &str, help: Option<&str>) -> Problem {
     let place = Places::of(definition, file);
     let node = place.at(pointer);
     Problem {
@@ -125,22 +104,13 @@ impl Places {
         }
     }
 
-    fn unknown_plugin(
-        &self,
-        node: &Node,
-        plugin: &PluginName,
-        known: &BTreeMap<PluginName, Option<String>>,
-    ) {
+    fn unknown_plugin(&self, node: &Node, plugin: &PluginName, known: &BTreeMap<PluginName, Option<String>>) {
         let help = match closest(plugin.as_str(), known.keys().map(PluginName::as_str)) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None if known.is_empty() => "there are no plugins here".to_owned(),
-            None => format!(
-                "the plugins here are {}",
-                among(known.keys().map(PluginName::as_str))
-            ),
+            None => format!("the plugins here are {}", among(known.keys().map(PluginName::as_str))),
         };
-        self.problems
-            .error(node, format!("there is no plugin `{plugin}`"), Some(help));
+        self.problems.error(node, format!("there is no plugin `{plugin}`"), Some(help));
     }
 }
 
@@ -152,23 +122,13 @@ fn unreachable_tasks(tasks: &TaskList) -> Vec<&Task> {
         if index >= reached.len() || std::mem::replace(&mut reached[index], true) {
             continue;
         }
-        open.extend(
-            targets(&tasks.0[index])
-                .into_iter()
-                .filter_map(|target| match target {
-                    FlowTarget::Continue => Some(index + 1),
-                    FlowTarget::Exit | FlowTarget::End => None,
-                    FlowTarget::Task(name) => tasks.position(name),
-                }),
-        );
+        open.extend(targets(&tasks.0[index]).into_iter().filter_map(|target| match target {
+            FlowTarget::Continue => Some(index + 1),
+            FlowTarget::Exit | FlowTarget::End => None,
+            FlowTarget::Task(name) => tasks.position(name),
+        }));
     }
-    tasks
-        .0
-        .iter()
-        .zip(reached)
-        .filter(|(_, reached)| !reached)
-        .map(|(task, _)| task)
-        .collect()
+    tasks.0.iter().zip(reached).filter(|(_, reached)| !reached).map(|(task, _)| task).collect()
 }
 
 /// Where the flow may go after a task.
@@ -177,15 +137,8 @@ fn targets(task: &Task) -> Vec<&FlowTarget> {
     let done: Vec<&FlowTarget> = match &task.kind {
         TaskKind::Switch(cases) => {
             // Without a default case, `then` of the task is the default.
-            let otherwise = cases
-                .iter()
-                .all(|case| case.when.is_some())
-                .then_some(&task.then);
-            cases
-                .iter()
-                .map(|case| &case.then)
-                .chain(otherwise)
-                .collect()
+            let otherwise = cases.iter().all(|case| case.when.is_some()).then_some(&task.then);
+            cases.iter().map(|case| &case.then).chain(otherwise).collect()
         }
         TaskKind::Try(block) => match &block.then {
             // Without a `then` of its own, a caught error goes where the task goes.
@@ -219,10 +172,7 @@ fn each_list(tasks: &TaskList, act: &mut impl FnMut(&TaskList)) {
             TaskKind::For(block) => each_list(&block.tasks, act),
             TaskKind::Try(block) => {
                 each_list(&block.tasks, act);
-                block
-                    .handler
-                    .iter()
-                    .for_each(|handler| each_list(handler, act));
+                block.handler.iter().for_each(|handler| each_list(handler, act));
             }
             TaskKind::Set(_)
             | TaskKind::Switch(_)

@@ -28,9 +28,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     if !text.trim_start_matches(['+', '-']).starts_with(['P', 'p']) {
         return Err(DurationError::NotIso8601(text.to_owned()));
     }
-    let span: Span = text
-        .parse()
-        .map_err(|_| DurationError::NotIso8601(text.to_owned()))?;
+    let span: Span = text.parse().map_err(|_| DurationError::NotIso8601(text.to_owned()))?;
     if span.get_years() != 0 || span.get_months() != 0 {
         return Err(DurationError::NoFixedLength(text.to_owned()));
     }
@@ -38,18 +36,9 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
         return Err(DurationError::Negative(text.to_owned()));
     }
     let parts = [
-        (
-            u64::from(span.get_weeks().unsigned_abs()),
-            7 * DAY_S * 1_000_000_000,
-        ),
-        (
-            u64::from(span.get_days().unsigned_abs()),
-            DAY_S * 1_000_000_000,
-        ),
-        (
-            u64::from(span.get_hours().unsigned_abs()),
-            3_600_000_000_000,
-        ),
+        (u64::from(span.get_weeks().unsigned_abs()), 7 * DAY_S * 1_000_000_000),
+        (u64::from(span.get_days().unsigned_abs()), DAY_S * 1_000_000_000),
+        (u64::from(span.get_hours().unsigned_abs()), 3_600_000_000_000),
         (span.get_minutes().unsigned_abs(), 60_000_000_000),
         (span.get_seconds().unsigned_abs(), 1_000_000_000),
         (span.get_milliseconds().unsigned_abs(), 1_000_000),
@@ -61,10 +50,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
 
 /// Adds up counts of units given in nanoseconds. None: longer than [`DURATION_MAX`].
 pub(super) fn sum(parts: impl IntoIterator<Item = (u64, u64)>) -> Option<Duration> {
-    let nanoseconds: u128 = parts
-        .into_iter()
-        .map(|(count, unit)| u128::from(count) * u128::from(unit))
-        .sum();
+    let nanoseconds: u128 = parts.into_iter().map(|(count, unit)| u128::from(count) * u128::from(unit)).sum();
     if nanoseconds > DURATION_MAX.as_nanos() {
         return None;
     }
@@ -77,18 +63,9 @@ mod tests {
 
     #[test]
     fn a_duration_has_a_fixed_length() {
-        for (text, seconds) in [
-            ("PT30S", 30),
-            ("P1DT12H", 129_600),
-            ("P2W", 1_209_600),
-            ("PT0S", 0),
-            ("PT1H1M", 3660),
-        ] {
-            assert_eq!(
-                parse_duration(text),
-                Ok(Duration::from_secs(seconds)),
-                "{text}"
-            );
+        for (text, seconds) in [("PT30S", 30), ("P1DT12H", 129_600), ("P2W", 1_209_600), ("PT0S", 0), ("PT1H1M", 3660)]
+        {
+            assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
         assert_eq!(parse_duration("PT0.25S"), Ok(Duration::from_millis(250)));
     }
@@ -96,18 +73,9 @@ mod tests {
     #[test]
     fn what_cannot_be_waited_for_is_refused() {
         let refusal = |text: &str| parse_duration(text).unwrap_err().to_string();
-        assert_eq!(
-            refusal("30 s"),
-            "`30 s` is not an ISO 8601 duration such as `PT30S` or `P1DT12H`"
-        );
-        assert_eq!(
-            refusal("P"),
-            "`P` is not an ISO 8601 duration such as `PT30S` or `P1DT12H`"
-        );
-        assert_eq!(
-            refusal("P1M"),
-            "`P1M` has years or months, which have no fixed length: use days"
-        );
+        assert_eq!(refusal("30 s"), "`30 s` is not an ISO 8601 duration such as `PT30S` or `P1DT12H`");
+        assert_eq!(refusal("P"), "`P` is not an ISO 8601 duration such as `PT30S` or `P1DT12H`");
+        assert_eq!(refusal("P1M"), "`P1M` has years or months, which have no fixed length: use days");
         assert_eq!(refusal("-PT1S"), "`-PT1S` is negative");
         assert_eq!(refusal("P4000D"), "`P4000D` is longer than 3650 days");
     }

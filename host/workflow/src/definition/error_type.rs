@@ -6,11 +6,7 @@ use crate::effect::STANDARD_ERRORS;
 const HOSTS: [&str; 2] = ["serverlessworkflow.io", "open-workflow-specification.org"];
 
 /// Paths under which it has published them; the conformance kit still uses an older one.
-const PATHS: [&str; 3] = [
-    "/spec/1.0.0/errors/",
-    "/dsl/errors/types/",
-    "/errors/types/",
-];
+const PATHS: [&str; 3] = ["/spec/1.0.0/errors/", "/dsl/errors/types/", "/errors/types/"];
 
 const NAMES: [&str; 8] = [
     "configuration",
@@ -50,10 +46,7 @@ mod tests {
             "https://open-workflow-specification.org/spec/1.0.0/errors/communication",
             "https://open-workflow-specification.org/errors/types/communication",
         ] {
-            assert_eq!(
-                canonical_error_type(kind),
-                "https://serverlessworkflow.io/spec/1.0.0/errors/communication"
-            );
+            assert_eq!(canonical_error_type(kind), "https://serverlessworkflow.io/spec/1.0.0/errors/communication");
         }
     }
 

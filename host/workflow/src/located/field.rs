@@ -48,10 +48,7 @@ impl<'a> Slot<'a> {
     /// The field, which must be there.
     pub fn required_field(&self) -> Option<Field<'a>> {
         if self.node.is_none() {
-            self.around.error(
-                format!("`{}` is missing", self.around.label_of(self.name)),
-                None,
-            );
+            self.around.error(format!("`{}` is missing", self.around.label_of(self.name)), None);
         }
         self.given()
     }
@@ -81,41 +78,25 @@ impl<'a> Slot<'a> {
 impl<'a> Field<'a> {
     /// The whole file.
     pub fn root(node: &'a Node, problems: &'a Problems) -> Self {
-        Self {
-            node,
-            problems,
-            label: String::new(),
-        }
+        Self { node, problems, label: String::new() }
     }
 
     /// A value inside this one, called after both.
     pub fn inner(&self, node: &'a Node, name: &str) -> Field<'a> {
-        Field {
-            node,
-            problems: self.problems,
-            label: self.label_of(name),
-        }
+        Field { node, problems: self.problems, label: self.label_of(name) }
     }
 
     /// The same value under another name.
     pub fn called(&self, label: impl Into<String>) -> Field<'a> {
-        Field {
-            label: label.into(),
-            ..self.clone()
-        }
+        Field { label: label.into(), ..self.clone() }
     }
 
     fn label_of(&self, name: &str) -> String {
-        if self.label.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{}.{name}", self.label)
-        }
+        if self.label.is_empty() { name.to_owned() } else { format!("{}.{name}", self.label) }
     }
 
     pub fn error(&self, message: impl Into<String>, help: Option<&str>) {
-        self.problems
-            .error(self.node, message, help.map(str::to_owned));
+        self.problems.error(self.node, message, help.map(str::to_owned));
     }
 
     /// One slot for each of `names`; any other field is an error.
@@ -144,45 +125,29 @@ impl<'a> Field<'a> {
 
     /// One field, whatever else there is; for readers that refuse the rest themselves.
     pub fn slot(&self, name: &'static str) -> Slot<'a> {
-        Slot {
-            around: self.clone(),
-            name,
-            node: self.node.get(name),
-        }
+        Slot { around: self.clone(), name, node: self.node.get(name) }
     }
 
     /// Refuses the field `key`, and says which one was probably meant.
     pub fn unknown(&self, key: &Node, known: impl Iterator<Item = &'static str> + Clone) {
         let name = key.text().unwrap_or_default();
-        let place = if self.label.is_empty() {
-            String::new()
-        } else {
-            format!(" in `{}`", self.label)
-        };
+        let place = if self.label.is_empty() { String::new() } else { format!(" in `{}`", self.label) };
         let help = match closest(name, known.clone()) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("the fields here are {}", among(known)),
         };
-        self.problems
-            .error(key, format!("unknown field `{name}`{place}"), Some(help));
+        self.problems.error(key, format!("unknown field `{name}`{place}"), Some(help));
     }
 
     /// Refuses a part of the specification that does not work here yet.
     pub fn unsupported_at(&self, key: &Node, name: &str) {
         let label = self.label_of(name);
-        self.problems.error(
-            key,
-            format!("`{label}` is not supported yet (see docs/dsl.md)"),
-            None,
-        );
+        self.problems.error(key, format!("`{label}` is not supported yet (see docs/dsl.md)"), None);
     }
 
     /// Refuses this value as `what`, which does not work here yet.
     pub fn unsupported<T>(&self, what: &str) -> Option<T> {
-        self.error(
-            format!("{what} is not supported yet (see docs/dsl.md)"),
-            None,
-        );
+        self.error(format!("{what} is not supported yet (see docs/dsl.md)"), None);
         None
     }
 
@@ -197,19 +162,12 @@ impl<'a> Field<'a> {
     /// Keys of a mapping with their values as fields.
     pub fn entries(&self) -> Option<Vec<(&'a Node, Field<'a>)>> {
         let members = self.members()?;
-        Some(
-            members
-                .iter()
-                .map(|(key, value)| (key, self.inner(value, key.text().unwrap_or_default())))
-                .collect(),
-        )
+        Some(members.iter().map(|(key, value)| (key, self.inner(value, key.text().unwrap_or_default()))).collect())
     }
 
     pub fn items(&self) -> Option<Vec<Field<'a>>> {
         match &self.node.value {
-            NodeValue::List(items) => {
-                Some(items.iter().map(|item| self.inner_item(item)).collect())
-            }
+            NodeValue::List(items) => Some(items.iter().map(|item| self.inner_item(item)).collect()),
             _ => self.must_be("a list"),
         }
     }
@@ -218,20 +176,14 @@ impl<'a> Field<'a> {
     pub fn items_some(&self) -> Option<Vec<Field<'a>>> {
         let items = self.items()?;
         if items.is_empty() {
-            self.error(
-                format!("`{}` is empty", self.label),
-                Some("give it at least one item"),
-            );
+            self.error(format!("`{}` is empty", self.label), Some("give it at least one item"));
             return None;
         }
         Some(items)
     }
 
     fn inner_item(&self, node: &'a Node) -> Field<'a> {
-        Field {
-            node,
-            ..self.clone()
-        }
+        Field { node, ..self.clone() }
     }
 
     pub fn text(&self) -> Option<&'a str> {
@@ -245,10 +197,7 @@ impl<'a> Field<'a> {
     pub fn text_some(&self) -> Option<&'a str> {
         let text = self.text()?;
         if text.trim().is_empty() {
-            self.error(
-                format!("`{}` is empty", self.label),
-                Some("write something there"),
-            );
+            self.error(format!("`{}` is empty", self.label), Some("write something there"));
             return None;
         }
         Some(text)
@@ -264,9 +213,7 @@ impl<'a> Field<'a> {
     /// A whole number between the two, both included.
     pub fn integer(&self, least: u64, most: u64) -> Option<u64> {
         let number = match &self.node.value {
-            NodeValue::Number(number) => number
-                .as_u64()
-                .filter(|number| (least..=most).contains(number)),
+            NodeValue::Number(number) => number.as_u64().filter(|number| (least..=most).contains(number)),
             _ => None,
         };
         number.or_else(|| self.must_be(&format!("a whole number from {least} to {most}")))
@@ -282,10 +229,7 @@ impl<'a> Field<'a> {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("it can be {}", among(names)),
             };
-            self.error(
-                format!("`{text}` is not a value of `{}`", self.label),
-                Some(&help),
-            );
+            self.error(format!("`{text}` is not a value of `{}`", self.label), Some(&help));
         }
         found.map(|(_, value)| *value)
     }
@@ -308,14 +252,9 @@ impl<'a> Field<'a> {
     }
 
     /// Reads every value of a mapping, and says no only after the last.
-    pub fn each_entry<T>(
-        &self,
-        mut read: impl FnMut(&str, &Field<'a>) -> Option<T>,
-    ) -> Option<BTreeMap<String, T>> {
-        let entries = self
-            .entries()?
-            .into_iter()
-            .map(|(key, value)| (key.text().unwrap_or_default().to_owned(), value));
+    pub fn each_entry<T>(&self, mut read: impl FnMut(&str, &Field<'a>) -> Option<T>) -> Option<BTreeMap<String, T>> {
+        let entries =
+            self.entries()?.into_iter().map(|(key, value)| (key.text().unwrap_or_default().to_owned(), value));
         let read: Vec<Option<(String, T)>> = entries
             .map(|(name, value)| {
                 let value = read(&name, &value);
@@ -333,10 +272,7 @@ impl<'a> Field<'a> {
             return Some(path);
         }
         let help = "write it without a leading `/`, without `.` or `..` parts and with single `/`";
-        self.error(
-            format!("`{}`: `{path}` is not a relative path", self.label),
-            Some(help),
-        );
+        self.error(format!("`{}`: `{path}` is not a relative path", self.label), Some(help));
         None
     }
 
@@ -344,15 +280,8 @@ impl<'a> Field<'a> {
     pub fn no_item_twice(&self, items: &[Field<'a>]) {
         let mut seen = HashSet::new();
         for item in items {
-            if let Some(text) = item
-                .node
-                .text()
-                .filter(|text| !seen.insert(text.to_owned()))
-            {
-                item.error(
-                    format!("`{text}` is given twice in `{}`", self.label),
-                    Some("keep one of the two"),
-                );
+            if let Some(text) = item.node.text().filter(|text| !seen.insert(text.to_owned())) {
+                item.error(format!("`{text}` is given twice in `{}`", self.label), Some("keep one of the two"));
             }
         }
     }
@@ -362,11 +291,7 @@ impl<'a> Field<'a> {
             (NodeValue::Number(_) | NodeValue::Bool(_), "text") => Some("put it in quotes"),
             _ => None,
         };
-        let what = if self.label.is_empty() {
-            "the file".to_owned()
-        } else {
-            format!("`{}`", self.label)
-        };
+        let what = if self.label.is_empty() { "the file".to_owned() } else { format!("`{}`", self.label) };
         let given = match &self.node.value {
             NodeValue::Number(number) => format!("`{number}`"),
             _ => self.node.kind().to_owned(),

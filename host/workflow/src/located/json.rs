@@ -17,10 +17,7 @@ pub fn read(text: &str, problems: &Problems) -> Option<Node> {
         problems.unreadable(
             1,
             1,
-            format!(
-                "the file has {} bytes and may have {TEXT_BYTES_MAX}",
-                text.len()
-            ),
+            format!("the file has {} bytes and may have {TEXT_BYTES_MAX}", text.len()),
             Some("keep data out of it".to_owned()),
         );
         return None;
@@ -28,23 +25,10 @@ pub fn read(text: &str, problems: &Problems) -> Option<Node> {
     if let Err(error) = serde_json::from_str::<Value>(text) {
         let full = error.to_string();
         let message = full.split(" at line ").next().unwrap_or(&full);
-        problems.unreadable(
-            error.line().max(1),
-            error.column().max(1),
-            format!("not JSON: {message}"),
-            None,
-        );
+        problems.unreadable(error.line().max(1), error.column().max(1), format!("not JSON: {message}"), None);
         return None;
     }
-    Walk {
-        text,
-        at: 0,
-        line: 1,
-        column: 1,
-        counted: 0,
-        problems,
-    }
-    .value(None, 0)
+    Walk { text, at: 0, line: 1, column: 1, counted: 0, problems }.value(None, 0)
 }
 
 struct Walk<'t> {
@@ -66,12 +50,7 @@ impl Walk<'_> {
         self.counted = self.at;
         let (line, column) = (self.line, self.column);
         if depth == DEPTH_MAX {
-            self.problems.unreadable(
-                line,
-                column,
-                format!("values nest deeper than {DEPTH_MAX} levels"),
-                None,
-            );
+            self.problems.unreadable(line, column, format!("values nest deeper than {DEPTH_MAX} levels"), None);
             return None;
         }
         let value = match self.peek() {
@@ -91,8 +70,7 @@ impl Walk<'_> {
             let name = key.text().unwrap_or_default().to_owned();
             if let Some(first) = lines.insert(name.clone(), key.line) {
                 let message = format!("`{name}` is given twice, first on line {first}");
-                self.problems
-                    .error(&key, message, Some("keep one of the two".to_owned()));
+                self.problems.error(&key, message, Some("keep one of the two".to_owned()));
             }
             self.space();
             self.at += 1; // the colon
@@ -125,11 +103,8 @@ impl Walk<'_> {
 
     fn scalar(&mut self) -> NodeValue {
         let rest = &self.text[self.at..];
-        let end = if rest.starts_with('"') {
-            string_end(rest)
-        } else {
-            rest.find([',', ']', '}', ' ', '\t', '\n', '\r'])
-        };
+        let end =
+            if rest.starts_with('"') { string_end(rest) } else { rest.find([',', ']', '}', ' ', '\t', '\n', '\r']) };
         let scalar = &rest[..end.unwrap_or(rest.len())];
         self.at += scalar.len();
         match serde_json::from_str(scalar) {
@@ -159,21 +134,18 @@ impl Walk<'_> {
 /// Where the string that opens `text` ends, after its closing quote.
 fn string_end(text: &str) -> Option<usize> {
     let mut escaped = false;
-    text.bytes()
-        .enumerate()
-        .skip(1)
-        .find_map(|(at, b)| match b {
-            _ if escaped => {
-                escaped = false;
-                None
-            }
-            b'\\' => {
-                escaped = true;
-                None
-            }
-            b'"' => Some(at + 1),
-            _ => None,
-        })
+    text.bytes().enumerate().skip(1).find_map(|(at, b)| match b {
+        _ if escaped => {
+            escaped = false;
+            None
+        }
+        b'\\' => {
+            escaped = true;
+            None
+        }
+        b'"' => Some(at + 1),
+        _ => None,
+    })
 }
 
 #[cfg(test)]
@@ -187,10 +159,7 @@ mod tests {
         let node = read(text, &problems).unwrap();
         assert_eq!(node.to_json(), serde_json::from_str::<Value>(text).unwrap());
         let inner = node.at("//b").unwrap();
-        assert_eq!(
-            (inner.line, inner.column, inner.pointer()),
-            (3, 10, "//b".to_owned())
-        );
+        assert_eq!((inner.line, inner.column, inner.pointer()), (3, 10, "//b".to_owned()));
         assert!(problems.is_empty());
     }
 
@@ -199,10 +168,7 @@ mod tests {
         let table = [
             ("{\n  \"a\": 1,\n}", "f.json:3:1: not JSON: trailing comma"),
             ("", "f.json:1:1: not JSON: EOF while parsing a value"),
-            (
-                "{\"a\":1,\n\"a\":2}",
-                "f.json:2:1: `a` is given twice, first on line 1; keep one of the two",
-            ),
+            ("{\"a\":1,\n\"a\":2}", "f.json:2:1: `a` is given twice, first on line 1; keep one of the two"),
         ];
         for (text, message) in table {
             let problems = Problems::of("f.json");

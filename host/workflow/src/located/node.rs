@@ -36,26 +36,13 @@ pub(super) struct Step {
 
 impl Step {
     pub(super) fn into(around: Option<&Rc<Step>>, name: impl Into<String>) -> Rc<Step> {
-        Rc::new(Step {
-            around: around.cloned(),
-            name: name.into(),
-        })
+        Rc::new(Step { around: around.cloned(), name: name.into() })
     }
 }
 
 impl Node {
-    pub(super) fn new(
-        line: usize,
-        column: usize,
-        step: Option<Rc<Step>>,
-        value: NodeValue,
-    ) -> Self {
-        Self {
-            line,
-            column,
-            value,
-            step,
-        }
+    pub(super) fn new(line: usize, column: usize, step: Option<Rc<Step>>, value: NodeValue) -> Self {
+        Self { line, column, value, step }
     }
 
     /// JSON pointer from the root of the file.
@@ -71,29 +58,18 @@ impl Node {
 
     /// The value that a JSON pointer leads to; none if there is no such value.
     pub fn at(&self, pointer: &str) -> Option<&Node> {
-        let steps = pointer
-            .split('/')
-            .skip(1)
-            .map(|step| step.replace("~1", "/").replace("~0", "~"));
-        steps
-            .into_iter()
-            .try_fold(self, |node, step| match &node.value {
-                NodeValue::List(items) => items.get(step.parse::<usize>().ok()?),
-                NodeValue::Map(_) => node.get(&step),
-                NodeValue::Null
-                | NodeValue::Bool(_)
-                | NodeValue::Number(_)
-                | NodeValue::Text(_) => None,
-            })
+        let steps = pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"));
+        steps.into_iter().try_fold(self, |node, step| match &node.value {
+            NodeValue::List(items) => items.get(step.parse::<usize>().ok()?),
+            NodeValue::Map(_) => node.get(&step),
+            NodeValue::Null | NodeValue::Bool(_) | NodeValue::Number(_) | NodeValue::Text(_) => None,
+        })
     }
 
     /// A member of a mapping.
     pub fn get(&self, name: &str) -> Option<&Node> {
         match &self.value {
-            NodeValue::Map(members) => members
-                .iter()
-                .find(|(key, _)| key.is_text(name))
-                .map(|(_, value)| value),
+            NodeValue::Map(members) => members.iter().find(|(key, _)| key.is_text(name)).map(|(_, value)| value),
             _ => None,
         }
     }
@@ -120,9 +96,7 @@ impl Node {
             NodeValue::Map(members) => Value::Object(
                 members
                     .iter()
-                    .map(|(key, value)| {
-                        (key.text().unwrap_or_default().to_owned(), value.to_json())
-                    })
+                    .map(|(key, value)| (key.text().unwrap_or_default().to_owned(), value.to_json()))
                     .collect::<Map<_, _>>(),
             ),
         }

@@ -62,10 +62,7 @@ pub struct Problems {
 
 impl Problems {
     pub fn of(file: &str) -> Self {
-        Self {
-            file: file.to_owned(),
-            found: RefCell::default(),
-        }
+        Self { file: file.to_owned(), found: RefCell::default() }
     }
 
     pub fn error(&self, node: &Node, message: impl Into<String>, help: Option<String>) {
@@ -77,13 +74,7 @@ impl Problems {
     }
 
     /// An error where there is no value yet: the text could not be read.
-    pub fn unreadable(
-        &self,
-        line: usize,
-        column: usize,
-        message: impl Into<String>,
-        help: Option<String>,
-    ) {
+    pub fn unreadable(&self, line: usize, column: usize, message: impl Into<String>, help: Option<String>) {
         self.push(Problem {
             severity: Severity::Error,
             file: self.file.clone(),
@@ -128,11 +119,7 @@ impl Problems {
 
 /// `` `a`, `b` `` for messages.
 pub fn among<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
-    names
-        .into_iter()
-        .map(|name| format!("`{}`", name.as_ref()))
-        .collect::<Vec<_>>()
-        .join(", ")
+    names.into_iter().map(|name| format!("`{}`", name.as_ref())).collect::<Vec<_>>().join(", ")
 }
 
 /// The name that was probably meant: at most two slips away, and fewer than half of its letters.

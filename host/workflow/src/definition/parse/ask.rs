@@ -14,40 +14,23 @@ const APPROVED: (&str, &str) = ("Approve", "approved");
 const REJECTED: (&str, &str) = ("Reject", "rejected");
 
 pub fn ask(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
-    let [
-        prompt,
-        assignee,
-        assignment,
-        options,
-        subject,
-        timeout,
-        on_timeout,
-        proceed_on,
-        mode,
-        required,
-    ] = field.fields_refusing(
-        [
-            "prompt",
-            "assignee",
-            "assignment",
-            "options",
-            "subject",
-            "timeout",
-            "onTimeout",
-            "proceedOn",
-            "mode",
-            "required",
-        ],
-        &[
-            "optionsFrom",
-            "schema",
-            "validate",
-            "default",
-            "retryOnInvalid",
-            "sensitive",
-        ],
-    )?;
-    let prompt = prompt.required(|field| field.text_some().and(values::text_template(field)));
+    let [prompt, assignee, assignment, options, subject, timeout, on_timeout, proceed_on, mode, required] = field
+        .fields_refusing(
+            [
+                "prompt",
+                "assignee",
+                "assignment",
+                "options",
+                "subject",
+                "timeout",
+                "onTimeout",
+                "proceedOn",
+                "mode",
+                "required",
+            ],
+            &["optionsFrom", "schema", "validate", "default", "retryOnInvalid", "sensitive"],
+        )?;
+    let prompt = prompt.required(values::prose);
     let assigned = assigned(&assignee, &assignment);
     let named = options.optional(named_options);
     let subject = subject.optional(values::template);
@@ -56,18 +39,14 @@ pub fn ask(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
         after.required(values::duration)
     });
     // Every question of ours is one between options, and needs an answer.
-    let mode = mode.or((), |field| {
-        field.choice(&[("approval", ()), ("choice", ())])
-    });
+    let mode = mode.or((), |field| field.choice(&[("approval", ()), ("choice", ())]));
     let required = required.or(true, Field::boolean);
     if required == Some(false) {
         field.unsupported::<()>("`ask.required: false`");
     }
 
     let named = named?;
-    let options = named
-        .clone()
-        .unwrap_or_else(|| [APPROVED, REJECTED].map(option).to_vec());
+    let options = named.clone().unwrap_or_else(|| [APPROVED, REJECTED].map(option).to_vec());
     let on_timeout = on_timeout.optional(|field| default_answer(field, &options, &timeout));
     let proceed_on = proceed_on.optional(|field| {
         let values = field.each(|item| answer(item, &options));
@@ -91,10 +70,7 @@ pub fn ask(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
 }
 
 fn option((label, value): (&str, &str)) -> QuestionOption {
-    QuestionOption {
-        label: label.to_owned(),
-        value: value.to_owned(),
-    }
+    QuestionOption { label: label.to_owned(), value: value.to_owned() }
 }
 
 /// `assignee`, or `assignment` as the portal writes it: person and role.
@@ -106,10 +82,7 @@ fn assigned(assignee: &Slot, assignment: &Slot) -> Option<(Option<Template>, Opt
     let [assignee_id, role_id] =
         assignment.fields_refusing(["assigneeId", "roleId"], &["categoryCode", "reasonCode"])?;
     if let (Some(_), true) = (assignee_id.given(), assignee.is_given()) {
-        assignment.error(
-            "`ask.assignee` and `ask.assignment.assigneeId` both name a person",
-            Some("keep one of them"),
-        );
+        assignment.error("`ask.assignee` and `ask.assignment.assigneeId` both name a person", Some("keep one of them"));
     }
     let assignee_id = assignee_id.optional(values::text_template);
     let role = role_id.optional(values::text_template);
@@ -125,28 +98,18 @@ fn named_options(field: &Field) -> Option<Vec<QuestionOption>> {
         let label = label.optional(Field::text_some);
         let value = value.required(Field::text_some)?;
         if !values.insert(value) {
-            item.error(
-                format!("two options have the value `{value}`"),
-                Some("change one of them"),
-            );
+            item.error(format!("two options have the value `{value}`"), Some("change one of them"));
         }
         Some(option((label?.unwrap_or(value), value)))
     })
 }
 
 /// `onTimeout`: `default` answers for the person, `fault` ends with `timeout`.
-fn default_answer(
-    field: &Field,
-    options: &[QuestionOption],
-    timeout: &Slot,
-) -> Option<Option<String>> {
+fn default_answer(field: &Field, options: &[QuestionOption], timeout: &Slot) -> Option<Option<String>> {
     let [action, default] = field.fields(["action", "default"])?;
     let action = action.required(|field| field.choice(&[("default", true), ("fault", false)]));
     if !timeout.is_given() {
-        field.error(
-            "`ask.onTimeout` without `ask.timeout`",
-            Some("add `timeout: { after: PT24H }`"),
-        );
+        field.error("`ask.onTimeout` without `ask.timeout`", Some("add `timeout: { after: PT24H }`"));
     }
     match action? {
         true => default.required(|field| answer(field, options)).map(Some),
@@ -167,13 +130,7 @@ fn answer(field: &Field, options: &[QuestionOption]) -> Option<String> {
     if options.iter().any(|option| option.value == text) {
         return Some(text.to_owned());
     }
-    let help = format!(
-        "the values of the options are {}",
-        among(options.iter().map(|option| &option.value))
-    );
-    field.error(
-        format!("`{}`: `{text}` is not the value of an option", field.label),
-        Some(&help),
-    );
+    let help = format!("the values of the options are {}", among(options.iter().map(|option| &option.value)));
+    field.error(format!("`{}`: `{text}` is not the value of an option", field.label), Some(&help));
     None
 }

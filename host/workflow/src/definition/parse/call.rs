@@ -10,9 +10,8 @@ use crate::ids::PluginName;
 use crate::located::Field;
 
 /// Calls of the specification, and of the product before this one, that are no plugins.
-const PROTOCOLS: [&str; 10] = [
-    "http", "grpc", "openapi", "asyncapi", "a2a", "mcp", "agent", "jsonrpc", "openrpc", "rule",
-];
+const PROTOCOLS: [&str; 10] =
+    ["http", "grpc", "openapi", "asyncapi", "a2a", "mcp", "agent", "jsonrpc", "openrpc", "rule"];
 
 pub fn call(task: &Field, field: &Field, _: Context) -> Option<TaskKind> {
     let function = function(field);
@@ -21,11 +20,7 @@ pub fn call(task: &Field, field: &Field, _: Context) -> Option<TaskKind> {
         None => Template::compile(&json!({})).ok(),
     };
     let (plugin, version) = function?;
-    Some(TaskKind::Call(Call {
-        plugin,
-        version,
-        with: with?,
-    }))
+    Some(TaskKind::Call(Call { plugin, version, with: with? }))
 }
 
 /// `NAME` or `NAME:VERSION@default`; `default` is the catalog of this host.
@@ -46,16 +41,10 @@ fn function(field: &Field) -> Option<(PluginName, Option<String>)> {
         None => (function, None),
     };
     if catalog.is_some_and(|catalog| catalog != "default") {
-        return field.unsupported(&format!(
-            "`call` of a function in the catalog `{}`",
-            catalog.unwrap_or_default()
-        ));
+        return field.unsupported(&format!("`call` of a function in the catalog `{}`", catalog.unwrap_or_default()));
     }
     let wrong_version = version.is_some_and(|version| semver::Version::parse(version).is_err());
-    match (
-        PluginName::new(name),
-        version.is_some() == catalog.is_some() && !wrong_version,
-    ) {
+    match (PluginName::new(name), version.is_some() == catalog.is_some() && !wrong_version) {
         (Ok(name), true) => Some((name, version.map(str::to_owned))),
         _ => {
             field.error(

@@ -15,10 +15,7 @@ pub fn set(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
         NodeValue::Null | NodeValue::Bool(_) | NodeValue::Number(_) | NodeValue::List(_) => false,
     };
     if !fits {
-        field.error(
-            "`set` must be a mapping with at least one member, or one expression",
-            Some("write `set: ${ … }`"),
-        );
+        field.error("`set` must be a mapping with at least one member, or one expression", Some("write `set: ${ … }`"));
         return None;
     }
     values::template(field).map(TaskKind::Set)
@@ -26,9 +23,7 @@ pub fn set(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
 
 pub fn assert(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
     let [value, equals, contains, matches, exists, message] = field.fields_refusing(
-        [
-            "value", "equals", "contains", "matches", "exists", "message",
-        ],
+        ["value", "equals", "contains", "matches", "exists", "message"],
         &["json", "schema", "rule"],
     )?;
     let value = value.required(values::template);
@@ -38,21 +33,12 @@ pub fn assert(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
         matches.optional(|field| regular_expression(field).map(AssertCheck::Matches)),
         exists.optional(|field| field.boolean().map(AssertCheck::Exists)),
     ];
-    let message = message.optional(values::text_template);
-    let mut checks: Vec<AssertCheck> = checks
-        .into_iter()
-        .collect::<Option<Vec<_>>>()?
-        .into_iter()
-        .flatten()
-        .collect();
+    let message = message.optional(values::prose);
+    let mut checks: Vec<AssertCheck> = checks.into_iter().collect::<Option<Vec<_>>>()?.into_iter().flatten().collect();
     if checks.is_empty() {
         checks.push(AssertCheck::Holds);
     }
-    Some(TaskKind::Assert(Assert {
-        value: value?,
-        checks,
-        message: message?,
-    }))
+    Some(TaskKind::Assert(Assert { value: value?, checks, message: message? }))
 }
 
 /// Tried on an empty text, so that a wrong one is found now and not in the middle of a release.
@@ -63,13 +49,7 @@ fn regular_expression(field: &Field) -> Option<String> {
         Ok(_) => Some(text.to_owned()),
         Err(fault) => {
             let detail = fault.detail.unwrap_or_default();
-            field.error(
-                format!(
-                    "`{}`: `{text}` is not a regular expression: {detail}",
-                    field.label
-                ),
-                None,
-            );
+            field.error(format!("`{}`: `{text}` is not a regular expression: {detail}", field.label), None);
             None
         }
     }
@@ -83,28 +63,16 @@ pub fn emit(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
     for (key, value) in with.entries()? {
         let name = key.text().unwrap_or_default();
         // CloudEvents 1.0, “Naming Conventions”; `data` is the payload beside them.
-        if name.is_empty()
-            || !name
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-        {
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
             with.problems.error(
                 key,
                 format!("`{name}` cannot name an attribute of an event"),
                 Some("use lower-case letters and digits".to_owned()),
             );
         }
-        if name != "data"
-            && matches!(
-                value.node.value,
-                NodeValue::List(_) | NodeValue::Map(_) | NodeValue::Null
-            )
-        {
-            let message = format!(
-                "`{}` must be text, a number or true or false, not {}",
-                value.label,
-                value.node.kind()
-            );
+        if name != "data" && matches!(value.node.value, NodeValue::List(_) | NodeValue::Map(_) | NodeValue::Null) {
+            let message =
+                format!("`{}` must be text, a number or true or false, not {}", value.label, value.node.kind());
             value.error(message, Some("put it into `data`"));
         }
     }

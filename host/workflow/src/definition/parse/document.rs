@@ -13,25 +13,8 @@ pub struct Document {
 }
 
 pub fn document(field: &Field) -> Option<Document> {
-    let [
-        dsl,
-        namespace,
-        name,
-        version,
-        title,
-        summary,
-        tags,
-        metadata,
-    ] = field.fields([
-        "dsl",
-        "namespace",
-        "name",
-        "version",
-        "title",
-        "summary",
-        "tags",
-        "metadata",
-    ])?;
+    let [dsl, namespace, name, version, title, summary, tags, metadata] =
+        field.fields(["dsl", "namespace", "name", "version", "title", "summary", "tags", "metadata"])?;
     let dsl = dsl.required(dsl_version);
     let namespace = namespace.required(dns_label);
     let name = name.required(dns_label);
@@ -55,10 +38,7 @@ fn dsl_version(field: &Field) -> Option<()> {
     match field.text()? {
         "1.0.0" | "1.0.1" | "1.0.2" | "1.0.3" => Some(()),
         other => {
-            field.error(
-                format!("version `{other}` of the DSL is not supported"),
-                Some("write `dsl: '1.0.3'`"),
-            );
+            field.error(format!("version `{other}` of the DSL is not supported"), Some("write `dsl: '1.0.3'`"));
             None
         }
     }
@@ -82,10 +62,7 @@ fn semantic_version(field: &Field) -> Option<semver::Version> {
     let text = field.text()?;
     let version = semver::Version::parse(text);
     if let Err(error) = &version {
-        let message = format!(
-            "`{}`: `{text}` is not a semantic version: {error}",
-            field.label
-        );
+        let message = format!("`{}`: `{text}` is not a semantic version: {error}", field.label);
         field.error(message, Some("write it like `1.2.3`"));
     }
     version.ok()

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use super::super::error_type::canonical_error_type;
-use super::super::model::{
-    Backoff, ErrorFilter, For, Raise, Retry, SwitchCase, TaskKind, Try, Wait,
-};
+use super::super::model::{Backoff, ErrorFilter, For, Raise, Retry, SwitchCase, TaskKind, Try, Wait};
 use super::tasks::{Context, list};
 use super::values;
 use crate::effect::Fault;
@@ -25,19 +23,10 @@ pub fn for_(task: &Field, field: &Field, context: Context) -> Option<TaskKind> {
     let tasks = task.slot("do").required(|field| list(field, context, "do"));
     let (each_name, at_name) = (each_name?, at_name?);
     if each_name == at_name {
-        field.error(
-            format!("`for.each` and `for.at` are both `{at_name}`"),
-            Some("give them two names"),
-        );
+        field.error(format!("`for.each` and `for.at` are both `{at_name}`"), Some("give them two names"));
         return None;
     }
-    Some(TaskKind::For(Box::new(For {
-        each: each_name,
-        at: at_name,
-        items: items?,
-        while_: while_?,
-        tasks: tasks?,
-    })))
+    Some(TaskKind::For(Box::new(For { each: each_name, at: at_name, items: items?, while_: while_?, tasks: tasks? })))
 }
 
 pub fn switch(_: &Field, field: &Field, context: Context) -> Option<TaskKind> {
@@ -46,28 +35,19 @@ pub fn switch(_: &Field, field: &Field, context: Context) -> Option<TaskKind> {
     field.items_some()?;
     let cases = field.each(|item| {
         let [(key, body)] = item.members()? else {
-            item.error(
-                "an item of `switch` must be one case under its name",
-                Some("begin each case with `- name:`"),
-            );
+            item.error("an item of `switch` must be one case under its name", Some("begin each case with `- name:`"));
             return None;
         };
         let name = key.text()?;
         if names.iter().any(|other| other == name) {
-            item.error(
-                format!("two cases of this switch are named `{name}`"),
-                Some("rename one of them"),
-            );
+            item.error(format!("two cases of this switch are named `{name}`"), Some("rename one of them"));
         }
         names.push(name.to_owned());
         let case = switch_case(name, &item.inner(body, name), context)?;
         if case.when.is_none() {
             if let Some(first) = default.replace(case.name.clone()) {
                 item.error(
-                    format!(
-                        "`{first}` and `{}` are both defaults of this switch",
-                        case.name
-                    ),
+                    format!("`{first}` and `{}` are both defaults of this switch", case.name),
                     Some("give all but one of them a `when`"),
                 );
             }
@@ -81,11 +61,7 @@ fn switch_case(name: &str, field: &Field, context: Context) -> Option<SwitchCase
     let [when, then] = field.fields(["when", "then"])?;
     let when = when.optional(values::expression);
     let then = then.required(|field| values::flow_target(field, context.siblings));
-    Some(SwitchCase {
-        name: name.to_owned(),
-        when: when?,
-        then: then?,
-    })
+    Some(SwitchCase { name: name.to_owned(), when: when?, then: then? })
 }
 
 pub fn try_(task: &Field, field: &Field, context: Context) -> Option<TaskKind> {
@@ -102,9 +78,7 @@ pub fn try_(task: &Field, field: &Field, context: Context) -> Option<TaskKind> {
         None => retry_policy(field),
     });
     let handler = handler.optional(|field| list(field, context, "catch/do"));
-    let then = then.or(FlowTarget::Continue, |field| {
-        values::flow_target(field, context.siblings)
-    });
+    let then = then.or(FlowTarget::Continue, |field| values::flow_target(field, context.siblings));
     Some(TaskKind::Try(Box::new(Try {
         tasks: tasks?,
         errors: errors?,
@@ -128,10 +102,7 @@ fn error_filter(field: &Field) -> Option<ErrorFilter> {
     let instance = instance.optional(literal);
     let title = title.optional(literal);
     if detail.is_given() && details.is_given() {
-        with.error(
-            "`detail` and `details` are two names of one field",
-            Some("keep `detail`"),
-        );
+        with.error("`detail` and `details` are two names of one field", Some("keep `detail`"));
     }
     let detail = if detail.is_given() { detail } else { details }.optional(literal);
     Some(ErrorFilter {
@@ -157,9 +128,7 @@ fn literal(field: &Field) -> Option<String> {
 }
 
 fn status_code(field: &Field) -> Option<u16> {
-    field
-        .integer(100, 599)
-        .and_then(|status| u16::try_from(status).ok())
+    field.integer(100, 599).and_then(|status| u16::try_from(status).ok())
 }
 
 pub fn retry_policy(field: &Field) -> Option<Retry> {
@@ -200,10 +169,7 @@ fn backoff_kind(field: &Field) -> Option<Backoff> {
     match &given[..] {
         [(slot, kind)] => slot.required(|field| field.fields([])).map(|[]| *kind),
         _ => {
-            field.error(
-                format!("`{}` must name one kind", field.label),
-                Some("write for example `exponential: {}`"),
-            );
+            field.error(format!("`{}` must name one kind", field.label), Some("write for example `exponential: {}`"));
             None
         }
     }
@@ -213,11 +179,7 @@ fn retry_limit(field: &Field) -> Option<(Option<u32>, Option<Duration>)> {
     let [attempt, duration] = field.fields(["attempt", "duration"])?;
     let count = attempt.or(None, |field| {
         let [count] = field.fields_refusing(["count"], &["duration"])?;
-        count.optional(|field| {
-            field
-                .integer(0, u64::from(u32::MAX))
-                .and_then(|count| u32::try_from(count).ok())
-        })
+        count.optional(|field| field.integer(0, u64::from(u32::MAX)).and_then(|count| u32::try_from(count).ok()))
     });
     let duration = duration.optional(values::duration);
     Some((count?, duration?))
@@ -229,10 +191,7 @@ fn jitter_range(field: &Field) -> Option<(Duration, Duration)> {
     let to = to.required(values::duration);
     let (from, to) = (from?, to?);
     if from > to {
-        field.error(
-            format!("`{}.from` is longer than `{0}.to`", field.label),
-            Some("swap them"),
-        );
+        field.error(format!("`{}.from` is longer than `{0}.to`", field.label), Some("swap them"));
         return None;
     }
     Some((from, to))
@@ -250,8 +209,7 @@ pub fn raise(_: &Field, field: &Field, context: Context) -> Option<TaskKind> {
 
 /// An error of `raise` or `use.errors`. One without expressions is made here and now.
 pub fn error(field: &Field) -> Option<Raise> {
-    let [kind, status, title, detail, instance] =
-        field.fields(["type", "status", "title", "detail", "instance"])?;
+    let [kind, status, title, detail, instance] = field.fields(["type", "status", "title", "detail", "instance"])?;
     let kind = kind.required(|field| values::text_template(field).and(field.text()));
     let status = status.required(|field| match values::has_expression(field.node) {
         true => values::template(field).map(|_| 0),

@@ -20,12 +20,8 @@ use crate::located::{Field, Node, NodeValue, Slot, among, closest};
 const KEY: &str = "lightWorkflow";
 
 /// Sandbox providers that a definition may name.
-const PROVIDERS: [(&str, &str); 4] = [
-    ("local", "local"),
-    ("cubesandbox", "cubesandbox"),
-    ("engine", "engine"),
-    ("kubernetes", "kubernetes"),
-];
+const PROVIDERS: [(&str, &str); 4] =
+    [("local", "local"), ("cubesandbox", "cubesandbox"), ("engine", "engine"), ("kubernetes", "kubernetes")];
 
 /// Fields of a task's block that mean something only for some kinds of task.
 const FIELD_KINDS: [(&str, &[&str]); 6] = [
@@ -62,19 +58,11 @@ pub fn task(metadata: &Field, kind: &str, context: Context) -> Option<LightMetad
     let Some(light) = light(metadata)? else {
         return Some(LightMetadata::default());
     };
-    let [security, artifacts, on_failure, grants, effect, egress] = light.fields([
-        "security",
-        "artifactPolicy",
-        "onFailure",
-        "grants",
-        "effect",
-        "egress",
-    ])?;
+    let [security, artifacts, on_failure, grants, effect, egress] =
+        light.fields(["security", "artifactPolicy", "onFailure", "grants", "effect", "egress"])?;
     refuse_without_effect(&light, kind);
 
-    let security = security.or(TaskSecurity::default(), |field| {
-        task_security(field, context)
-    });
+    let security = security.or(TaskSecurity::default(), |field| task_security(field, context));
     let artifacts = artifacts.or((Vec::new(), BTreeMap::new()), artifact_policy);
     let on_failure = on_failure.optional(|field| {
         let [call] = field.fields(["call"])?;
@@ -122,15 +110,9 @@ fn light<'a>(metadata: &Field<'a>) -> Option<Option<Field<'a>>> {
 fn refuse_without_effect(light: &Field, kind: &str) {
     for (key, _) in light.members().unwrap_or_default() {
         let name = key.text().unwrap_or_default();
-        for (_, kinds) in FIELD_KINDS
-            .iter()
-            .filter(|(field, kinds)| *field == name && !kinds.contains(&kind))
-        {
+        for (_, kinds) in FIELD_KINDS.iter().filter(|(field, kinds)| *field == name && !kinds.contains(&kind)) {
             let message = format!("`{}.{name}` has no effect on `{kind}`", light.label);
-            let help = format!(
-                "remove it, or move it to a task with {}",
-                among(kinds.iter())
-            );
+            let help = format!("remove it, or move it to a task with {}", among(kinds.iter()));
             light.problems.error(key, message, Some(help));
         }
     }
@@ -146,13 +128,9 @@ struct Sandbox {
 
 fn sandbox(slot: &Slot) -> Option<Sandbox> {
     slot.or(Sandbox::default(), |field| {
-        let [mode, provider, template, reason] =
-            field.fields(["mode", "provider", "template", "reason"])?;
+        let [mode, provider, template, reason] = field.fields(["mode", "provider", "template", "reason"])?;
         let mode = mode.optional(|field| {
-            field.choice(&[
-                ("workflow-session", SandboxMode::WorkflowSession),
-                ("per-task", SandboxMode::PerTask),
-            ])
+            field.choice(&[("workflow-session", SandboxMode::WorkflowSession), ("per-task", SandboxMode::PerTask)])
         });
         let provider = provider.optional(|field| field.choice(&PROVIDERS));
         let template = template.optional(Field::name::<TemplateName>);
@@ -185,11 +163,7 @@ fn task_security(field: &Field, context: Context) -> Option<TaskSecurity> {
     if let Some(field) = secrets.given().filter(|_| !names.is_empty()) {
         refuse_shared_sandbox(&field, sandbox.mode.or(context.security.mode));
     }
-    Some(TaskSecurity {
-        execution_profile: profile?.map(str::to_owned),
-        sandbox,
-        secrets: names.into_iter().collect(),
-    })
+    Some(TaskSecurity { execution_profile: profile?.map(str::to_owned), sandbox, secrets: names.into_iter().collect() })
 }
 
 fn secret(field: &Field, context: Context) -> Option<SecretName> {
@@ -200,10 +174,7 @@ fn secret(field: &Field, context: Context) -> Option<SecretName> {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("add `{name}` to `use.secrets`"),
             };
-            field.error(
-                format!("`{}`: `use.secrets` does not name `{name}`", field.label),
-                Some(&help),
-            );
+            field.error(format!("`{}`: `use.secrets` does not name `{name}`", field.label), Some(&help));
             None
         }
         Some(_) | None => Some(name),
@@ -223,14 +194,10 @@ fn refuse_shared_sandbox(secrets: &Field, mode: Option<SandboxMode>) {
 
 fn artifact_policy(field: &Field) -> Option<(Vec<String>, BTreeMap<String, Template>)> {
     let [capture, inputs] = field.fields(["capture", "inputs"])?;
-    let capture = capture.or(Vec::new(), |field| {
-        field.each(|item| item.relative_path().map(str::to_owned))
-    });
+    let capture = capture.or(Vec::new(), |field| field.each(|item| item.relative_path().map(str::to_owned)));
     let inputs = inputs.or(BTreeMap::new(), |field| {
         for (key, _) in field.members()? {
-            field
-                .inner(key, key.text().unwrap_or_default())
-                .relative_path();
+            field.inner(key, key.text().unwrap_or_default()).relative_path();
         }
         field.each_entry(|_, value| artifact(value))
     });
@@ -248,13 +215,8 @@ fn artifact(field: &Field) -> Option<Template> {
 
 /// `grants`, in the shape of [`Grants`], one interface after the other.
 fn grants(field: &Field) -> Option<Grants> {
-    let [log, artifacts_read, artifacts_write, sandbox, secrets] = field.fields([
-        "log",
-        "artifacts-read",
-        "artifacts-write",
-        "sandbox",
-        "secrets",
-    ])?;
+    let [log, artifacts_read, artifacts_write, sandbox, secrets] =
+        field.fields(["log", "artifacts-read", "artifacts-write", "sandbox", "secrets"])?;
     let log = log.optional(grant);
     let artifacts_read = artifacts_read.optional(grant);
     let artifacts_write = artifacts_write.optional(grant);
@@ -276,9 +238,7 @@ fn grant<T: DeserializeOwned>(field: &Field) -> Option<T> {
         Err(error) => {
             let message = error.to_string();
             let place = named_in(field, &message).unwrap_or(field.node);
-            field
-                .problems
-                .error(place, format!("`{}`: {message}", field.label), None);
+            field.problems.error(place, format!("`{}`: {message}", field.label), None);
             None
         }
     }
@@ -290,11 +250,7 @@ fn named_in<'a>(field: &Field<'a>, message: &str) -> Option<&'a Node> {
     let members = field.members()?;
     let inside = members.iter().filter_map(|(_, value)| match &value.value {
         NodeValue::List(items) => Some(items),
-        NodeValue::Null
-        | NodeValue::Bool(_)
-        | NodeValue::Number(_)
-        | NodeValue::Text(_)
-        | NodeValue::Map(_) => None,
+        NodeValue::Null | NodeValue::Bool(_) | NodeValue::Number(_) | NodeValue::Text(_) | NodeValue::Map(_) => None,
     });
     let mut places = members.iter().map(|(key, _)| key).chain(inside.flatten());
     places.find(|place| place.is_text(name))
@@ -305,15 +261,10 @@ fn host_and_port(field: &Field) -> Option<String> {
     let text = field.text()?;
     let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
     let labels = host.strip_prefix("*.").unwrap_or(host);
-    let host_fits = labels.split('.').all(|label| {
-        !label.is_empty()
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-    });
-    let port_fits = port
-        .parse::<u16>()
-        .is_ok_and(|number| number != 0 && number.to_string() == port);
+    let host_fits = labels
+        .split('.')
+        .all(|label| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
+    let port_fits = port.parse::<u16>().is_ok_and(|number| number != 0 && number.to_string() == port);
     if host_fits && port_fits {
         return Some(text.to_owned());
     }

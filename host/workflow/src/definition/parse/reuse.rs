@@ -30,14 +30,10 @@ pub fn uses(field: &Field) -> Uses {
         errors: entries(&errors, flow::error),
         retries: entries(&retries, flow::retry_policy),
         timeouts: entries(&timeouts, |field| values::timeout(field, &BTreeMap::new())),
-        secrets: secrets
-            .given()
-            .and_then(|field| Some(field.each(Field::name::<SecretName>)?.into_iter().collect())),
+        secrets: secrets.given().and_then(|field| Some(field.each(Field::name::<SecretName>)?.into_iter().collect())),
     }
 }
 
 fn entries<T>(slot: &Slot, read: fn(&Field) -> Option<T>) -> BTreeMap<String, Option<T>> {
-    slot.given()
-        .and_then(|field| field.each_entry(|_, value| Some(read(value))))
-        .unwrap_or_default()
+    slot.given().and_then(|field| field.each_entry(|_, value| Some(read(value)))).unwrap_or_default()
 }

@@ -9,10 +9,8 @@ use crate::expression::Template;
 use crate::located::{Field, Slot};
 
 pub fn run(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
-    let [shell, script, wait, returns] = field.fields_refusing(
-        ["shell", "script", "await", "return"],
-        &["container", "workflow"],
-    )?;
+    let [shell, script, wait, returns] =
+        field.fields_refusing(["shell", "script", "await", "return"], &["container", "workflow"])?;
     let wait = wait.or(true, Field::boolean);
     if wait == Some(false) {
         field.unsupported::<()>("`run.await: false`");
@@ -31,24 +29,13 @@ pub fn run(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
         (Some(shell), None) => self::shell(&shell),
         (None, Some(script)) => self::script(&script),
         (Some(_), Some(_)) => {
-            field.error(
-                "`run` has both `shell` and `script`",
-                Some("make two tasks of it"),
-            );
+            field.error("`run` has both `shell` and `script`", Some("make two tasks of it"));
             None
         }
         (None, None) => {
             // `container` and `workflow` have been refused already.
-            if field
-                .slot("container")
-                .given()
-                .or(field.slot("workflow").given())
-                .is_none()
-            {
-                field.error(
-                    "`run` does not say what to run",
-                    Some("give it `shell` or `script`"),
-                );
+            if field.slot("container").given().or(field.slot("workflow").given()).is_none() {
+                field.error("`run` does not say what to run", Some("give it `shell` or `script`"));
             }
             None
         }
@@ -71,33 +58,23 @@ struct Shared {
 }
 
 fn shell(field: &Field) -> Option<(Process, Shared)> {
-    let [command, stdin, arguments, environment] = field.fields_refusing(
-        ["command", "stdin", "arguments", "environment"],
-        &["commandTemplateId"],
-    )?;
-    let command = command.required(|field| field.text_some().and(values::text_template(field)));
+    let [command, stdin, arguments, environment] =
+        field.fields_refusing(["command", "stdin", "arguments", "environment"], &["commandTemplateId"])?;
+    let command = command.required(values::code_template);
     let shared = shared(&stdin, &arguments, &environment);
     Some((Process::Shell { command: command? }, shared?))
 }
 
 fn script(field: &Field) -> Option<(Process, Shared)> {
-    let [language, code, stdin, arguments, environment] = field.fields_refusing(
-        ["language", "code", "stdin", "arguments", "environment"],
-        &["source"],
-    )?;
+    let [language, code, stdin, arguments, environment] =
+        field.fields_refusing(["language", "code", "stdin", "arguments", "environment"], &["source"])?;
     let language = language.required(Field::text_some);
     let code = match field.slot("source").is_given() {
         true => None,
-        false => code.required(|field| field.text_some().and(values::text_template(field))),
+        false => code.required(values::code_template),
     };
     let shared = shared(&stdin, &arguments, &environment);
-    Some((
-        Process::Script {
-            language: language?.to_owned(),
-            code: code?,
-        },
-        shared?,
-    ))
+    Some((Process::Script { language: language?.to_owned(), code: code? }, shared?))
 }
 
 fn shared(stdin: &Slot, arguments: &Slot, environment: &Slot) -> Option<Shared> {
@@ -107,11 +84,7 @@ fn shared(stdin: &Slot, arguments: &Slot, environment: &Slot) -> Option<Shared> 
         refuse_unusable_names(field);
         values::named_text_templates(field)
     });
-    Some(Shared {
-        environment: environment?,
-        arguments: arguments?,
-        stdin: stdin?,
-    })
+    Some(Shared { environment: environment?, arguments: arguments?, stdin: stdin? })
 }
 
 /// What no process could see as an environment variable.
@@ -120,11 +93,7 @@ fn refuse_unusable_names(environment: &Field) {
         let name = key.text().unwrap_or_default();
         if name.is_empty() || name.contains(['=', '\0']) {
             let message = format!("`{name}` cannot name an environment variable");
-            environment.problems.error(
-                key,
-                message,
-                Some("use letters, digits and `_`".to_owned()),
-            );
+            environment.problems.error(key, message, Some("use letters, digits and `_`".to_owned()));
         }
     }
 }

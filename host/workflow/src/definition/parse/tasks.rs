@@ -21,9 +21,7 @@ pub struct Context<'c> {
 }
 
 /// The fields that every task may have.
-const COMMON: [&str; 7] = [
-    "if", "input", "output", "export", "timeout", "then", "metadata",
-];
+const COMMON: [&str; 7] = ["if", "input", "output", "export", "timeout", "then", "metadata"];
 
 /// A kind of task: the field that makes it one, and the fields beside that.
 struct Kind {
@@ -37,76 +35,20 @@ type Reader = fn(&Field, &Field, Context) -> Option<TaskKind>;
 
 /// `for` stands before `do`, which is also one of its fields.
 const KINDS: [Kind; 14] = [
-    Kind {
-        name: "for",
-        beside: &["while", "do"],
-        read: flow::for_,
-    },
-    Kind {
-        name: "do",
-        beside: &[],
-        read: flow::do_,
-    },
-    Kind {
-        name: "set",
-        beside: &[],
-        read: data::set,
-    },
-    Kind {
-        name: "switch",
-        beside: &[],
-        read: flow::switch,
-    },
-    Kind {
-        name: "assert",
-        beside: &[],
-        read: data::assert,
-    },
-    Kind {
-        name: "call",
-        beside: &["with"],
-        read: call::call,
-    },
-    Kind {
-        name: "run",
-        beside: &[],
-        read: run::run,
-    },
-    Kind {
-        name: "ask",
-        beside: &[],
-        read: ask::ask,
-    },
-    Kind {
-        name: "try",
-        beside: &["catch"],
-        read: flow::try_,
-    },
-    Kind {
-        name: "raise",
-        beside: &[],
-        read: flow::raise,
-    },
-    Kind {
-        name: "wait",
-        beside: &[],
-        read: flow::wait,
-    },
-    Kind {
-        name: "emit",
-        beside: &[],
-        read: data::emit,
-    },
-    Kind {
-        name: "fork",
-        beside: &[],
-        read: not_yet,
-    },
-    Kind {
-        name: "listen",
-        beside: &["foreach"],
-        read: not_yet,
-    },
+    Kind { name: "for", beside: &["while", "do"], read: flow::for_ },
+    Kind { name: "do", beside: &[], read: flow::do_ },
+    Kind { name: "set", beside: &[], read: data::set },
+    Kind { name: "switch", beside: &[], read: flow::switch },
+    Kind { name: "assert", beside: &[], read: data::assert },
+    Kind { name: "call", beside: &["with"], read: call::call },
+    Kind { name: "run", beside: &[], read: run::run },
+    Kind { name: "ask", beside: &[], read: ask::ask },
+    Kind { name: "try", beside: &["catch"], read: flow::try_ },
+    Kind { name: "raise", beside: &[], read: flow::raise },
+    Kind { name: "wait", beside: &[], read: flow::wait },
+    Kind { name: "emit", beside: &[], read: data::emit },
+    Kind { name: "fork", beside: &[], read: not_yet },
+    Kind { name: "listen", beside: &["foreach"], read: not_yet },
 ];
 
 fn not_yet(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
@@ -117,11 +59,7 @@ fn not_yet(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
 pub fn list(field: &Field, context: Context, key: &str) -> Option<TaskList> {
     let items = field.items_some()?;
     let named: Vec<Option<(&Node, &Node)>> = items.iter().map(task_item).collect();
-    let siblings: Vec<&str> = named
-        .iter()
-        .flatten()
-        .filter_map(|(name, _)| name.text())
-        .collect();
+    let siblings: Vec<&str> = named.iter().flatten().filter_map(|(name, _)| name.text()).collect();
     refuse_names_given_twice(field, named.iter().flatten().map(|(name, _)| *name));
     let tasks: Vec<Option<Task>> = named
         .into_iter()
@@ -129,11 +67,7 @@ pub fn list(field: &Field, context: Context, key: &str) -> Option<TaskList> {
         .map(|(index, named)| {
             let (name, body) = named?;
             let path = context.path.child(key, index, name.text()?);
-            let context = Context {
-                siblings: &siblings,
-                path: &path,
-                ..context
-            };
+            let context = Context { siblings: &siblings, path: &path, ..context };
             task(&Field::root(body, field.problems), name, context)
         })
         .collect();
@@ -144,17 +78,8 @@ pub fn list(field: &Field, context: Context, key: &str) -> Option<TaskList> {
 fn task_item<'a>(item: &Field<'a>) -> Option<(&'a Node, &'a Node)> {
     let [(name, body)] = item.members()? else {
         let keys = item.members()?.iter().filter_map(|(key, _)| key.text());
-        let help = format!(
-            "begin each task with its own `- name:` (found {})",
-            among(keys.take(20))
-        );
-        item.error(
-            format!(
-                "an item of `{}` must be one task under its name",
-                item.label
-            ),
-            Some(&help),
-        );
+        let help = format!("begin each task with its own `- name:` (found {})", among(keys.take(20)));
+        item.error(format!("an item of `{}` must be one task under its name", item.label), Some(&help));
         return None;
     };
     let text = name.text().unwrap_or_default();
@@ -191,27 +116,13 @@ fn task(task: &Field, name: &Node, context: Context) -> Option<Task> {
     refuse_other_fields(task, title, kind);
 
     let condition = task.slot("if").optional(values::expression);
-    let input = task.slot("input").or(DataFlow::default(), |field| {
-        values::data_flow(field, "from")
-    });
-    let output = task
-        .slot("output")
-        .or(DataFlow::default(), |field| values::data_flow(field, "as"));
-    let export = task
-        .slot("export")
-        .or(DataFlow::default(), |field| values::data_flow(field, "as"));
-    let timeout = task
-        .slot("timeout")
-        .optional(|field| values::timeout(field, &context.uses.timeouts));
-    let then = task.slot("then").or(FlowTarget::Continue, |field| {
-        values::flow_target(field, context.siblings)
-    });
-    let light = task.slot("metadata").or(LightMetadata::default(), |field| {
-        light::task(field, kind.name, context)
-    });
-    let read = task
-        .slot(kind.name)
-        .required(|field| (kind.read)(task, field, context));
+    let input = task.slot("input").or(DataFlow::default(), |field| values::data_flow(field, "from"));
+    let output = task.slot("output").or(DataFlow::default(), |field| values::data_flow(field, "as"));
+    let export = task.slot("export").or(DataFlow::default(), |field| values::data_flow(field, "as"));
+    let timeout = task.slot("timeout").optional(|field| values::timeout(field, &context.uses.timeouts));
+    let then = task.slot("then").or(FlowTarget::Continue, |field| values::flow_target(field, context.siblings));
+    let light = task.slot("metadata").or(LightMetadata::default(), |field| light::task(field, kind.name, context));
+    let read = task.slot(kind.name).required(|field| (kind.read)(task, field, context));
 
     Some(Task {
         name: title.to_owned(),
@@ -233,52 +144,31 @@ fn task(task: &Field, name: &Node, context: Context) -> Option<Task> {
 fn kind_of(task: &Field, name: &Node) -> Option<&'static Kind> {
     let title = name.text()?;
     task.called(format!("task {title}")).members()?;
-    let mut kinds: Vec<&'static Kind> = KINDS
-        .iter()
-        .filter(|kind| task.node.get(kind.name).is_some())
-        .collect();
+    let mut kinds: Vec<&'static Kind> = KINDS.iter().filter(|kind| task.node.get(kind.name).is_some()).collect();
     if let Some(outer) = kinds.first().copied() {
         kinds.retain(|kind| !outer.beside.contains(&kind.name));
     }
     match kinds[..] {
         [kind] => Some(kind),
         [] => {
-            let unknown = task.members()?.iter().map(|(key, _)| key).filter(|key| {
-                closest(
-                    key.text().unwrap_or_default(),
-                    KINDS.iter().map(|kind| kind.name),
-                )
-                .is_some()
-            });
+            let unknown =
+                task.members()?.iter().map(|(key, _)| key).filter(|key| {
+                    closest(key.text().unwrap_or_default(), KINDS.iter().map(|kind| kind.name)).is_some()
+                });
             let mut said = false;
             for key in unknown {
-                task.called(title)
-                    .unknown(key, KINDS.iter().map(|kind| kind.name));
+                task.called(title).unknown(key, KINDS.iter().map(|kind| kind.name));
                 said = true;
             }
             if !said {
-                let help = format!(
-                    "give it one of {}",
-                    among(KINDS.iter().map(|kind| kind.name))
-                );
-                task.problems.error(
-                    name,
-                    format!("task `{title}` does not say what to do"),
-                    Some(help),
-                );
+                let help = format!("give it one of {}", among(KINDS.iter().map(|kind| kind.name)));
+                task.problems.error(name, format!("task `{title}` does not say what to do"), Some(help));
             }
             None
         }
         [first, second, ..] => {
-            let message = format!(
-                "task `{title}` has both `{}` and `{}`",
-                first.name, second.name
-            );
-            task.problems.error(
-                name,
-                message,
-                Some("a task does one thing: make two of it".to_owned()),
-            );
+            let message = format!("task `{title}` has both `{}` and `{}`", first.name, second.name);
+            task.problems.error(name, message, Some("a task does one thing: make two of it".to_owned()));
             None
         }
     }
@@ -286,12 +176,7 @@ fn kind_of(task: &Field, name: &Node) -> Option<&'static Kind> {
 
 /// Refuses what is neither common to all tasks nor part of this kind.
 fn refuse_other_fields(task: &Field, title: &str, kind: &Kind) {
-    let known = || {
-        COMMON
-            .into_iter()
-            .chain([kind.name])
-            .chain(kind.beside.iter().copied())
-    };
+    let known = || COMMON.into_iter().chain([kind.name]).chain(kind.beside.iter().copied());
     for (key, _) in task.members().unwrap_or_default() {
         let field = key.text().unwrap_or_default();
         if known().any(|name| name == field) {
@@ -299,15 +184,9 @@ fn refuse_other_fields(task: &Field, title: &str, kind: &Kind) {
         }
         match KINDS.iter().find(|other| other.beside.contains(&field)) {
             Some(owner) => {
-                let message = format!(
-                    "`{field}` in task `{title}` belongs to `{}`, and this is `{}`",
-                    owner.name, kind.name
-                );
-                task.problems.error(
-                    key,
-                    message,
-                    Some("remove it, or nest it where it belongs".to_owned()),
-                );
+                let message =
+                    format!("`{field}` in task `{title}` belongs to `{}`, and this is `{}`", owner.name, kind.name);
+                task.problems.error(key, message, Some("remove it, or nest it where it belongs".to_owned()));
             }
             None => task.called(title).unknown(key, known()),
         }

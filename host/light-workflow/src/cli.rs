@@ -1,0 +1,247 @@
+//! The command line: a stable surface that scripts and reviewers rely on.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Software releases as durable workflows with WebAssembly steps.
+#[derive(Debug, Parser)]
+#[command(name = "light-workflow", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// Where everything durable is kept.
+    #[arg(long, global = true, value_name = "DIR", default_value = ".light-workflow", env = "LIGHT_WORKFLOW_DATA")]
+    pub data: PathBuf,
+    /// The host's configuration [default: light-workflow.toml, if there is one].
+    #[arg(long, global = true, value_name = "FILE", env = "LIGHT_WORKFLOW_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Show the host's own log on standard error.
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the HTTP API and work on releases.
+    Serve(Serve),
+    /// Run one instance of a definition to its end, without a server.
+    Run(Run),
+    /// Validate definitions, templates and grants; show the effective policy of every task.
+    Check(Check),
+    /// Start and watch releases.
+    #[command(subcommand)]
+    Release(Release),
+    /// Human tasks: what waits for a person.
+    #[command(subcommand)]
+    Task(Task),
+    /// Plugins and what they can do.
+    #[command(subcommand)]
+    Plugin(Plugin),
+    /// The hash-linked record of everything that happened.
+    #[command(subcommand)]
+    Audit(Audit),
+    /// What this machine can enforce, what it lacks, how to get it.
+    Doctor(Output),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct Output {
+    /// Text for people, JSON for programs.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// HTTP API and worker in one process.
+    All,
+    /// Only the HTTP API: it records, and runs nothing.
+    Api,
+    /// Only the worker.
+    Worker,
+}
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Address to listen on.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7420")]
+    pub listen: std::net::SocketAddr,
+    #[arg(long, value_enum, default_value = "all")]
+    pub role: Role,
+}
+
+#[derive(Debug, Args)]
+pub struct Run {
+    pub definition: PathBuf,
+    /// Input of the workflow as JSON: a file, or `-` for standard input.
+    #[arg(long, value_name = "FILE|-")]
+    pub input: Option<PathBuf>,
+    #[command(flatten)]
+    pub output: Output,
+    /// Answer approvals with yes, where policy allows it.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Definitions, sandbox templates, or folders of them.
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Release {
+    /// Start a release and watch it to its end; goes on with one that was interrupted.
+    Start(ReleaseStart),
+    /// All releases, newest first.
+    List(Output),
+    /// One release: its tasks, commands, open questions.
+    Show(ReleaseNamed),
+    /// What the commands of a release printed.
+    Logs(ReleaseLogs),
+    /// Ask a release to stop.
+    Cancel(ReleaseCancel),
+    /// The durable summary of a release.
+    Summary(ReleaseNamed),
+}
+
+#[derive(Debug, Args)]
+pub struct ReleaseStart {
+    /// The release request as JSON: a file, or `-` for standard input.
+    #[arg(value_name = "REQUEST|-")]
+    pub request: PathBuf,
+    /// Definition to run [default: the one for the request's release type].
+    #[arg(long, value_name = "FILE")]
+    pub definition: Option<PathBuf>,
+    /// Answer approvals with yes, where policy allows it.
+    #[arg(long)]
+    pub yes: bool,
+    /// Only record the release; a server or a later start works on it.
+    #[arg(long)]
+    pub detach: bool,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct ReleaseNamed {
+    /// Release id or instance id.
+    pub release: String,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct ReleaseLogs {
+    /// Release id or instance id.
+    pub release: String,
+    /// Only this task.
+    #[arg(long)]
+    pub task: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ReleaseCancel {
+    /// Release id or instance id.
+    pub release: String,
+    #[arg(long)]
+    pub reason: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Task {
+    /// What waits for a person.
+    List(TaskList),
+    /// One human task with all that is asked.
+    Show(TaskNamed),
+    /// Decide one.
+    Complete(TaskComplete),
+}
+
+#[derive(Debug, Args)]
+pub struct TaskList {
+    /// Also those that are decided.
+    #[arg(long)]
+    pub all: bool,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct TaskNamed {
+    pub id: String,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct TaskComplete {
+    pub id: String,
+    /// One of the options that `task show` lists.
+    #[arg(long, value_name = "VALUE")]
+    pub decision: String,
+    /// Digest of what you were shown (`task show` prints it).
+    #[arg(long, value_name = "DIGEST")]
+    pub subject: String,
+    #[arg(long)]
+    pub comment: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Plugin {
+    /// What a plugin can do, read from its bytes.
+    Inspect(PluginInspect),
+    /// The plugins of this host.
+    List(Output),
+    /// Make a component of a core module that was built for `wasm32-unknown-unknown`.
+    Encode(PluginEncode),
+}
+
+#[derive(Debug, Args)]
+pub struct PluginInspect {
+    /// Name of a plugin, or path of a component.
+    pub plugin: String,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct PluginEncode {
+    pub module: PathBuf,
+    #[arg(long, short)]
+    pub output: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// Write the whole log as JSON lines.
+    Export(AuditExport),
+    /// Check an export, or this host's own log.
+    Verify(AuditVerify),
+}
+
+#[derive(Debug, Args)]
+pub struct AuditExport {
+    /// [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct AuditVerify {
+    /// An export [default: this host's own log].
+    pub file: Option<PathBuf>,
+    /// The public key (hex) that must have signed it.
+    #[arg(long, value_name = "HEX")]
+    pub key: Option<String>,
+}

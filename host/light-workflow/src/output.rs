@@ -1,0 +1,83 @@
+//! What people and programs read: failures, exit codes, plain text from hostile places.
+
+use std::fmt;
+
+/// Exit codes: a stable surface.
+pub const DONE: u8 = 0;
+/// The release or workflow failed, or what was checked is wrong.
+pub const FAILED: u8 = 1;
+/// Bad arguments or bad input; nothing was written.
+pub const USED_WRONGLY: u8 = 2;
+/// The host could not do it.
+pub const HOST_FAILED: u8 = 3;
+
+/// Why a command ended without doing what was asked.
+#[derive(Debug)]
+pub struct Failure {
+    pub code: u8,
+    /// One problem a line: what was being done, what is wrong, where, what to do.
+    pub lines: Vec<String>,
+}
+
+impl Failure {
+    pub fn used_wrongly(message: impl fmt::Display) -> Self {
+        Self { code: USED_WRONGLY, lines: vec![message.to_string()] }
+    }
+
+    pub fn wrong_input<T: fmt::Display>(problems: impl IntoIterator<Item = T>) -> Self {
+        Self { code: USED_WRONGLY, lines: problems.into_iter().map(|problem| problem.to_string()).collect() }
+    }
+
+    pub fn failed(message: impl fmt::Display) -> Self {
+        Self { code: FAILED, lines: vec![message.to_string()] }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, line) in self.lines.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "\n" };
+            write!(f, "{separator}error: {line}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Whatever else goes wrong is the host's: the whole chain on one line.
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self { code: HOST_FAILED, lines: vec![format!("{:#}", error.into())] }
+    }
+}
+
+/// Text that came from a command or a plugin, safe for a terminal: control
+/// characters other than line ends and tabs are shown, not obeyed.
+pub fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => plain.push(c),
+            c if c.is_control() => plain.extend(c.escape_default()),
+            c => plain.push(c),
+        }
+    }
+    plain
+}
+
+/// The host's own log: quiet unless asked, and never on standard output.
+pub fn log_to_stderr(verbose: bool) {
+    use tracing_subscriber::EnvFilter;
+    let default = if verbose { "info,light_workflow=debug,worker=debug" } else { "warn" };
+    let filter = EnvFilter::try_from_env("LIGHT_WORKFLOW_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_does_not_obey_a_log() {
+        assert_eq!(plain("a\u{1b}[2Jb\tc\n"), "a\\u{1b}[2Jb\tc\n");
+    }
+}

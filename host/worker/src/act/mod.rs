@@ -1,0 +1,137 @@
+//! Carrying out effects: one file per kind of effect.
+
+mod command;
+mod plugin;
+
+pub(crate) use command::chain;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use plugin_host::PluginHost;
+use sandbox::{Provider, Templates};
+use store::SharedStore;
+use tokio::sync::{mpsc, oneshot};
+use workflow::effect::StandardError;
+use workflow::event::Event;
+use workflow::redaction::Redactor;
+use workflow::{Effect, EffectKey, EffectOutcome, InstanceId};
+
+use crate::plugins::PluginCatalog;
+use crate::secrets::Secrets;
+
+/// An attempt whose intent is committed.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// Sequence 0: the attempt's own effect.
+    pub key: EffectKey,
+    pub effect: Effect,
+    /// `CommandStarted`, `CommandCompleted` and `HostCallCompleted` of this attempt so far.
+    pub calls: Vec<Event>,
+}
+
+/// What a host does with attempts. The real one is [`Hands`]; simulations and
+/// benchmarks bring one that only answers.
+#[async_trait]
+pub trait Act: Send + Sync + 'static {
+    /// Carries out an attempt, or goes on with it where an earlier host left it.
+    /// `None`: the host stops, and there is no outcome to record.
+    async fn act(&self, attempt: Attempt, journal: Journal) -> Option<EffectOutcome>;
+    /// The outcome is recorded: what was kept for a restart can go.
+    async fn forget(&self, key: &EffectKey);
+    /// Nobody waits for this attempt any more (its task timed out, its instance was cancelled).
+    async fn stop(&self, key: &EffectKey);
+    /// The instance is final.
+    async fn close(&self, instance: &InstanceId);
+}
+
+/// Records events in the middle of an attempt.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    sender: mpsc::Sender<JournalEntry>,
+}
+
+/// An event and the one who waits until it is committed.
+#[derive(Debug)]
+pub struct JournalEntry {
+    pub event: Event,
+    pub committed: oneshot::Sender<()>,
+}
+
+/// The history cannot be written any more: the host stops or lost its lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interrupted;
+
+impl Journal {
+    pub fn new(sender: mpsc::Sender<JournalEntry>) -> Self {
+        Self { sender }
+    }
+
+    /// Returns when the event is committed.
+    pub async fn record(&self, event: Event) -> Result<(), Interrupted> {
+        let (committed, wait) = oneshot::channel();
+        self.sender.send(JournalEntry { event, committed }).await.map_err(|_| Interrupted)?;
+        wait.await.map_err(|_| Interrupted)
+    }
+}
+
+/// Real effects: sandboxes and plugins.
+#[derive(Clone)]
+pub struct Hands {
+    pub store: SharedStore,
+    pub provider: Arc<dyn Provider>,
+    pub templates: Arc<Templates>,
+    pub plugin_host: Arc<PluginHost>,
+    pub plugins: Arc<PluginCatalog>,
+    pub secrets: Arc<Secrets>,
+}
+
+#[async_trait]
+impl Act for Hands {
+    async fn act(&self, attempt: Attempt, journal: Journal) -> Option<EffectOutcome> {
+        match &attempt.effect {
+            Effect::Command { command, .. } => self.run_command(&attempt.key, command).await,
+            Effect::Plugin { .. } => self.call_plugin(attempt, journal).await,
+            Effect::Echo { input } => Some(EffectOutcome::Output { output: input.clone() }),
+        }
+    }
+
+    async fn forget(&self, key: &EffectKey) {
+        self.provider.discard(key).await;
+    }
+
+    async fn stop(&self, key: &EffectKey) {
+        self.provider.kill(key).await;
+    }
+
+    async fn close(&self, instance: &InstanceId) {
+        self.provider.close_session(instance).await;
+    }
+}
+
+impl Hands {
+    /// Like [`Self::redacted`], for bytes that a plugin made.
+    pub(crate) fn redacted_bytes(&self, bytes: Vec<u8>) -> Result<Vec<u8>, EffectOutcome> {
+        let mut clean = Vec::with_capacity(bytes.len());
+        let mut stream = self.redactor()?.stream();
+        stream.push(&bytes, &mut clean);
+        stream.finish(&mut clean);
+        Ok(clean)
+    }
+
+    /// Removes every secret this host knows from a text of its own making.
+    fn redacted(&self, text: &str) -> Result<String, EffectOutcome> {
+        Ok(self.redactor()?.redact(text).into_string())
+    }
+
+    /// Fails closed: without a redactor nothing is stored.
+    fn redactor(&self) -> Result<Redactor, EffectOutcome> {
+        let secrets = self.secrets.all_values();
+        let pairs = secrets.iter().map(|(name, value)| (name.as_str(), value.expose()));
+        Redactor::new(pairs).map_err(|error| configuration_fault(error.to_string()))
+    }
+}
+
+fn configuration_fault(detail: String) -> EffectOutcome {
+    EffectOutcome::Faulted { error: StandardError::Configuration.fault(detail) }
+}

@@ -1,0 +1,202 @@
+//! Driving one instance until it rests: it is final, or waits for a person or a timer.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use store::{AppendError, Lease};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{Id, JoinError, JoinSet};
+use tracing::error;
+use workflow::effect::StandardError;
+use workflow::event::Event;
+use workflow::{EffectKey, EffectOutcome, Timestamp};
+
+use crate::act::{Attempt, Journal, JournalEntry};
+use crate::drive::DriveError;
+use crate::schedule::Leases;
+use crate::{Driver, Worker};
+
+/// How a run ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rest {
+    Final,
+    Waiting { wake_at: Option<Timestamp> },
+}
+
+/// An instance that waits for a timer further away than this leaves memory.
+const STAY_IN_MEMORY: Duration = Duration::from_secs(2);
+
+pub(crate) struct Run<'a> {
+    worker: &'a Worker,
+    driver: Driver,
+    shard: u32,
+    leases: watch::Receiver<Leases>,
+    messages: mpsc::UnboundedReceiver<()>,
+    attempts: JoinSet<Option<EffectOutcome>>,
+    acting: HashMap<Id, EffectKey>,
+    entries: mpsc::Receiver<JournalEntry>,
+    journal: Journal,
+}
+
+/// What woke the run.
+#[derive(Default)]
+struct Incoming {
+    events: Vec<Event>,
+    inbox: bool,
+    /// Journal entries to acknowledge after the commit.
+    committed: Vec<oneshot::Sender<()>>,
+    /// Attempts whose outcome is among the events.
+    outcomes: Vec<EffectKey>,
+}
+
+impl<'a> Run<'a> {
+    pub fn new(
+        worker: &'a Worker,
+        driver: Driver,
+        shard: u32,
+        leases: watch::Receiver<Leases>,
+        messages: mpsc::UnboundedReceiver<()>,
+    ) -> Self {
+        let (sender, entries) = mpsc::channel(64);
+        Self {
+            worker,
+            driver,
+            shard,
+            leases,
+            messages,
+            attempts: JoinSet::new(),
+            acting: HashMap::new(),
+            entries,
+            journal: Journal::new(sender),
+        }
+    }
+
+    pub fn into_messages(self) -> mpsc::UnboundedReceiver<()> {
+        self.messages
+    }
+
+    pub async fn to_rest(&mut self) -> Result<Rest, DriveError> {
+        let mut incoming = Incoming { inbox: true, ..Incoming::default() };
+        loop {
+            let lease = self.lease()?;
+            let now = self.worker.clock.now();
+            self.driver.take_up(lease, incoming.events, incoming.inbox, now).await?;
+            for waiting in incoming.committed {
+                let _ = waiting.send(());
+            }
+            for key in &incoming.outcomes {
+                self.worker.act.forget(key).await;
+            }
+            self.start_open_attempts();
+            self.stop_closed_attempts().await;
+            if let Some(rest) = self.rest().await {
+                return Ok(rest);
+            }
+            incoming = self.next().await;
+        }
+    }
+
+    fn lease(&self) -> Result<Lease, DriveError> {
+        let lease = self.leases.borrow().get(&self.shard).copied();
+        lease.ok_or(DriveError::Append(AppendError::LeaseLost { shard: self.shard }))
+    }
+
+    fn start_open_attempts(&mut self) {
+        let instance = self.driver.instance();
+        let open: Vec<Attempt> = instance
+            .open_attempts()
+            .map(|open| Attempt {
+                key: EffectKey {
+                    instance: instance.id().clone(),
+                    path: open.path.clone(),
+                    attempt: open.attempt,
+                    sequence: 0,
+                },
+                effect: open.effect.clone(),
+                calls: open.host_calls.to_vec(),
+            })
+            .filter(|attempt| !self.acting.values().any(|key| *key == attempt.key))
+            .collect();
+        for attempt in open {
+            let key = attempt.key.clone();
+            let act = self.worker.act.clone();
+            let journal = self.journal.clone();
+            let task = self.attempts.spawn(async move { act.act(attempt, journal).await });
+            self.acting.insert(task.id(), key);
+        }
+    }
+
+    /// Attempts that the history closed without us: timed out, or cancelled.
+    async fn stop_closed_attempts(&mut self) {
+        let instance = self.driver.instance();
+        let is_open =
+            |key: &EffectKey| instance.open_attempts().any(|open| open.path == key.path && open.attempt == key.attempt);
+        let closed: Vec<(Id, EffectKey)> =
+            self.acting.iter().filter(|(_, key)| !is_open(key)).map(|(id, key)| (*id, key.clone())).collect();
+        for (id, key) in closed {
+            self.acting.remove(&id);
+            self.worker.act.stop(&key).await;
+        }
+    }
+
+    async fn rest(&mut self) -> Option<Rest> {
+        let instance = self.driver.instance();
+        if instance.phase().is_final() {
+            self.worker.act.close(instance.id()).await;
+            return Some(Rest::Final);
+        }
+        if !self.acting.is_empty() {
+            return None;
+        }
+        let wake_at = instance.next_wake();
+        if wake_at.is_some_and(|at| self.worker.until(at) < STAY_IN_MEMORY) {
+            return None;
+        }
+        Some(Rest::Waiting { wake_at })
+    }
+
+    /// Waits for something to take up, and takes what else is there already.
+    async fn next(&mut self) -> Incoming {
+        let mut incoming = Incoming::default();
+        let wake = self.driver.instance().next_wake().map(|at| self.worker.until(at));
+        tokio::select! {
+            Some(ended) = self.attempts.join_next_with_id() => self.note_outcome(ended, &mut incoming),
+            Some(entry) = self.entries.recv() => note_entry(entry, &mut incoming),
+            Some(()) = self.messages.recv() => incoming.inbox = true,
+            () = tokio::time::sleep(wake.unwrap_or_default()), if wake.is_some() => {}
+        }
+        while let Some(ended) = self.attempts.try_join_next_with_id() {
+            self.note_outcome(ended, &mut incoming);
+        }
+        while let Ok(entry) = self.entries.try_recv() {
+            note_entry(entry, &mut incoming);
+        }
+        while self.messages.try_recv().is_ok() {
+            incoming.inbox = true;
+        }
+        incoming
+    }
+
+    fn note_outcome(&mut self, ended: Result<(Id, Option<EffectOutcome>), JoinError>, incoming: &mut Incoming) {
+        let (id, outcome) = match ended {
+            Ok(ended) => ended,
+            Err(panic) => {
+                error!(error = %panic, "Acting on an attempt panicked");
+                let fault = StandardError::Runtime.fault("the host failed while it acted; see its log");
+                (panic.id(), Some(EffectOutcome::Faulted { error: fault }))
+            }
+        };
+        let (Some(key), Some(outcome)) = (self.acting.remove(&id), outcome) else { return };
+        incoming.events.push(Event::AttemptCompleted {
+            path: key.path.clone(),
+            attempt: key.attempt,
+            outcome: Box::new(outcome),
+        });
+        incoming.outcomes.push(key);
+    }
+}
+
+fn note_entry(entry: JournalEntry, incoming: &mut Incoming) {
+    incoming.events.push(entry.event);
+    incoming.committed.push(entry.committed);
+}

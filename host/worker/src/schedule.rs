@@ -1,0 +1,231 @@
+//! Which instances this host drives, and when.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use store::{Change, HostId, Lease, Phase, SharedStore, StoreError};
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::task::{JoinError, JoinSet};
+use tracing::{debug, error, info, warn};
+use workflow::{InstanceId, Timestamp};
+
+use crate::act::Act;
+use crate::clock::Clock;
+use crate::drive::DriveError;
+use crate::run::{Rest, Run};
+use crate::{Definitions, Driver};
+
+/// How this host works.
+#[derive(Debug, Clone)]
+pub struct WorkerOptions {
+    /// A label that no other process has.
+    pub host: HostId,
+    /// How long a shard stays ours without a renewal; renewed at a third of it.
+    pub lease: Duration,
+    /// How often the store is asked for what other processes wrote.
+    pub poll: Duration,
+}
+
+impl WorkerOptions {
+    pub fn new(host: HostId) -> Self {
+        // Three missed renewals of 10 s, so that one slow commit does not start a second build.
+        Self { host, lease: Duration::from_secs(30), poll: Duration::from_secs(1) }
+    }
+}
+
+/// The leases this host holds, by shard.
+pub(crate) type Leases = HashMap<u32, Lease>;
+
+/// Drives the instances of the shards it holds.
+pub struct Worker {
+    pub(crate) store: SharedStore,
+    pub(crate) act: Arc<dyn Act>,
+    pub(crate) definitions: Arc<Definitions>,
+    pub(crate) clock: Arc<dyn Clock>,
+    options: WorkerOptions,
+}
+
+/// An instance that is being driven here.
+struct Driven {
+    messages: mpsc::UnboundedSender<()>,
+    stop: tokio::task::AbortHandle,
+    shard: u32,
+}
+
+impl Worker {
+    pub fn new(
+        store: SharedStore,
+        act: Arc<dyn Act>,
+        definitions: Arc<Definitions>,
+        clock: Arc<dyn Clock>,
+        options: WorkerOptions,
+    ) -> Arc<Self> {
+        Arc::new(Self { store, act, definitions, clock, options })
+    }
+
+    /// Works until `stop` says so, then gives its leases back. Commands that
+    /// run then go on by themselves; the next host finds them.
+    pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) -> Result<(), StoreError> {
+        let mut changes = self.store.changes();
+        let (leases, watch_leases) = watch::channel(Leases::new());
+        let mut schedule =
+            Schedule { worker: self.clone(), leases, watch_leases, driven: HashMap::new(), runs: JoinSet::new() };
+        schedule.renew().await?;
+        let mut renewal = tokio::time::interval(self.options.lease / 3);
+        renewal.reset();
+        let mut wake = schedule.start_ready().await?;
+        loop {
+            let pause = wake.map_or(self.options.poll, |at| self.until(at).min(self.options.poll));
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => break,
+                _ = renewal.tick() => schedule.renew().await?,
+                change = changes.recv() => match change {
+                    Ok(change) => schedule.follow(change).await?,
+                    Err(broadcast::error::RecvError::Lagged(_)) => wake = schedule.start_ready().await?,
+                    Err(broadcast::error::RecvError::Closed) => break,
+                },
+                Some(ended) = schedule.runs.join_next() => {
+                    if let Some(at) = schedule.ended(ended).await? {
+                        wake = Some(wake.map_or(at, |earlier| earlier.min(at)));
+                    }
+                }
+                () = tokio::time::sleep(pause) => wake = schedule.start_ready().await?,
+            }
+        }
+        schedule.runs.shutdown().await;
+        self.store.release_shards(&self.options.host).await
+    }
+
+    pub(crate) fn until(&self, at: Timestamp) -> Duration {
+        Duration::try_from(at.duration_since(self.clock.now())).unwrap_or(Duration::ZERO)
+    }
+}
+
+/// An instance whose run ended, with the messages it did not see any more.
+type Ended = (InstanceId, mpsc::UnboundedReceiver<()>, Result<Rest, DriveError>);
+
+struct Schedule {
+    worker: Arc<Worker>,
+    leases: watch::Sender<Leases>,
+    watch_leases: watch::Receiver<Leases>,
+    driven: HashMap<InstanceId, Driven>,
+    runs: JoinSet<Ended>,
+}
+
+impl Schedule {
+    /// Renews what we hold and takes what is free; stops driving what we lost.
+    async fn renew(&mut self) -> Result<(), StoreError> {
+        let options = &self.worker.options;
+        let lease_ms = u64::try_from(options.lease.as_millis()).unwrap_or(u64::MAX);
+        let held = self.worker.store.claim_shards(&options.host, self.worker.clock.now(), lease_ms).await?;
+        let held: Leases = held.into_iter().map(|lease| (lease.shard, lease)).collect();
+        let lost: HashSet<u32> = {
+            let before = self.leases.borrow();
+            let same = |lease: &Lease| held.get(&lease.shard).is_some_and(|now| now.fence == lease.fence);
+            before.values().filter(|lease| !same(lease)).map(|lease| lease.shard).collect()
+        };
+        for driven in self.driven.values().filter(|driven| lost.contains(&driven.shard)) {
+            driven.stop.abort();
+        }
+        if !lost.is_empty() {
+            warn!(shards = lost.len(), "Lost leases");
+        }
+        self.leases.send_replace(held);
+        Ok(())
+    }
+
+    fn shards(&self) -> Vec<u32> {
+        self.leases.borrow().keys().copied().collect()
+    }
+
+    /// Starts whatever can move now; gives the time of the next timer.
+    async fn start_ready(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        let shards = self.shards();
+        let now = self.worker.clock.now();
+        for instance in self.worker.store.ready(&shards, now).await? {
+            match self.driven.get(&instance) {
+                Some(driven) => drop(driven.messages.send(())),
+                None => self.start(instance, None).await?,
+            }
+        }
+        self.worker.store.next_wake(&shards, now).await
+    }
+
+    /// Follows one change that this process wrote. What is driven here appends as
+    /// it goes; others concern us if they can move.
+    async fn follow(&mut self, change: Change) -> Result<(), StoreError> {
+        match change {
+            Change::Inbox { instance, shard } => match self.driven.get(&instance) {
+                Some(driven) => drop(driven.messages.send(())),
+                None => self.start(instance, Some(shard)).await?,
+            },
+            Change::Appended { instance, .. } if self.driven.contains_key(&instance) => {}
+            Change::Appended { instance, shard, .. } => {
+                let row = self.worker.store.instance(&instance).await?;
+                if row.is_some_and(|row| matches!(row.phase, Phase::Pending | Phase::Running)) {
+                    self.start(instance, Some(shard)).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn start(&mut self, instance: InstanceId, shard: Option<u32>) -> Result<(), StoreError> {
+        let shard = match shard {
+            Some(shard) => shard,
+            None => match self.worker.store.instance(&instance).await? {
+                Some(row) => row.shard,
+                None => return Ok(()),
+            },
+        };
+        if !self.leases.borrow().contains_key(&shard) {
+            return Ok(());
+        }
+        let (messages, receiver) = mpsc::unbounded_channel();
+        let worker = self.worker.clone();
+        let leases = self.watch_leases.clone();
+        let id = instance.clone();
+        let stop = self.runs.spawn(async move {
+            match Driver::load(worker.store.clone(), &worker.definitions, &id).await {
+                Ok(driver) => {
+                    let mut run = Run::new(&worker, driver, shard, leases, receiver);
+                    let rest = run.to_rest().await;
+                    (id, run.into_messages(), rest)
+                }
+                Err(error) => (id, receiver, Err(error)),
+            }
+        });
+        self.driven.insert(instance, Driven { messages, stop, shard });
+        Ok(())
+    }
+
+    /// Forgets an instance that came to rest; gives its next timer.
+    async fn ended(&mut self, ended: Result<Ended, JoinError>) -> Result<Option<Timestamp>, StoreError> {
+        let (instance, mut messages, rest) = match ended {
+            Ok(ended) => ended,
+            Err(panic_or_abort) => {
+                // The history is whole: the instance is loaded again at the next poll.
+                if panic_or_abort.is_panic() {
+                    error!(error = %panic_or_abort, "Driving an instance panicked");
+                }
+                self.driven.retain(|_, driven| !driven.stop.is_finished());
+                return Ok(None);
+            }
+        };
+        self.driven.remove(&instance);
+        match rest {
+            Ok(Rest::Final) => info!(instance.id = %instance, "Instance ended"),
+            Ok(Rest::Waiting { .. }) if messages.try_recv().is_ok() => self.start(instance, None).await?,
+            Ok(Rest::Waiting { wake_at }) => return Ok(wake_at),
+            Err(error @ DriveError::Append(_)) => {
+                debug!(instance.id = %instance, error = %error, "Stopped driving an instance");
+            }
+            Err(error) => {
+                let chain = crate::act::chain(&error);
+                error!(instance.id = %instance, error = chain, "Failed to drive an instance");
+            }
+        }
+        Ok(None)
+    }
+}

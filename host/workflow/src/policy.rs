@@ -1,0 +1,132 @@
+//! The effective policy of an instance: what each task may do, resolved once,
+//! before anything is written.
+
+use std::collections::BTreeMap;
+
+use crate::capability::{EffectivePolicy, Grants, PluginPolicy, TaskPolicy};
+use crate::command::SandboxMode;
+use crate::definition::{Definition, Task, TaskKind, TaskList};
+use crate::ids::{Digest, PluginName, TemplateName};
+
+/// What the host has to offer: its templates, and its answer for each plugin.
+pub struct PolicySources<'a> {
+    /// Loaded sandbox templates with their digests.
+    pub templates: &'a BTreeMap<TemplateName, Digest>,
+    /// The approved digest and the effective grants of a plugin for a task that
+    /// grants it `Grants`, or every reason why not.
+    pub plugin: &'a dyn Fn(&PluginName, &Grants) -> Result<PluginPolicy, Vec<String>>,
+    /// Whether a terminal's `--yes` may answer approvals.
+    pub allow_auto_approval: bool,
+    /// Whether `call: echo` exists (benchmarks and simulations).
+    pub echo: bool,
+}
+
+/// Something that policy does not allow, with its place in the definition.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: task `{task}` {message}")]
+pub struct PolicyProblem {
+    pub task: String,
+    pub reference: String,
+    pub line: usize,
+    pub message: String,
+}
+
+/// The effective policy of `definition` on this host, or all that stands against it.
+pub fn resolve(definition: &Definition, sources: &PolicySources) -> Result<EffectivePolicy, Vec<PolicyProblem>> {
+    let mut resolver = Resolver { definition, sources, policy: EffectivePolicy::default(), problems: Vec::new() };
+    resolver.policy.allow_auto_approval = sources.allow_auto_approval;
+    resolver.policy.echo = sources.echo;
+    resolver.list(&definition.tasks);
+    if resolver.problems.is_empty() { Ok(resolver.policy) } else { Err(resolver.problems) }
+}
+
+struct Resolver<'a> {
+    definition: &'a Definition,
+    sources: &'a PolicySources<'a>,
+    policy: EffectivePolicy,
+    problems: Vec<PolicyProblem>,
+}
+
+impl Resolver<'_> {
+    fn list(&mut self, tasks: &TaskList) {
+        for task in &tasks.0 {
+            self.task(task);
+        }
+    }
+
+    fn task(&mut self, task: &Task) {
+        match &task.kind {
+            TaskKind::Do(tasks) => self.list(tasks),
+            TaskKind::For(each) => self.list(&each.tasks),
+            TaskKind::Try(attempt) => {
+                self.list(&attempt.tasks);
+                if let Some(handler) = &attempt.handler {
+                    self.list(handler);
+                }
+            }
+            TaskKind::Run(_) => self.effect(task, None),
+            TaskKind::Call(call) if self.sources.echo && call.plugin.as_str() == "echo" => {}
+            TaskKind::Call(call) => match (self.sources.plugin)(&call.plugin, &task.light.grants) {
+                Ok(plugin) => self.effect(task, Some(plugin)),
+                Err(reasons) => {
+                    for reason in reasons {
+                        self.problem(task, format!("may not call plugin `{}`: {reason}", call.plugin));
+                    }
+                }
+            },
+            TaskKind::Set(_)
+            | TaskKind::Switch(_)
+            | TaskKind::Assert(_)
+            | TaskKind::Ask(_)
+            | TaskKind::Raise(_)
+            | TaskKind::Wait(_)
+            | TaskKind::Emit(_) => {}
+        }
+    }
+
+    /// A task that acts on the world: it needs a template, and secrets need a fresh sandbox.
+    fn effect(&mut self, task: &Task, plugin: Option<PluginPolicy>) {
+        let security = &self.definition.security;
+        let mode = task.light.mode.or(security.mode).unwrap_or(SandboxMode::WorkflowSession);
+        let Some(template) = task.light.template.clone().or_else(|| security.template.clone()) else {
+            return self.problem(
+                task,
+                "needs a sandbox template; name one in `document.metadata.lightWorkflow.security.sandbox.template`"
+                    .to_owned(),
+            );
+        };
+        let Some(digest) = self.sources.templates.get(&template) else {
+            let known: Vec<_> = self.sources.templates.keys().map(|name| format!("`{name}`")).collect();
+            return self.problem(
+                task,
+                format!(
+                    "names sandbox template `{template}`, which this host does not have; it has {}",
+                    known.join(", ")
+                ),
+            );
+        };
+        let granted_secrets = plugin.as_ref().and_then(|plugin| plugin.grants.secrets.as_ref());
+        let mut secrets = task.light.secrets.clone();
+        secrets.extend(granted_secrets.into_iter().flat_map(|grant| grant.names.iter().cloned()));
+        if mode != SandboxMode::PerTask && !secrets.is_empty() {
+            self.problem(task, "uses secrets, so its sandbox mode must be `per-task`".to_owned());
+        }
+        if let Some(undeclared) = secrets.iter().find(|name| !task.light.secrets.contains(*name)) {
+            self.problem(task, format!("grants secret `{undeclared}` without naming it in `security.secrets`"));
+        }
+        self.policy.templates.insert(template.clone(), digest.clone());
+        self.policy.tasks.insert(
+            task.reference.clone(),
+            TaskPolicy { template, mode, reason: task.light.reason.clone(), secrets, plugin },
+        );
+    }
+
+    fn problem(&mut self, task: &Task, message: String) {
+        self.problems.push(PolicyProblem {
+            task: task.name.clone(),
+            reference: task.reference.clone(),
+            line: task.line,
+            message,
+        });
+    }
+}

@@ -1,0 +1,70 @@
+//! Installs what the other tasks need, and says so. Safe to repeat.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use xshell::{Shell, cmd};
+
+use crate::say;
+
+/// Program that must be there, and Debian's package of it.
+const PACKAGES: [(&str, &str); 6] = [
+    ("/usr/bin/bwrap", "bubblewrap"),
+    ("/usr/bin/git", "git"),
+    ("/usr/bin/python3", "python3"),
+    ("/usr/bin/curl", "curl"),
+    ("/usr/bin/cc", "build-essential"),
+    ("/etc/ssl/certs/ca-certificates.crt", "ca-certificates"),
+];
+
+const TARGET: &str = "wasm32-unknown-unknown";
+
+pub fn run(shell: &Shell) -> anyhow::Result<()> {
+    packages(shell)?;
+    wasm_target(shell)
+}
+
+fn packages(shell: &Shell) -> anyhow::Result<()> {
+    let missing: Vec<&str> =
+        PACKAGES.iter().filter(|(path, _)| !Path::new(path).exists()).map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list = missing.join(" ");
+    say(&format!("installing Debian packages: {list}"));
+    let front = if is_root(shell) { "env" } else { "sudo" };
+    let _quiet = shell.push_env("DEBIAN_FRONTEND", "noninteractive");
+    let installed = cmd!(shell, "{front} apt-get update -qq").run().and_then(|()| {
+        cmd!(shell, "{front} apt-get install -y -qq --no-install-recommends {missing...}").ignore_stdout().run()
+    });
+    installed.with_context(|| format!("failed to install packages; as root run: apt-get install {list}"))
+}
+
+fn is_root(shell: &Shell) -> bool {
+    cmd!(shell, "id -u").quiet().read().is_ok_and(|id| id == "0")
+}
+
+/// The target of import-pure plugins. The download fails now and then: one more try.
+fn wasm_target(shell: &Shell) -> anyhow::Result<()> {
+    let installed = cmd!(shell, "rustup target list --installed").quiet().read().context("rustup is needed")?;
+    if installed.lines().any(|line| line == TARGET) {
+        return Ok(());
+    }
+    say(&format!("adding the Rust target {TARGET}"));
+    for _ in 0..3 {
+        if cmd!(shell, "rustup target add {TARGET}").quiet().run().is_ok() {
+            return Ok(());
+        }
+    }
+    bail!("failed to add the Rust target; run: rustup target add {TARGET}")
+}
+
+/// A cargo subcommand that is built from source if it is not there.
+pub fn cargo_tool(shell: &Shell, name: &str) -> anyhow::Result<()> {
+    let subcommand = name.trim_start_matches("cargo-");
+    if cmd!(shell, "cargo {subcommand} --version").quiet().ignore_stdout().ignore_stderr().run().is_ok() {
+        return Ok(());
+    }
+    say(&format!("installing {name} (built from source, this takes some minutes)"));
+    cmd!(shell, "cargo install --locked --quiet {name}").run().with_context(|| format!("failed to install {name}"))
+}
