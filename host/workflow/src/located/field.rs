@@ -47,10 +47,17 @@ impl<'a> Slot<'a> {
 
     /// The field, which must be there.
     pub fn required_field(&self) -> Option<Field<'a>> {
-        if self.node.is_none() {
+        if self.node.is_none() && !self.is_misspelt() {
             self.around.error(format!("`{}` is missing", self.around.label_of(self.name)), None);
         }
         self.given()
+    }
+
+    /// A field with nearly this name has been refused, which says enough.
+    fn is_misspelt(&self) -> bool {
+        let keys = self.around.members().into_iter().flatten().map(|(key, _)| key);
+        keys.filter(|key| self.around.problems.has_error_at(key))
+            .any(|key| closest(key.text().unwrap_or_default(), [self.name]).is_some())
     }
 
     /// Its value, which must be there.
@@ -117,7 +124,8 @@ impl<'a> Field<'a> {
             if unsupported.contains(&name) {
                 self.unsupported_at(key, name);
             } else if !names.contains(&name) {
-                self.unknown(key, names.iter().copied());
+                let place = if self.label.is_empty() { String::new() } else { format!(" in `{}`", self.label) };
+                self.unknown(key, &place, names.iter().copied());
             }
         }
         Some(names.map(|name| self.slot(name)))
@@ -128,12 +136,13 @@ impl<'a> Field<'a> {
         Slot { around: self.clone(), name, node: self.node.get(name) }
     }
 
-    /// Refuses the field `key`, and says which one was probably meant.
-    pub fn unknown(&self, key: &Node, known: impl Iterator<Item = &'static str> + Clone) {
+    /// Refuses the field `key`, and says which one was probably meant. `place`
+    /// is empty or ` in …`.
+    pub fn unknown(&self, key: &Node, place: &str, known: impl Iterator<Item = &'static str> + Clone) {
         let name = key.text().unwrap_or_default();
-        let place = if self.label.is_empty() { String::new() } else { format!(" in `{}`", self.label) };
         let help = match closest(name, known.clone()) {
             Some(meant) => format!("did you mean `{meant}`?"),
+            None if known.clone().next().is_none() => "it takes no fields".to_owned(),
             None => format!("the fields here are {}", among(known)),
         };
         self.problems.error(key, format!("unknown field `{name}`{place}"), Some(help));
@@ -167,7 +176,9 @@ impl<'a> Field<'a> {
 
     pub fn items(&self) -> Option<Vec<Field<'a>>> {
         match &self.node.value {
-            NodeValue::List(items) => Some(items.iter().map(|item| self.inner_item(item)).collect()),
+            NodeValue::List(items) => {
+                Some(items.iter().enumerate().map(|(index, item)| self.item(item, index)).collect())
+            }
             _ => self.must_be("a list"),
         }
     }
@@ -182,8 +193,8 @@ impl<'a> Field<'a> {
         Some(items)
     }
 
-    fn inner_item(&self, node: &'a Node) -> Field<'a> {
-        Field { node, ..self.clone() }
+    fn item(&self, node: &'a Node, index: usize) -> Field<'a> {
+        Field { node, problems: self.problems, label: format!("{}[{index}]", self.label) }
     }
 
     pub fn text(&self) -> Option<&'a str> {
@@ -294,6 +305,7 @@ impl<'a> Field<'a> {
         let what = if self.label.is_empty() { "the file".to_owned() } else { format!("`{}`", self.label) };
         let given = match &self.node.value {
             NodeValue::Number(number) => format!("`{number}`"),
+            NodeValue::Bool(value) => format!("`{value}`"),
             _ => self.node.kind().to_owned(),
         };
         self.error(format!("{what} must be {wanted}, not {given}"), help);

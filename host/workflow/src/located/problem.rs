@@ -90,6 +90,12 @@ impl Problems {
         self.found.borrow().is_empty()
     }
 
+    pub fn has_error_at(&self, node: &Node) -> bool {
+        self.found.borrow().iter().any(|problem| {
+            problem.severity == Severity::Error && (problem.line, problem.column) == (node.line, node.column)
+        })
+    }
+
     /// In the order of the file.
     pub fn into_sorted(self) -> Vec<Problem> {
         let mut found = self.found.into_inner();

@@ -101,7 +101,7 @@ fn light<'a>(metadata: &Field<'a>) -> Option<Option<Field<'a>>> {
     for (key, _) in metadata.members()? {
         let name = key.text().unwrap_or_default();
         if name != KEY && closest(name, [KEY]).is_some() {
-            metadata.unknown(key, [KEY].into_iter());
+            metadata.unknown(key, " in `metadata`", [KEY].into_iter());
         }
     }
     Some(metadata.slot(KEY).given())

@@ -78,7 +78,7 @@ pub fn list(field: &Field, context: Context, key: &str) -> Option<TaskList> {
 fn task_item<'a>(item: &Field<'a>) -> Option<(&'a Node, &'a Node)> {
     let [(name, body)] = item.members()? else {
         let keys = item.members()?.iter().filter_map(|(key, _)| key.text());
-        let help = format!("begin each task with its own `- name:` (found {})", among(keys.take(20)));
+        let help = format!("begin each task with its own `- name:`, as {} here do not", among(keys.take(20)));
         item.error(format!("an item of `{}` must be one task under its name", item.label), Some(&help));
         return None;
     };
@@ -157,11 +157,12 @@ fn kind_of(task: &Field, name: &Node) -> Option<&'static Kind> {
                 });
             let mut said = false;
             for key in unknown {
-                task.called(title).unknown(key, KINDS.iter().map(|kind| kind.name));
+                task.unknown(key, &format!(" in task `{title}`"), KINDS.iter().map(|kind| kind.name));
                 said = true;
             }
             if !said {
-                let help = format!("give it one of {}", among(KINDS.iter().map(|kind| kind.name)));
+                let kinds = KINDS.iter().map(|kind| kind.name).filter(|name| !matches!(*name, "fork" | "listen"));
+                let help = format!("give it one of {}", among(kinds));
                 task.problems.error(name, format!("task `{title}` does not say what to do"), Some(help));
             }
             None
@@ -188,7 +189,7 @@ fn refuse_other_fields(task: &Field, title: &str, kind: &Kind) {
                     format!("`{field}` in task `{title}` belongs to `{}`, and this is `{}`", owner.name, kind.name);
                 task.problems.error(key, message, Some("remove it, or nest it where it belongs".to_owned()));
             }
-            None => task.called(title).unknown(key, known()),
+            None => task.unknown(key, &format!(" in task `{title}`"), known()),
         }
     }
 }
