@@ -16,6 +16,7 @@ pub mod ids;
 pub mod policy;
 pub mod redaction;
 pub mod request;
+pub mod summary;
 
 pub use command::{Command, CommandResult, CommandStatus};
 pub use effect::{Effect, EffectClass, EffectOutcome};
