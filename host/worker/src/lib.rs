@@ -15,6 +15,7 @@ mod plugins;
 mod run;
 mod schedule;
 mod secrets;
+mod summary;
 
 pub use act::{Act, Attempt, Hands, Interrupted, Journal, JournalEntry};
 pub use clock::{Clock, SystemClock};
@@ -23,3 +24,4 @@ pub use drive::{DriveError, Driver, projection};
 pub use plugins::{InstalledPlugin, PluginCatalog, PluginCatalogError};
 pub use schedule::{Worker, WorkerOptions};
 pub use secrets::{MissingSecret, Secrets};
+pub use summary::keep_summary;

@@ -14,7 +14,7 @@ use workflow::{EffectKey, EffectOutcome, Timestamp};
 use crate::act::{Attempt, Journal, JournalEntry};
 use crate::drive::DriveError;
 use crate::schedule::Leases;
-use crate::{Driver, Worker};
+use crate::{Driver, Worker, keep_summary};
 
 /// How a run ended well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,6 +142,10 @@ impl<'a> Run<'a> {
     async fn rest(&mut self) -> Option<Rest> {
         let instance = self.driver.instance();
         if instance.phase().is_final() {
+            if let Err(error) = keep_summary(self.worker.store.as_ref(), instance.id()).await {
+                // It can be made again from the history: `release summary` does.
+                error!(error = crate::act::chain(&error), "Failed to keep the summary");
+            }
             self.worker.act.close(instance.id()).await;
             return Some(Rest::Final);
         }

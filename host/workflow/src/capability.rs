@@ -3,12 +3,23 @@
 //!
 //! Deny by default: an absent field grants nothing, and a task can only narrow.
 
+mod algebra;
+mod approval;
+mod effective;
+mod glob;
+mod manifest;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::command::SandboxMode;
 use crate::ids::{CommandName, Digest, PluginName, SecretName, TaskPath, TemplateName};
+
+pub use approval::{LockEntry, LockError, PluginsLock};
+pub use effective::{Approval, GrantProblem, effective};
+pub use jiff::civil::Date;
+pub use manifest::{ManifestError, PluginManifest, World};
 
 /// A set of powers over the interfaces of the WIT package. `None` denies the interface.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

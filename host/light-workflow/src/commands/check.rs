@@ -1,0 +1,126 @@
+//! `check`: definitions and templates, and what each task may do.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use workflow::capability::EffectivePolicy;
+use workflow::definition;
+
+use super::{Context, print_json};
+use crate::cli::{Check, Format};
+use crate::host::Parts;
+use crate::output::{DONE, FAILED, Failure};
+
+/// What was found in one file.
+struct Checked {
+    file: PathBuf,
+    name: Option<String>,
+    policy: Option<EffectivePolicy>,
+    problems: Vec<String>,
+}
+
+pub fn run(context: &Context, check: Check) -> Result<u8, Failure> {
+    let parts = context.parts()?;
+    let mut files = Vec::new();
+    for path in &check.paths {
+        collect(path, &mut files)?;
+    }
+    if files.is_empty() {
+        return Err(Failure::used_wrongly("found no `.yaml`, `.yml` or `template.toml` in what was named"));
+    }
+    let checked: Vec<Checked> = files.into_iter().map(|file| check_file(&parts, file)).collect();
+    let wrong = checked.iter().any(|checked| !checked.problems.is_empty());
+    match check.output.format {
+        Format::Json => print_json(&checked.iter().map(as_json).collect::<Vec<_>>())?,
+        Format::Text => checked.iter().for_each(print),
+    }
+    Ok(if wrong { FAILED } else { DONE })
+}
+
+fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let unreadable = |error: std::io::Error| Failure::used_wrongly(format!("failed to read `{}`: {error}", path.display()));
+    if !path.is_dir() {
+        std::fs::metadata(path).map_err(unreadable)?;
+        files.push(path.to_owned());
+        return Ok(());
+    }
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(path).map_err(unreadable)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    entries.sort();
+    for entry in entries {
+        let is_definition = entry.extension().is_some_and(|end| end == "yaml" || end == "yml");
+        if entry.is_dir() {
+            collect(&entry, files)?;
+        } else if is_definition || entry.file_name().is_some_and(|name| name == "template.toml") {
+            files.push(entry);
+        }
+    }
+    Ok(())
+}
+
+fn check_file(parts: &Parts, file: PathBuf) -> Checked {
+    let mut checked = Checked { file, name: None, policy: None, problems: Vec::new() };
+    if checked.file.extension().is_some_and(|end| end == "toml") {
+        let folder = checked.file.parent().unwrap_or(Path::new("."));
+        match sandbox::Template::load(folder) {
+            Ok(template) => checked.name = Some(format!("sandbox template {}", template.name())),
+            Err(error) => checked.problems.push(error.to_string()),
+        }
+        return checked;
+    }
+    let shown = checked.file.display().to_string();
+    let source = match std::fs::read_to_string(&checked.file) {
+        Ok(source) => source,
+        Err(error) => {
+            checked.problems.push(format!("{shown}: {error}"));
+            return checked;
+        }
+    };
+    match definition::parse(&source, &shown) {
+        Err(problems) => checked.problems.extend(problems.iter().map(ToString::to_string)),
+        Ok(definition) => {
+            checked.name = Some(definition.full_name());
+            match parts.policy(&definition, false) {
+                Ok(policy) => checked.policy = Some(policy),
+                Err(problems) => {
+                    checked.problems.extend(problems.iter().map(|problem| {
+                        format!("{shown}:{}: task `{}` {}", problem.line, problem.task, problem.message)
+                    }));
+                }
+            }
+        }
+    }
+    checked
+}
+
+fn as_json(checked: &Checked) -> serde_json::Value {
+    json!({ "file": checked.file, "name": checked.name, "problems": checked.problems, "policy": checked.policy })
+}
+
+fn print(checked: &Checked) {
+    for problem in &checked.problems {
+        eprintln!("error: {problem}");
+    }
+    let Some(name) = checked.name.as_ref().filter(|_| checked.problems.is_empty()) else { return };
+    println!("{}: {name} is valid", checked.file.display());
+    for (reference, task) in checked.policy.iter().flat_map(|policy| &policy.tasks) {
+        let mode = serde_json::to_value(task.mode).unwrap_or_default();
+        println!("  {reference}");
+        println!("    sandbox  {} {}", task.template, mode.as_str().unwrap_or_default());
+        if !task.secrets.is_empty() {
+            println!("    secrets  {}", task.secrets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
+        }
+        let Some(plugin) = &task.plugin else { continue };
+        println!("    plugin   {} {}", plugin.name, plugin.digest);
+        if let Some(sandbox) = &plugin.grants.sandbox {
+            let commands: Vec<_> = sandbox.commands.iter().map(ToString::to_string).collect();
+            println!("    commands {} (at most {})", commands.join(" "), sandbox.commands_max);
+        }
+        if let Some(read) = &plugin.grants.artifacts_read {
+            println!("    reads    {}", read.names.iter().cloned().collect::<Vec<_>>().join(" "));
+        }
+        if let Some(write) = &plugin.grants.artifacts_write {
+            println!("    writes   {}", write.names.iter().cloned().collect::<Vec<_>>().join(" "));
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! `doctor`: what this machine can enforce, what it lacks, how to get it.
+
+use super::{Context, print_json};
+use crate::cli::{Format, Output};
+use crate::host::Parts;
+use crate::output::{DONE, Failure, HOST_FAILED};
+
+pub fn run(context: &Context, output: Output) -> Result<u8, Failure> {
+    let mut findings = sandbox::local::doctor();
+    findings.extend(components(&context.parts()?));
+    match output.format {
+        Format::Json => print_json(&findings)?,
+        Format::Text => {
+            for finding in &findings {
+                let mark = if finding.ok { "ok     " } else { "MISSING" };
+                println!("{mark} {:<28} {}", finding.name, finding.detail);
+                if let Some(remedy) = finding.remedy.as_ref().filter(|_| !finding.ok) {
+                    println!("        → {remedy}");
+                }
+            }
+        }
+    }
+    Ok(if findings.iter().all(|finding| finding.ok) { DONE } else { HOST_FAILED })
+}
+
+/// Approved plugins whose component is here, byte for byte.
+fn components(parts: &Parts) -> Vec<sandbox::local::Finding> {
+    let catalog = parts.catalog();
+    let findings = catalog.installed().iter().map(|(name, installed)| {
+        let (ok, detail) = match std::fs::read(&installed.path) {
+            Ok(bytes) if workflow::Digest::of(&bytes) == installed.digest => (true, installed.digest.to_string()),
+            Ok(_) => (false, format!("`{}` is not what plugins.lock approves", installed.path.display())),
+            Err(error) => (false, format!("`{}`: {error}", installed.path.display())),
+        };
+        let remedy = Some("build it with `cargo xtask plugins`, then have it reviewed".to_owned());
+        sandbox::local::Finding { name: format!("plugin {name}"), ok, detail, remedy }
+    });
+    findings.collect()
+}

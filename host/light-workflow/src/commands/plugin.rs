@@ -1,0 +1,87 @@
+//! `plugin`: what a plugin can do, read from its bytes.
+
+use serde_json::json;
+use workflow::PluginName;
+
+use super::{Context, print_json};
+use crate::cli::{Format, Output, Plugin, PluginEncode, PluginInspect};
+use crate::host::Parts;
+use crate::output::{DONE, FAILED, Failure};
+
+pub fn run(context: &Context, plugin: Plugin) -> Result<u8, Failure> {
+    match plugin {
+        Plugin::Inspect(inspect_) => inspect(&context.parts()?, inspect_),
+        Plugin::List(output) => list(&context.parts()?, output),
+        Plugin::Encode(encode_) => encode(encode_),
+    }
+}
+
+fn inspect(parts: &Parts, inspect: PluginInspect) -> Result<u8, Failure> {
+    let name = PluginName::new(inspect.plugin.as_str()).ok();
+    let manifest = name.as_ref().and_then(|name| parts.manifests.get(name));
+    let path = match manifest {
+        Some(manifest) => parts.config.paths.components.join(format!("{}.wasm", manifest.name)),
+        None => inspect.plugin.clone().into(),
+    };
+    let bytes = std::fs::read(&path).map_err(|error| {
+        let known: Vec<_> = parts.manifests.keys().map(|name| format!("`{name}`")).collect();
+        Failure::used_wrongly(format!(
+            "failed to read the component `{}`: {error}; name a file, or one of {}",
+            path.display(),
+            known.join(", ")
+        ))
+    })?;
+    let inspection =
+        plugin_host::inspect(&bytes).map_err(|error| Failure::used_wrongly(format!("{}: {error}", path.display())))?;
+    let approved = name.as_ref().and_then(|name| parts.lock.entry(name));
+    let is_approved = approved.is_some_and(|entry| entry.digest == inspection.digest);
+    match inspect.output.format {
+        Format::Json => print_json(&json!({
+            "file": path,
+            "inspection": inspection,
+            "manifest": manifest,
+            "approval": approved,
+            "approved": is_approved,
+        }))?,
+        Format::Text => {
+            println!("component  {}  {} bytes", path.display(), inspection.size_bytes);
+            println!("digest     {}", inspection.digest);
+            println!("world      {}", inspection.world);
+            println!("imports");
+            for import in &inspection.imports {
+                println!("  {:<40} {}", import.interface, import.functions.join(" "));
+            }
+            match (approved, is_approved) {
+                (Some(entry), true) => println!("approved   by {} on {}, until {}", entry.reviewer, entry.date, entry.expires),
+                (Some(entry), false) => println!("NOT APPROVED: plugins.lock approves {}", entry.digest),
+                (None, _) => println!("NOT APPROVED: plugins.lock does not name it"),
+            }
+        }
+    }
+    Ok(if is_approved || manifest.is_none() { DONE } else { FAILED })
+}
+
+fn list(parts: &Parts, output: Output) -> Result<u8, Failure> {
+    match output.format {
+        Format::Json => print_json(&parts.manifests)?,
+        Format::Text => {
+            for manifest in parts.manifests.values() {
+                let approved = parts.lock.entry(&manifest.name).map_or_else(
+                    || "not approved".to_owned(),
+                    |entry| format!("approved by {} until {}", entry.reviewer, entry.expires),
+                );
+                println!("{:<16} {:<10} {:<10} {approved}", manifest.name, manifest.version, manifest.world);
+            }
+        }
+    }
+    Ok(DONE)
+}
+
+fn encode(encode: PluginEncode) -> Result<u8, Failure> {
+    let module = std::fs::read(&encode.module)
+        .map_err(|error| Failure::used_wrongly(format!("failed to read `{}`: {error}", encode.module.display())))?;
+    let component = plugin_host::encode(&module)
+        .map_err(|error| Failure::used_wrongly(format!("{}: {error}", encode.module.display())))?;
+    std::fs::write(&encode.output, component)?;
+    Ok(DONE)
+}

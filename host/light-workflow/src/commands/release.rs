@@ -1,0 +1,213 @@
+//! `release`: start one, and look at them.
+
+use serde_json::json;
+use store::{InstanceFilter, InstanceRow, Message, Store};
+use workflow::event::Event;
+use workflow::summary::Summary;
+use workflow::{Actor, request};
+
+use super::{Context, actor, print_json, read_input};
+use crate::cli::{Format, Output, Release, ReleaseCancel, ReleaseLogs, ReleaseNamed, ReleaseStart};
+use crate::follow::Follow;
+use crate::host::Host;
+use crate::output::{DONE, FAILED, Failure, plain};
+use crate::releases;
+
+pub async fn run(context: &Context, release: Release) -> Result<u8, Failure> {
+    match release {
+        Release::Start(start_) => start(context, start_).await,
+        Release::List(output) => list(context, output).await,
+        Release::Show(named) => show(context, named).await,
+        Release::Logs(logs_) => logs(context, logs_).await,
+        Release::Cancel(cancel_) => cancel(context, cancel_).await,
+        Release::Summary(named) => summary(context, named).await,
+    }
+}
+
+async fn start(context: &Context, start: ReleaseStart) -> Result<u8, Failure> {
+    let file = start.request.display().to_string();
+    let text = read_input(&start.request, "the release request")?;
+    let request = request::parse(&text, &file).map_err(Failure::wrong_input)?;
+    let parts = context.parts()?;
+    let path = start
+        .definition
+        .clone()
+        .unwrap_or_else(|| releases::definition_path(&parts.config.paths.definitions, request.release_type));
+    let definition = releases::read_definition(&path)?;
+    parts.policy(&definition, false).map_err(|problems| {
+        Failure::wrong_input(problems.iter().map(|problem| format!("{}: {problem}", path.display())))
+    })?;
+    let host = Host::open(&context.data, parts).await?;
+    let new = releases::release_run(definition, &request, None, actor())?;
+    let instance = match releases::start(&host, new).await {
+        Ok((instance, _)) => instance,
+        Err(releases::NotStarted::Store(store::StartError::ReleaseRunning { release, instance })) => {
+            same_request(&host, &instance, &request).await?;
+            eprintln!("release {release} is running already as {instance}: going on with it");
+            instance
+        }
+        Err(error) => return Err(releases::failure_of(error)),
+    };
+    if start.detach {
+        println!("{instance}");
+        return Ok(DONE);
+    }
+    let working = host.work().await?;
+    let follow = Follow {
+        store: host.shared_store(),
+        instance: instance.clone(),
+        tell: start.output.format == Format::Text,
+        yes: start.yes,
+        actor: actor(),
+    };
+    let history = tokio::select! {
+        history = follow.to_the_end() => history?,
+        _ = tokio::signal::ctrl_c() => {
+            working.stop().await?;
+            eprintln!("stopped; release {} goes on when it is started again, or by `light-workflow serve`", request.release_id);
+            return Ok(FAILED);
+        }
+    };
+    working.stop().await?;
+    worker::keep_summary(host.shared_store().as_ref(), &instance).await?;
+    let summary = Summary::of(&history).ok_or_else(no_start)?;
+    print_summary(&summary, start.output.format)?;
+    Ok(if summary.status == "completed" { DONE } else { FAILED })
+}
+
+/// Going on with a running release is right only if it is the same one.
+async fn same_request(
+    host: &Host,
+    instance: &workflow::InstanceId,
+    request: &request::ReleaseRequest,
+) -> Result<(), Failure> {
+    let history = host.shared_store().history(instance, 0).await?;
+    let Some(Event::InstanceStarted { input, .. }) = history.first().map(|recorded| &recorded.event) else {
+        return Err(no_start());
+    };
+    if input.get("release") == Some(&serde_json::to_value(request)?) {
+        return Ok(());
+    }
+    Err(Failure::used_wrongly(format!(
+        "release {} is running already as {instance}, with another request; wait for it, or cancel it with \
+         `light-workflow release cancel {instance} --reason …`",
+        request.release_id
+    )))
+}
+
+async fn list(context: &Context, output: Output) -> Result<u8, Failure> {
+    let host = context.existing_host().await?;
+    let filter = InstanceFilter { releases_only: true, limit: 1000, ..InstanceFilter::default() };
+    let rows = host.shared_store().instances(filter).await?;
+    match output.format {
+        Format::Json => print_json(&rows)?,
+        Format::Text => rows.iter().for_each(print_row),
+    }
+    Ok(DONE)
+}
+
+fn print_row(row: &InstanceRow) {
+    println!(
+        "{:<16} {:<10} {}  {}  {}",
+        row.release_id.as_deref().unwrap_or("—"),
+        format!("{:?}", row.phase).to_lowercase(),
+        row.created_at.strftime("%Y-%m-%d %H:%M:%S"),
+        row.id,
+        row.definition_name
+    );
+}
+
+async fn read_summary(host: &Host, name: &str) -> Result<(InstanceRow, Summary), Failure> {
+    let row = releases::find(host, name).await?;
+    let history = host.shared_store().history(&row.id, 0).await?;
+    let summary = Summary::of(&history).ok_or_else(no_start)?;
+    Ok((row, summary))
+}
+
+async fn show(context: &Context, named: ReleaseNamed) -> Result<u8, Failure> {
+    let host = context.existing_host().await?;
+    let (row, summary) = read_summary(&host, &named.release).await?;
+    let open = host.shared_store().human_tasks(Some(&row.id), true).await?;
+    match named.output.format {
+        Format::Json => print_json(&json!({ "instance": row, "summary": summary, "humanTasks": open }))?,
+        Format::Text => {
+            print_row(&row);
+            for task in &summary.tasks {
+                let attempts = if task.attempts > 1 { format!(" ({} attempts)", task.attempts) } else { String::new() };
+                println!("  {:<10} {}{attempts}", task.status, task.path);
+                if let Some(error) = &task.error {
+                    println!("             {}", plain(error));
+                }
+            }
+            for task in &open {
+                println!("  waits for a person: {} — light-workflow task show {}", plain(&task.question.prompt), task.id);
+            }
+        }
+    }
+    Ok(DONE)
+}
+
+async fn logs(context: &Context, logs: ReleaseLogs) -> Result<u8, Failure> {
+    let host = context.existing_host().await?;
+    let (_, summary) = read_summary(&host, &logs.release).await?;
+    let store = host.shared_store();
+    let wanted = |path: &workflow::TaskPath| logs.task.as_deref().is_none_or(|task| path.task_name() == task);
+    let mut found = false;
+    for command in summary.commands.iter().filter(|command| wanted(&command.task)) {
+        found = true;
+        println!("$ {}", plain(&command.command));
+        for uri in [&command.stdout_ref, &command.stderr_ref] {
+            let mut offset = 0;
+            loop {
+                let bytes = store.read_artifact(uri, offset, 1 << 20).await?;
+                if bytes.is_empty() {
+                    break;
+                }
+                offset += bytes.len() as u64;
+                print!("{}", plain(&String::from_utf8_lossy(&bytes)));
+            }
+        }
+    }
+    match logs.task {
+        Some(task) if !found => Err(Failure::used_wrongly(format!("no command of task `{task}` has ended yet"))),
+        _ => Ok(DONE),
+    }
+}
+
+async fn cancel(context: &Context, cancel: ReleaseCancel) -> Result<u8, Failure> {
+    let host = context.existing_host().await?;
+    let row = releases::find(&host, &cancel.release).await?;
+    if row.phase.is_final() {
+        return Err(Failure::failed(format!("release `{}` has ended already", cancel.release)));
+    }
+    let by: Actor = actor();
+    host.shared_store().send(&row.id, Message::Cancel { by, reason: cancel.reason }).await?;
+    // Without a server nobody else would act on it.
+    let working = host.work().await?;
+    let follow = Follow { store: host.shared_store(), instance: row.id, tell: true, yes: false, actor: actor() };
+    follow.to_the_end().await?;
+    working.stop().await?;
+    Ok(DONE)
+}
+
+async fn summary(context: &Context, named: ReleaseNamed) -> Result<u8, Failure> {
+    let host = context.existing_host().await?;
+    let (row, summary) = read_summary(&host, &named.release).await?;
+    worker::keep_summary(host.shared_store().as_ref(), &row.id).await?;
+    print_summary(&summary, named.output.format)?;
+    Ok(DONE)
+}
+
+fn print_summary(summary: &Summary, format: Format) -> Result<(), Failure> {
+    match format {
+        Format::Json => print_json(summary),
+        Format::Text => {
+            println!("\n{}", plain(&summary.markdown()));
+            Ok(())
+        }
+    }
+}
+
+fn no_start() -> Failure {
+    Failure::from(anyhow::anyhow!("the history has no start"))
+}

@@ -1,0 +1,96 @@
+//! `run`: one instance to its end, no server.
+
+use serde_json::{Value, json};
+use workflow::InstanceId;
+use workflow::summary::Summary;
+
+use super::{Context, actor, print_json, read_input};
+use crate::cli::{Format, Run};
+use crate::follow::Follow;
+use crate::host::Host;
+use crate::output::{DONE, FAILED, Failure, plain};
+use crate::releases::{self, NewRun};
+
+pub async fn run(context: &Context, run: Run) -> Result<u8, Failure> {
+    let definition = releases::read_definition(&run.definition)?;
+    let input = match &run.input {
+        Some(path) => {
+            let text = read_input(path, "the input")?;
+            serde_json::from_str(&text).map_err(|error| {
+                Failure::used_wrongly(format!("{}:{}:{}: the input is not JSON: {error}", path.display(), error.line(), error.column()))
+            })?
+        }
+        None => json!({}),
+    };
+    let parts = context.parts()?;
+    // Refused before anything is written.
+    parts.policy(&definition, run.yes).map_err(|problems| {
+        Failure::wrong_input(problems.iter().map(|problem| format!("{}: {problem}", run.definition.display())))
+    })?;
+    // A run is alone: other instances of the main store are not its business,
+    // and many may run side by side.
+    let folder = context.data.join("runs").join(uuid::Uuid::now_v7().to_string());
+    let host = Host::open(&folder, parts).await?;
+    let new = NewRun {
+        definition,
+        input,
+        release_id: None,
+        idempotency_key: None,
+        started_by: actor(),
+        auto_approval: run.yes,
+    };
+    let (instance, _) = releases::start(&host, new).await.map_err(releases::failure_of)?;
+    let working = host.work().await?;
+    let tell = run.output.format == Format::Text;
+    let follow = Follow { store: host.shared_store(), instance: instance.clone(), tell, yes: run.yes, actor: actor() };
+    let history = follow.to_the_end().await?;
+    working.stop().await?;
+    let summary = Summary::of(&history).ok_or_else(|| Failure::from(anyhow::anyhow!("the history has no start")))?;
+    let keeps_files = !summary.commands.is_empty();
+    report(&summary, &instance, run.output.format)?;
+    let data = host.data.clone();
+    drop(host);
+    if !keeps_files {
+        // Nothing refers to it any more.
+        let _ = std::fs::remove_dir_all(data);
+    }
+    Ok(if summary.status == "completed" { DONE } else { FAILED })
+}
+
+fn report(summary: &Summary, instance: &InstanceId, format: Format) -> Result<(), Failure> {
+    match format {
+        Format::Json => {
+            let tasks: Vec<Value> = summary
+                .tasks
+                .iter()
+                .map(|task| {
+                    json!({
+                        "name": task.name,
+                        "path": task.path,
+                        "status": task.status,
+                        "attempt": task.attempts.max(1),
+                        "startedAt": task.started_at,
+                        "endedAt": task.ended_at,
+                        "error": task.error,
+                    })
+                })
+                .collect();
+            print_json(&json!({
+                "instance": instance,
+                "status": summary.status,
+                "output": summary.output,
+                "error": summary.error,
+                "tasks": tasks,
+            }))
+        }
+        Format::Text => {
+            if let Some(output) = &summary.output {
+                println!("{}", plain(&serde_json::to_string_pretty(output)?));
+            }
+            if let Some(error) = &summary.error {
+                eprintln!("error: {}", plain(&serde_json::to_string_pretty(error)?));
+            }
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Watching an instance on a terminal: what happens is told, what is asked is asked.
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use store::{DecideError, HumanTask, SharedStore, Store};
+use workflow::effect::EffectOutcome;
+use workflow::event::{Decision, Event, Recorded};
+use workflow::{Actor, CommandResult, InstanceId};
+
+use crate::output::{Failure, plain};
+
+/// How one watches.
+pub struct Follow {
+    pub store: SharedStore,
+    pub instance: InstanceId,
+    /// Print progress on standard error.
+    pub tell: bool,
+    /// Answer approvals that policy leaves to the command line.
+    pub yes: bool,
+    pub actor: Actor,
+}
+
+impl Follow {
+    /// Returns when the instance is final; gives its whole history.
+    pub async fn to_the_end(&self) -> Result<Vec<Recorded>, Failure> {
+        let mut changes = self.store.changes();
+        let mut history: Vec<Recorded> = Vec::new();
+        let mut asked: Option<String> = None;
+        loop {
+            let seen = history.last().map_or(0, |recorded| recorded.revision);
+            for recorded in self.store.history(&self.instance, seen).await? {
+                if self.tell
+                    && let Some(line) = line(&recorded)
+                {
+                    eprintln!("{line}");
+                }
+                history.push(recorded);
+            }
+            if history.last().is_some_and(|recorded| is_final(&recorded.event)) {
+                return Ok(history);
+            }
+            self.ask(&mut asked).await?;
+            // Another process may write too: it is looked up now and then.
+            let _ = tokio::time::timeout(Duration::from_millis(500), changes.recv()).await;
+        }
+    }
+
+    /// Puts an open question to the person at the terminal, once.
+    async fn ask(&self, asked: &mut Option<String>) -> Result<(), Failure> {
+        let open = self.store.human_tasks(Some(&self.instance), true).await?;
+        let Some(task) = open.into_iter().find(|task| asked.as_ref() != Some(&task.id)) else { return Ok(()) };
+        *asked = Some(task.id.clone());
+        let question = &task.question;
+        if self.yes && question.auto_approvable {
+            let value = question.options.first().map(|option| option.value.clone()).unwrap_or_default();
+            return self.decide(&task, value, Some("answered by --yes".to_owned())).await;
+        }
+        if self.yes {
+            eprintln!("    `--yes` may not answer this: the request or the host's policy demands a person");
+        }
+        if self.tell && std::io::stdin().is_terminal() {
+            if let Some(value) = self.prompt(&task).await? {
+                return self.decide(&task, value, None).await;
+            }
+            return Ok(());
+        }
+        eprintln!(
+            "    waiting for a person: light-workflow task show {0}; light-workflow task complete {0} --decision {1} --subject {2}",
+            task.id,
+            question.options.first().map_or("VALUE", |option| &option.value),
+            question.subject_digest
+        );
+        Ok(())
+    }
+
+    /// None when the instance went on without this answer.
+    async fn prompt(&self, task: &HumanTask) -> Result<Option<String>, Failure> {
+        show_question(task);
+        let values: Vec<String> = task.question.options.iter().map(|option| option.value.clone()).collect();
+        loop {
+            eprint!("    decide ({}): ", values.join(" / "));
+            let _ = std::io::stderr().flush();
+            let answer = tokio::select! {
+                answer = tokio::task::spawn_blocking(read_line) => answer??,
+                () = self.decided_elsewhere(task) => {
+                    eprintln!("\n    decided elsewhere");
+                    return Ok(None);
+                }
+            };
+            let Some(answer) = answer else { return Ok(None) };
+            match values.iter().find(|value| value.eq_ignore_ascii_case(answer.trim())) {
+                Some(value) => return Ok(Some(value.clone())),
+                None => eprintln!("    `{}` is none of them", plain(answer.trim())),
+            }
+        }
+    }
+
+    async fn decided_elsewhere(&self, task: &HumanTask) {
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if let Ok(Some(now)) = self.store.human_task(&task.id).await
+                && now.decision.is_some()
+            {
+                return;
+            }
+        }
+    }
+
+    async fn decide(&self, task: &HumanTask, value: String, comment: Option<String>) -> Result<(), Failure> {
+        let decision = Decision {
+            value,
+            decided_by: self.actor.clone(),
+            decided_at: workflow::Timestamp::now(),
+            subject_digest: task.question.subject_digest.clone(),
+            comment,
+        };
+        match self.store.decide(&task.id, decision).await {
+            Ok(()) | Err(DecideError::Decided { .. }) => Ok(()),
+            Err(error @ DecideError::Refused(_)) => Err(Failure::used_wrongly(error)),
+            Err(DecideError::Store(error)) => Err(Failure::from(error)),
+        }
+    }
+}
+
+fn read_line() -> std::io::Result<Option<String>> {
+    let mut line = String::new();
+    Ok((std::io::stdin().read_line(&mut line)? > 0).then_some(line))
+}
+
+/// What a person needs to see before a decision.
+pub fn show_question(task: &HumanTask) {
+    let question = &task.question;
+    let subject = serde_json::to_string_pretty(&question.subject).unwrap_or_default();
+    eprintln!("\n    {}", plain(&question.prompt));
+    if let Some(assignee) = question.assignee.as_ref().or(question.role.as_ref()) {
+        eprintln!("    for {}", plain(assignee));
+    }
+    for line in plain(&subject).lines() {
+        eprintln!("    | {line}");
+    }
+    eprintln!("    what you see is {}", question.subject_digest);
+}
+
+fn is_final(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::InstanceCompleted { .. } | Event::InstanceFaulted { .. } | Event::InstanceCancelled { .. }
+    )
+}
+
+/// One event as one line; none for those that tell a person nothing.
+fn line(recorded: &Recorded) -> Option<String> {
+    let text = match &recorded.event {
+        Event::InstanceStarted { definition_name, .. } => format!("started {definition_name}"),
+        Event::TaskStarted { path, .. } => format!("{} …", path.task_name()),
+        Event::TaskSkipped { path } => format!("{} skipped", path.task_name()),
+        Event::CommandStarted { command, .. } => format!("  $ {}", command.line()),
+        Event::CommandCompleted { result, .. } => command_line(result),
+        Event::AttemptCompleted { outcome, .. } => match outcome.as_ref() {
+            EffectOutcome::Command { result } => command_line(result),
+            EffectOutcome::Faulted { error } => {
+                format!("  failed: {}", error.detail.as_deref().unwrap_or(&error.kind))
+            }
+            EffectOutcome::Unknown { detail } => format!("  outcome unknown: {detail}"),
+            EffectOutcome::Output { .. } => return None,
+        },
+        Event::QuestionAsked { question, .. } => format!("? {}", question.prompt),
+        Event::QuestionAnswered { decision, .. } => format!("{} by {}", decision.value, decision.decided_by),
+        Event::RetryScheduled { attempt, due, .. } => format!("  try {attempt} at {due}"),
+        Event::ErrorCaught { error, .. } => format!("  caught: {}", error.detail.as_deref().unwrap_or(&error.kind)),
+        Event::TaskCompleted { path, .. } => format!("{} done", path.task_name()),
+        Event::TaskFaulted { path, error } => {
+            format!("{} faulted: {}", path.task_name(), error.detail.as_deref().unwrap_or(&error.kind))
+        }
+        Event::InstanceCompleted { .. } => "completed".to_owned(),
+        Event::InstanceFaulted { error } => {
+            let place = error.instance.as_deref().unwrap_or("");
+            format!("faulted {place}: {}", error.detail.as_deref().unwrap_or(&error.kind))
+        }
+        Event::InstanceCancelled { by, reason } => format!("cancelled by {by}: {reason}"),
+        Event::IterationStarted { .. }
+        | Event::AttemptStarted { .. }
+        | Event::HostCallCompleted { .. }
+        | Event::TimerStarted { .. }
+        | Event::TimerFired { .. } => return None,
+    };
+    let depth = recorded.event.path().map_or(0, |path| path.as_str().matches("/do/").count().saturating_sub(1));
+    let one_line = plain(&text).replace('\n', " ");
+    let clipped = match one_line.char_indices().nth(300) {
+        Some((at, _)) => format!("{}…", &one_line[..at]),
+        None => one_line,
+    };
+    Some(format!("{} {}{clipped}", recorded.at.strftime("%H:%M:%S"), "  ".repeat(depth)))
+}
+
+fn command_line(result: &CommandResult) -> String {
+    let seconds = result.duration_ms as f64 / 1000.0;
+    format!("  $ {} → {} ({seconds:.1} s)", result.command, result.summary)
+}

@@ -1,0 +1,204 @@
+//! The parts of a host, put together.
+
+mod liveness;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use plugin_host::{HostConfig, PluginHost};
+use sandbox::Templates;
+use sandbox::local::{Local, LocalConfig};
+use store::{SharedStore, SqliteStore, Store};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use worker::{Clock, Definitions, Hands, InstalledPlugin, PluginCatalog, Secrets, SystemClock, Worker, WorkerOptions};
+use workflow::capability::{EffectivePolicy, Grants, PluginManifest, PluginPolicy, PluginsLock, effective};
+use workflow::definition::Definition;
+use workflow::policy::{PolicyProblem, PolicySources};
+use workflow::{Digest, InstanceId, PluginName, TemplateName, Timestamp};
+
+use self::liveness::Liveness;
+use crate::config::Config;
+use crate::output::Failure;
+
+/// What a host reads at its start and never changes: templates and plugins.
+pub struct Parts {
+    pub config: Config,
+    pub templates: Arc<Templates>,
+    pub template_digests: BTreeMap<TemplateName, Digest>,
+    pub manifests: BTreeMap<PluginName, PluginManifest>,
+    pub lock: PluginsLock,
+}
+
+impl Parts {
+    pub fn read(config: Config) -> Result<Self, Failure> {
+        let templates = if config.paths.templates.is_dir() {
+            Templates::load(&config.paths.templates).map_err(Failure::used_wrongly)?
+        } else {
+            Templates::default()
+        };
+        let template_digests = templates.digests();
+        let (manifests, lock) = read_plugins(&config.paths.plugins)?;
+        Ok(Self { config, templates: Arc::new(templates), template_digests, manifests, lock })
+    }
+
+    /// What each task of `definition` may do on this host.
+    pub fn policy(
+        &self,
+        definition: &Definition,
+        allow_auto_approval: bool,
+    ) -> Result<EffectivePolicy, Vec<PolicyProblem>> {
+        let sources = PolicySources {
+            templates: &self.template_digests,
+            plugin: &|name, grants| self.plugin_policy(name, grants),
+            allow_auto_approval,
+            echo: false,
+        };
+        workflow::policy::resolve(definition, &sources)
+    }
+
+    fn plugin_policy(&self, name: &PluginName, grants: &Grants) -> Result<PluginPolicy, Vec<String>> {
+        let Some(manifest) = self.manifests.get(name) else {
+            let known: Vec<_> = self.manifests.keys().map(|name| format!("`{name}`")).collect();
+            return Err(vec![format!("this host has no such plugin; it has {}", known.join(", "))]);
+        };
+        let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+        let approved = self.lock.entry(name);
+        let grants = effective(manifest, approved, grants, self.config.policy.ceiling.as_ref(), today)
+            .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        let digest = approved.map(|entry| entry.digest.clone()).ok_or_else(|| vec!["it is not approved".to_owned()])?;
+        Ok(PluginPolicy { name: name.clone(), digest, grants })
+    }
+
+    /// Components by the digest their review approved; the bytes are checked when they are loaded.
+    pub fn catalog(&self) -> PluginCatalog {
+        let installed = self.manifests.keys().filter_map(|name| {
+            let digest = self.lock.entry(name)?.digest.clone();
+            let path = self.config.paths.components.join(format!("{name}.wasm"));
+            Some((name.clone(), InstalledPlugin { digest, path }))
+        });
+        PluginCatalog::new(installed.collect())
+    }
+}
+
+/// A host with its store open.
+pub struct Host {
+    pub parts: Parts,
+    pub data: PathBuf,
+    pub definitions: Arc<Definitions>,
+    store: Arc<SqliteStore>,
+    liveness: Liveness,
+}
+
+impl Host {
+    pub async fn open(data: &Path, parts: Parts) -> Result<Self, Failure> {
+        fs::create_dir_all(data)
+            .map_err(|error| Failure::from(anyhow::anyhow!("failed to create `{}`: {error}", data.display())))?;
+        let data = data.canonicalize()?;
+        let store = Arc::new(SqliteStore::open(&data, store::SqliteOptions::default()).await?);
+        let liveness = Liveness::declare(&data)?;
+        for dead in liveness.dead()? {
+            // A host that was killed cannot give its leases back itself.
+            store.release_shards(&dead).await?;
+            liveness.bury(&dead)?;
+        }
+        Ok(Self { parts, data, definitions: Arc::default(), store, liveness })
+    }
+
+    pub fn shared_store(&self) -> SharedStore {
+        self.store.clone()
+    }
+
+    pub fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+
+    pub fn new_instance_id(&self) -> InstanceId {
+        InstanceId::new(uuid::Uuid::now_v7().to_string()).expect("a UUID is a label")
+    }
+
+    /// Starts working on the instances of this store, until it is stopped.
+    pub async fn work(&self) -> Result<Working, Failure> {
+        let secrets = self.parts.config.secrets.iter().map(|(name, secret)| (name.clone(), secret.file.clone()));
+        let launcher = std::env::current_exe()?;
+        let local = LocalConfig {
+            resolve: self.parts.config.egress.resolve.clone(),
+            ..LocalConfig::new(self.data.join("sandbox"), self.parts.templates.clone(), launcher)
+        };
+        let provider = Arc::new(Local::new(local)?);
+        self.sweep(provider.as_ref()).await?;
+        let plugin_host = PluginHost::new(HostConfig::new(self.data.join("compiled")))?;
+        let hands = Hands {
+            store: self.shared_store(),
+            provider,
+            templates: self.parts.templates.clone(),
+            plugin_host: Arc::new(plugin_host),
+            plugins: Arc::new(self.parts.catalog()),
+            secrets: Arc::new(Secrets::from_files(secrets.collect())),
+        };
+        let options = WorkerOptions::new(self.liveness.host().clone());
+        let worker = Worker::new(
+            self.shared_store(),
+            Arc::new(hands),
+            self.definitions.clone(),
+            Arc::new(SystemClock),
+            options,
+        );
+        let (stop, stopped) = watch::channel(false);
+        Ok(Working { stop, worker: tokio::spawn(worker.run(stopped)) })
+    }
+
+    /// Removes what instances left that are final or gone.
+    async fn sweep(&self, provider: &dyn sandbox::Provider) -> Result<(), Failure> {
+        let mut keep = Vec::new();
+        for phase in [store::Phase::Pending, store::Phase::Running, store::Phase::Waiting] {
+            let filter = store::InstanceFilter { phase: Some(phase), limit: u32::MAX, ..Default::default() };
+            keep.extend(self.store.instances(filter).await?.into_iter().map(|row| row.id));
+        }
+        for removed in provider.sweep(&keep).await {
+            tracing::info!(removed, "Removed what an earlier host left");
+        }
+        Ok(())
+    }
+}
+
+/// A worker that runs in this process.
+pub struct Working {
+    stop: watch::Sender<bool>,
+    pub worker: JoinHandle<Result<(), store::StoreError>>,
+}
+
+impl Working {
+    /// Ends the work in good order: leases go back, running commands go on.
+    pub async fn stop(self) -> Result<(), Failure> {
+        self.stop.send_replace(true);
+        self.worker.await??;
+        Ok(())
+    }
+}
+
+fn read_plugins(folder: &Path) -> Result<(BTreeMap<PluginName, PluginManifest>, PluginsLock), Failure> {
+    let mut manifests = BTreeMap::new();
+    if !folder.is_dir() {
+        return Ok((manifests, PluginsLock::default()));
+    }
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path().join("plugin.toml");
+        if !path.is_file() {
+            continue;
+        }
+        let manifest = PluginManifest::parse(&fs::read_to_string(&path)?)
+            .map_err(|error| Failure::used_wrongly(format!("{}: {error}", path.display())))?;
+        manifests.insert(manifest.name.clone(), manifest);
+    }
+    let path = folder.join("plugins.lock");
+    let lock = match fs::read_to_string(&path) {
+        Ok(text) => PluginsLock::parse(&text)
+            .map_err(|error| Failure::used_wrongly(format!("{}: {error}", path.display())))?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => PluginsLock::default(),
+        Err(error) => return Err(Failure::from(anyhow::anyhow!("failed to read `{}`: {error}", path.display()))),
+    };
+    Ok((manifests, lock))
+}

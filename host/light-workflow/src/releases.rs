@@ -1,0 +1,161 @@
+//! Starting an instance: definition, policy and input become its first commit.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use store::{NewInstance, StartError, Started, StoreError};
+use workflow::approval::canonical;
+use workflow::definition::{self, Definition};
+use workflow::policy::PolicyProblem;
+use workflow::request::{ReleaseRequest, ReleaseType};
+use workflow::{Actor, Digest, InstanceId};
+
+use crate::host::Host;
+use crate::output::Failure;
+
+/// What is to run, already checked.
+pub struct NewRun {
+    pub definition: Arc<Definition>,
+    pub input: Value,
+    pub release_id: Option<String>,
+    pub idempotency_key: Option<String>,
+    pub started_by: Actor,
+    /// Whether the one who asks leaves approvals to `--yes`.
+    pub auto_approval: bool,
+}
+
+/// Why nothing was started.
+#[derive(Debug, thiserror::Error)]
+pub enum NotStarted {
+    #[error("{} does not fit this host's policy", definition)]
+    Policy { definition: String, problems: Vec<PolicyProblem> },
+    #[error(transparent)]
+    Store(#[from] StartError),
+}
+
+/// Commits the start of an instance, first intent included.
+pub async fn start(host: &Host, run: NewRun) -> Result<(InstanceId, Started), NotStarted> {
+    let definition = run.definition;
+    let allow_auto_approval = run.auto_approval && host.parts.config.policy.auto_approve;
+    let policy = host
+        .parts
+        .policy(&definition, allow_auto_approval)
+        .map_err(|problems| NotStarted::Policy { definition: definition.full_name(), problems })?;
+    let id = host.new_instance_id();
+    let request = json!({ "definition": definition.digest, "input": run.input });
+    let now = host.now();
+    let (instance, events) =
+        workflow::engine::start(&definition, id.clone(), run.input, run.started_by, policy, now);
+    host.definitions.insert(definition.clone());
+    let started = host
+        .shared_store()
+        .start_instance(NewInstance {
+            id: id.clone(),
+            idempotency_key: run.idempotency_key,
+            request_digest: Digest::of(canonical(&request).as_bytes()),
+            release_id: run.release_id,
+            definition: definition.digest.clone(),
+            definition_name: definition.full_name(),
+            definition_source: definition.source.clone(),
+            events,
+            projection: worker::projection(&instance),
+        })
+        .await?;
+    Ok(match started {
+        Started::New => (id, Started::New),
+        Started::Existing(existing) => (existing.clone(), Started::Existing(existing)),
+    })
+}
+
+/// The definition that releases of this type run.
+pub fn definition_path(definitions: &Path, release_type: ReleaseType) -> PathBuf {
+    definitions.join(match release_type {
+        ReleaseType::RustProducts => "rust-products.yaml",
+        ReleaseType::JavaTrain => "java-train.yaml",
+    })
+}
+
+pub fn read_definition(path: &Path) -> Result<Arc<Definition>, Failure> {
+    let source = std::fs::read_to_string(path)
+        .map_err(|error| Failure::used_wrongly(format!("failed to read the definition `{}`: {error}", path.display())))?;
+    definition::parse(&source, &path.display().to_string()).map(Arc::new).map_err(Failure::wrong_input)
+}
+
+/// A release as a run of its definition.
+pub fn release_run(
+    definition: Arc<Definition>,
+    request: &ReleaseRequest,
+    idempotency_key: Option<String>,
+    started_by: Actor,
+) -> Result<NewRun, serde_json::Error> {
+    Ok(NewRun {
+        definition,
+        input: json!({ "release": serde_json::to_value(request)? }),
+        release_id: Some(request.release_id.clone()),
+        idempotency_key,
+        started_by,
+        auto_approval: !request.publish_policy.require_human_approval,
+    })
+}
+
+/// Starts releases for the API, which cannot do it itself.
+pub struct ReleaseStarter(pub Arc<Host>);
+
+#[async_trait]
+impl api::Starter for ReleaseStarter {
+    async fn start_release(
+        &self,
+        request: ReleaseRequest,
+        idempotency_key: Option<String>,
+        by: Actor,
+    ) -> Result<api::StartedRelease, api::StartReleaseError> {
+        let path = definition_path(&self.0.parts.config.paths.definitions, request.release_type);
+        let definition = read_definition(&path)
+            .map_err(|failure| api::StartReleaseError::Unavailable { detail: failure.to_string() })?;
+        let release_id = request.release_id.clone();
+        let run = release_run(definition, &request, idempotency_key, by)
+            .map_err(|error| api::StartReleaseError::Unavailable { detail: error.to_string() })?;
+        match start(&self.0, run).await {
+            Ok((instance, started)) => {
+                Ok(api::StartedRelease { instance, release_id, existing: started != Started::New })
+            }
+            Err(NotStarted::Policy { problems, definition }) => {
+                let list: Vec<_> = problems.iter().map(ToString::to_string).collect();
+                Err(api::StartReleaseError::Unavailable { detail: format!("{definition}: {}", list.join("; ")) })
+            }
+            Err(NotStarted::Store(StartError::KeyReused { key })) => Err(api::StartReleaseError::KeyReused { key }),
+            Err(NotStarted::Store(StartError::ReleaseRunning { release, instance })) => {
+                Err(api::StartReleaseError::AlreadyRunning { release, instance })
+            }
+            Err(NotStarted::Store(StartError::Store(error))) => Err(api::StartReleaseError::Store(error)),
+        }
+    }
+}
+
+/// The instance that a person means by a release id or an instance id.
+pub async fn find(host: &Host, name: &str) -> Result<store::InstanceRow, Failure> {
+    let store = host.shared_store();
+    if let Ok(id) = InstanceId::new(name)
+        && let Some(row) = store.instance(&id).await?
+    {
+        return Ok(row);
+    }
+    let filter = store::InstanceFilter { release_id: Some(name.to_owned()), limit: 1, ..Default::default() };
+    let newest = store.instances(filter).await?.into_iter().next();
+    newest.ok_or_else(|| {
+        Failure::used_wrongly(format!("there is no release or instance `{name}`; `light-workflow release list` shows all"))
+    })
+}
+
+/// Kept for callers that only have the error's text to show.
+pub fn failure_of(error: NotStarted) -> Failure {
+    match error {
+        NotStarted::Policy { problems, definition } => {
+            Failure::wrong_input(problems.into_iter().map(|problem| format!("{definition}: {problem}")))
+        }
+        NotStarted::Store(StartError::Store(error @ StoreError::Database { .. })) => Failure::from(error),
+        NotStarted::Store(error) => Failure::used_wrongly(error),
+    }
+}

@@ -1,0 +1,291 @@
+//! One call of a plugin: a fresh instance, its grants, its limits, its end.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use wasmtime::{Store, Trap, UpdateDeadline};
+use workflow::capability::Grants;
+use workflow::{ArtifactUri, CommandName};
+
+use crate::bindings::{Publish, step, types};
+use crate::engine::PluginHost;
+use crate::host_calls::{Denial, HostCalls};
+use crate::interface::{Interface, MissingGrants};
+use crate::load::Plugin;
+use crate::state::{State, Stop, Turn};
+use crate::trap::plain_words;
+
+/// What a plugin is called with.
+pub struct Call<'a> {
+    /// The effective grants of the task.
+    pub grants: &'a Grants,
+    pub limits: Limits,
+    pub input: Value,
+}
+
+/// What one call may use. Policy narrows them; nothing widens them past the host's pool.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    /// Units of work, about one an instruction; the same input uses the same number.
+    pub fuel_max: u64,
+    /// Time in the plugin's own code; host calls are not counted.
+    pub guest_time_max: Duration,
+    /// Over all memories of the instance.
+    pub memory_bytes_max: usize,
+    pub table_elements_max: usize,
+    /// Host calls but `log`, which the grant bounds.
+    pub host_calls_max: u32,
+    /// Copied between plugin and host in one host call.
+    pub host_call_bytes_max: usize,
+    /// JSON text of the output.
+    pub result_bytes_max: usize,
+    /// Secrets held at once.
+    pub handles_max: usize,
+}
+
+impl Default for Limits {
+    /// A step that orchestrates commands uses a thousandth of this; a parser of
+    /// a 4 MiB log uses a tenth.
+    fn default() -> Self {
+        Self {
+            fuel_max: 5_000_000_000,
+            guest_time_max: Duration::from_secs(30),
+            memory_bytes_max: 64 << 20,
+            table_elements_max: 20_000,
+            host_calls_max: 1_000,
+            host_call_bytes_max: 8 << 20,
+            result_bytes_max: 256 << 10,
+            handles_max: 64,
+        }
+    }
+}
+
+/// The limit that ended a call. Each is for the author to fix or for policy to raise.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum LimitReached {
+    #[error("it used up its {max} units of fuel: a loop without end, or too large an input")]
+    Fuel { max: u64 },
+    #[error("it computed for more than {} ms, waits on commands not counted", max.as_millis())]
+    GuestTime { max: Duration },
+    #[error("it asked for more than {max} bytes of memory")]
+    Memory { max: usize },
+    #[error("it asked for a table of more than {max} elements")]
+    Table { max: usize },
+    #[error("it made more than {max} host calls")]
+    HostCalls { max: u32 },
+    #[error("it passed more than {max} bytes in one call")]
+    HostCallBytes { max: usize },
+    #[error("it logged more than {max} lines, which is what `log.lines-max` grants")]
+    LogLines { max: u32 },
+    #[error("it logged more than {max} bytes, which is what `log.bytes-max` grants")]
+    LogBytes { max: u64 },
+    #[error("its output has {bytes} bytes of JSON; at most {max} are kept")]
+    Result { bytes: usize, max: usize },
+    #[error("it held more than {max} secrets at once")]
+    Handles { max: usize },
+}
+
+/// A command ran and did not do what it should.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepFailure {
+    /// One line.
+    pub summary: String,
+    pub exit_code: Option<i32>,
+    /// References that are none were left out.
+    pub logs: Vec<ArtifactUri>,
+}
+
+/// Why a call has no output. Four different things: the step said so
+/// (`InvalidInput` to `NeedsHuman`), policy, a trap, a limit.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum CallError {
+    #[error("the input does not fit the step: {0}")]
+    InvalidInput(String),
+    #[error("denied: {} `{}`: {}", .0.capability, .0.subject, .0.reason)]
+    Denied(Denial),
+    #[error("worth another attempt: {0}")]
+    Transient(String),
+    #[error("{}", .0.summary)]
+    Failed(StepFailure),
+    #[error("a person must decide: {0}")]
+    NeedsHuman(String),
+    /// An import is not granted. Nothing ran.
+    #[error("{0}")]
+    Refused(MissingGrants),
+    /// The plugin broke: nobody knows what it would have said.
+    #[error("plugin `{plugin}` stopped: {words}{}", last_words(last_error))]
+    Trapped {
+        plugin: String,
+        words: String,
+        /// The last `error` line of its log: a panic's text, mostly.
+        last_error: Option<String>,
+    },
+    #[error("plugin `{plugin}` was stopped: {limit}")]
+    Limit { plugin: String, limit: LimitReached },
+    /// The host stops or lost its lease: there is no outcome.
+    #[error("the host stops")]
+    Interrupted,
+}
+
+fn last_words(last_error: &Option<String>) -> String {
+    last_error.as_ref().map_or_else(String::new, |line| format!("; its last error line: {line}"))
+}
+
+/// What a step says about itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Description {
+    pub name: String,
+    pub version: String,
+    pub summary: String,
+    pub input_schema: Value,
+    pub output_schema: Value,
+    pub idempotent: bool,
+}
+
+/// A command that a step would run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedCommand {
+    pub command: CommandName,
+    pub parameters: Value,
+    pub why: String,
+}
+
+impl PluginHost {
+    /// What the plugin says about itself. Every host call is refused meanwhile.
+    pub async fn describe(&self, plugin: &Plugin) -> Result<Description, CallError> {
+        let mut run = self.start(plugin, Turn::Describe, &Grants::default(), Limits::default()).await?;
+        let answer = run.bindings.lightapi_release_step().call_describe(&mut run.store).await;
+        let description = run.finish(answer)?;
+        Ok(Description {
+            input_schema: run.json(&description.input_schema)?,
+            output_schema: run.json(&description.output_schema)?,
+            name: description.name,
+            version: description.version,
+            summary: description.summary,
+            idempotent: description.idempotent,
+        })
+    }
+
+    /// The commands that `input` would run. Every host call but `log` is
+    /// refused meanwhile, and log lines are dropped.
+    pub async fn plan(&self, plugin: &Plugin, input: &Value) -> Result<Vec<PlannedCommand>, CallError> {
+        let mut run = self.start(plugin, Turn::Plan, &Grants::default(), Limits::default()).await?;
+        let answer = run.bindings.lightapi_release_step().call_plan(&mut run.store, &input.to_string()).await;
+        let planned = run.finish(answer)?.map_err(step_error)?;
+        let convert = |planned: step::PlannedCommand| {
+            let command = CommandName::new(planned.command).map_err(|error| run.broken(error.to_string()))?;
+            Ok(PlannedCommand { command, parameters: run.json(&planned.parameters)?, why: planned.why })
+        };
+        planned.into_iter().map(convert).collect()
+    }
+
+    /// Runs the step to its end in a fresh instance.
+    ///
+    /// Host calls may take as long as they need; only the plugin's own time is
+    /// bounded. Dropping the future ends the call without an outcome.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Refused`] before anything runs, if the plugin imports an
+    /// interface that is not granted. [`CallError::Interrupted`] if a host call
+    /// said so: there is no outcome to record.
+    pub async fn execute(&self, plugin: &Plugin, call: Call<'_>, host: Box<dyn HostCalls>) -> Result<Value, CallError> {
+        let missing = plugin.missing_grants(call.grants);
+        if !missing.is_empty() {
+            return Err(CallError::Refused(MissingGrants(missing)));
+        }
+        let result_bytes_max = call.limits.result_bytes_max;
+        let mut run = self.start(plugin, Turn::Execute(host), call.grants, call.limits).await?;
+        let answer = run.bindings.lightapi_release_step().call_execute(&mut run.store, &call.input.to_string()).await;
+        let output = run.finish(answer)?.map_err(step_error)?;
+        if output.len() > result_bytes_max {
+            let limit = LimitReached::Result { bytes: output.len(), max: result_bytes_max };
+            return Err(CallError::Limit { plugin: run.plugin, limit });
+        }
+        run.json(&output)
+    }
+
+    async fn start(&self, plugin: &Plugin, turn: Turn, grants: &Grants, limits: Limits) -> Result<Run, CallError> {
+        // A turn without effects refuses inside the functions: what it would
+        // have called is not known yet, so everything imported is linked.
+        let is_linked = |interface: &Interface| !matches!(turn, Turn::Execute(_)) || interface.is_granted(grants);
+        let interfaces: BTreeSet<Interface> = plugin.capabilities.keys().copied().filter(is_linked).collect();
+        let broken = |words: String| CallError::Trapped { plugin: plugin.name().to_string(), words, last_error: None };
+        let linked = plugin.linked(&interfaces).map_err(|error| broken(format!("{error:#}")))?;
+        let mut store = Store::new(&self.engine, State::new(turn, grants.clone(), limits.clone()));
+        store.limiter(|state| state);
+        store.set_fuel(limits.fuel_max).map_err(|error| broken(format!("{error:#}")))?;
+        store.set_hostcall_fuel(limits.host_call_bytes_max);
+        // Parameters of one call are handles for a moment too.
+        store.set_max_component_handles(limits.handles_max.saturating_mul(4).max(256));
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|mut context| {
+            context.data_mut().tick()?;
+            Ok(UpdateDeadline::Yield(1))
+        });
+        let name = plugin.name().to_string();
+        match linked.instantiate_async(&mut store).await {
+            Ok(bindings) => Ok(Run { plugin: name, store, bindings }),
+            Err(error) => Err(ending(name, &store, &error)),
+        }
+    }
+}
+
+/// An instance during its one call.
+struct Run {
+    plugin: String,
+    store: Store<State>,
+    bindings: Publish,
+}
+
+impl Run {
+    fn finish<T>(&self, answer: wasmtime::Result<T>) -> Result<T, CallError> {
+        answer.map_err(|error| ending(self.plugin.clone(), &self.store, &error))
+    }
+
+    fn json(&self, text: &str) -> Result<Value, CallError> {
+        serde_json::from_str(text).map_err(|error| self.broken(format!("it returned text that is not JSON: {error}")))
+    }
+
+    fn broken(&self, words: String) -> CallError {
+        CallError::Trapped { plugin: self.plugin.clone(), words, last_error: self.store.data().last_error.clone() }
+    }
+}
+
+/// Why the guest did not return: the host stopped it, a meter ran out, or it broke.
+fn ending(plugin: String, store: &Store<State>, error: &wasmtime::Error) -> CallError {
+    let state = store.data();
+    match &state.stop {
+        Some(Stop::Interrupted) => return CallError::Interrupted,
+        Some(Stop::Limit(limit)) => return CallError::Limit { plugin, limit: limit.clone() },
+        None => {}
+    }
+    if error.downcast_ref::<Trap>() == Some(&Trap::OutOfFuel) {
+        return CallError::Limit { plugin, limit: LimitReached::Fuel { max: state.limits.fuel_max } };
+    }
+    // The engine's error for this has no public type; its text is all there is.
+    if error.root_cause().to_string().contains("fuel allocated for hostcalls") {
+        let max = state.limits.host_call_bytes_max;
+        return CallError::Limit { plugin, limit: LimitReached::HostCallBytes { max } };
+    }
+    CallError::Trapped { plugin, words: plain_words(error), last_error: state.last_error.clone() }
+}
+
+fn step_error(error: types::StepError) -> CallError {
+    match error {
+        types::StepError::InvalidInput(detail) => CallError::InvalidInput(detail),
+        types::StepError::Denied(denial) => CallError::Denied(denial.into()),
+        types::StepError::Transient(detail) => CallError::Transient(detail),
+        types::StepError::Failed(failure) => CallError::Failed(StepFailure {
+            summary: failure.summary,
+            exit_code: failure.exit_code,
+            logs: failure.logs.into_iter().filter_map(|uri| ArtifactUri::new(uri).ok()).collect(),
+        }),
+        types::StepError::NeedsHuman(detail) => CallError::NeedsHuman(detail),
+    }
+}

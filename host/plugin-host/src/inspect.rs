@@ -1,0 +1,230 @@
+//! What a component can do, read from its bytes: nothing is compiled or run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use semver::Version;
+use serde::Serialize;
+use wit_component::DecodedWasm;
+use wit_parser::{Resolve, WorldItem, WorldKey};
+use workflow::Digest;
+use workflow::capability::{Grants, World};
+
+use crate::interface::{Interface, MissingGrant, OFFER, OverGrant, PACKAGE, STEP, missing_grants, over_grants};
+
+/// Why the bytes are not a component that could be inspected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InspectError {
+    #[error("the file is empty")]
+    Empty,
+    #[error("the file is not WebAssembly: it starts with {0}")]
+    NotWasm(String),
+    #[error(
+        "the file is a core module, not a component: build it with `light-workflow plugin build` or `cargo xtask plugins`"
+    )]
+    CoreModule,
+    #[error("the file is a WIT package, not a component: it has no code")]
+    WitPackage,
+    /// Cut off, changed, or made with a feature of the component model that this host does not read.
+    #[error("the component is damaged or truncated: {0}")]
+    Malformed(String),
+}
+
+/// The imports and exports of a component.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Inspection {
+    pub digest: Digest,
+    pub size_bytes: u64,
+    /// Interface with package and version (`lightapi:release/log@0.1.0`) to the
+    /// functions imported of it. An interface with types only is not in it.
+    pub imports: BTreeMap<String, BTreeSet<String>>,
+    pub exports: BTreeMap<String, BTreeSet<String>>,
+    /// The world with the fewest powers that has all imports; none if no world has them.
+    pub smallest_world: Option<World>,
+    /// Imports are of our package only: no clock, randomness, files, environment or network.
+    pub import_pure: bool,
+}
+
+/// An import or export that this host has no answer for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ImportProblem {
+    #[error(
+        "it imports `{interface}` ({functions}) of WASI, of which this host links nothing; build the plugin for \
+         `wasm32-unknown-unknown`, where `std` asks for nothing"
+    )]
+    Wasi { interface: String, functions: String },
+    #[error("it imports `{interface}` ({functions}) of a package this host does not have; it offers {offered}")]
+    UnknownPackage { interface: String, functions: String, offered: String },
+    #[error("it imports `{interface}` ({functions}), which no version of the package has; this host offers {offered}")]
+    UnknownInterface { interface: String, functions: String, offered: String },
+    #[error("it needs `{interface}` in version {wanted} ({functions}); this host offers version {offered}")]
+    Version { interface: String, functions: String, wanted: String, offered: Version },
+    #[error("it needs the function `{function}` of `{interface}`; this host offers {offered}")]
+    UnknownFunction { interface: String, function: String, offered: String },
+    #[error("it exports no `{PACKAGE}/{STEP}`, so it is not a step; it exports {exported}")]
+    NoStep { exported: String },
+    #[error("it exports `{interface}`, a version this host cannot call; this host calls version {offered}")]
+    StepVersion { interface: String, offered: Version },
+    #[error("its `{PACKAGE}/{STEP}` lacks the function `{function}`")]
+    MissingExport { function: String },
+}
+
+/// Reads the capabilities of a component from its bytes.
+pub fn inspect(bytes: &[u8]) -> Result<Inspection, InspectError> {
+    check_header(bytes)?;
+    let decoded = wit_component::decode(bytes).map_err(|error| InspectError::Malformed(format!("{error:#}")))?;
+    let DecodedWasm::Component(resolve, world) = decoded else {
+        return Err(InspectError::WitPackage);
+    };
+    let world = &resolve.worlds[world];
+    let imports = interfaces(&resolve, world.imports.iter());
+    let exports = interfaces(&resolve, world.exports.iter());
+    let used: Option<BTreeSet<Interface>> = imports.keys().map(|name| own_interface(name)).collect();
+    let smallest_world =
+        used.and_then(|used| World::ALL.into_iter().find(|world| OFFER.world(*world).is_superset(&used)));
+    let import_pure = imports.keys().all(|name| name.starts_with(PACKAGE) && split(name).0 == PACKAGE);
+    Ok(Inspection {
+        digest: Digest::of(bytes),
+        size_bytes: bytes.len() as u64,
+        imports,
+        exports,
+        smallest_world,
+        import_pure,
+    })
+}
+
+impl Inspection {
+    /// The capabilities imported, with the functions of each.
+    pub fn capabilities(&self) -> BTreeMap<Interface, BTreeSet<String>> {
+        let own = self.imports.iter().filter_map(|(name, functions)| Some((own_interface(name)?, functions.clone())));
+        own.collect()
+    }
+
+    /// Whether all imports are in `world`.
+    pub fn fits(&self, world: World) -> bool {
+        self.smallest_world.is_some_and(|_| self.capabilities().keys().all(|own| OFFER.world(world).contains(own)))
+    }
+
+    /// All that stands between this component and this host, beside grants.
+    pub fn problems(&self) -> Vec<ImportProblem> {
+        let imports = self.imports.iter().flat_map(|(name, functions)| import_problems(name, functions));
+        imports.chain(self.export_problems()).collect()
+    }
+
+    /// Imported interfaces that `grants` does not grant.
+    pub fn missing_grants(&self, plugin: &str, grants: &Grants) -> Vec<MissingGrant> {
+        missing_grants(plugin, &self.capabilities(), grants)
+    }
+
+    /// Grants that no import needs.
+    pub fn over_grants(&self, plugin: &str, grants: &Grants) -> Vec<OverGrant> {
+        over_grants(plugin, &self.capabilities(), grants)
+    }
+
+    fn export_problems(&self) -> Vec<ImportProblem> {
+        let is_step = |name: &str| {
+            let (package, interface, _) = split(name);
+            package == PACKAGE && interface == STEP
+        };
+        let Some((name, functions)) = self.exports.iter().find(|(name, _)| is_step(name)) else {
+            return vec![ImportProblem::NoStep { exported: list(self.exports.keys()) }];
+        };
+        if !version_fits(split(name).2) {
+            return vec![ImportProblem::StepVersion { interface: name.clone(), offered: OFFER.version.clone() }];
+        }
+        let lacking = OFFER.interfaces[STEP].difference(functions);
+        lacking.map(|function| ImportProblem::MissingExport { function: function.clone() }).collect()
+    }
+}
+
+fn import_problems(name: &str, functions: &BTreeSet<String>) -> Vec<ImportProblem> {
+    let (package, interface, version) = split(name);
+    let (interface_text, functions_text) = (name.to_owned(), list(functions.iter()));
+    if package.starts_with("wasi:") {
+        return vec![ImportProblem::Wasi { interface: interface_text, functions: functions_text }];
+    }
+    if package != PACKAGE {
+        let offered = crate::package_offered();
+        return vec![ImportProblem::UnknownPackage { interface: interface_text, functions: functions_text, offered }];
+    }
+    let Some(offered) = OFFER.interfaces.get(interface).filter(|_| Interface::of_name(interface).is_some()) else {
+        let offered = list(Interface::ALL.iter().map(|own| own.name()));
+        return vec![ImportProblem::UnknownInterface { interface: interface_text, functions: functions_text, offered }];
+    };
+    if !version_fits(version) {
+        return vec![ImportProblem::Version {
+            interface: format!("{package}/{interface}"),
+            functions: functions_text,
+            wanted: version.unwrap_or("none").to_owned(),
+            offered: OFFER.version.clone(),
+        }];
+    }
+    let unknown = functions.difference(offered).map(|function| ImportProblem::UnknownFunction {
+        interface: name.to_owned(),
+        function: function.clone(),
+        offered: format!("{} in version {}", list(offered.iter()), OFFER.version),
+    });
+    unknown.collect()
+}
+
+/// Versions before 1.0 are compatible within their minor: a newer patch may have
+/// functions that this host lacks, and those are named one by one.
+fn version_fits(version: Option<&str>) -> bool {
+    let wanted = version.and_then(|text| Version::parse(text).ok());
+    wanted.is_some_and(|wanted| (wanted.major, wanted.minor) == (OFFER.version.major, OFFER.version.minor))
+}
+
+/// Our capability behind a full interface name, whatever its version.
+fn own_interface(name: &str) -> Option<Interface> {
+    let (package, interface, _) = split(name);
+    (package == PACKAGE).then(|| Interface::of_name(interface)).flatten()
+}
+
+/// `lightapi:release/log@0.1.0` in its parts: package, interface, version.
+fn split(name: &str) -> (&str, &str, Option<&str>) {
+    let (path, version) = name.split_once('@').map_or((name, None), |(path, version)| (path, Some(version)));
+    let (package, interface) = path.split_once('/').unwrap_or(("", path));
+    (package, interface, version)
+}
+
+fn interfaces<'a>(
+    resolve: &Resolve,
+    items: impl Iterator<Item = (&'a WorldKey, &'a WorldItem)>,
+) -> BTreeMap<String, BTreeSet<String>> {
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (key, item) in items {
+        match item {
+            WorldItem::Interface { id, .. } => {
+                let functions = resolve.interfaces[*id].functions.keys();
+                let name = resolve.id_of(*id).unwrap_or_else(|| resolve.name_world_key(key));
+                found.entry(name).or_default().extend(functions.cloned());
+            }
+            WorldItem::Function(function) => {
+                found.entry(resolve.name_world_key(key)).or_default().insert(function.name.clone());
+            }
+            WorldItem::Type { .. } => {}
+        }
+    }
+    found.retain(|_, functions| !functions.is_empty());
+    found
+}
+
+fn check_header(bytes: &[u8]) -> Result<(), InspectError> {
+    if bytes.is_empty() {
+        return Err(InspectError::Empty);
+    }
+    match bytes {
+        [0, b'a', b's', b'm', 0x01, 0, 0, 0, ..] => Err(InspectError::CoreModule),
+        [0, b'a', b's', b'm', _, _, 0x01, 0, ..] => Ok(()),
+        [0, b'a', b's', b'm', ..] => Err(InspectError::Malformed("its header is not one of a component".to_owned())),
+        _ => {
+            let start = &bytes[..bytes.len().min(8)];
+            Err(InspectError::NotWasm(format!("`{}`", start.escape_ascii())))
+        }
+    }
+}
+
+fn list(names: impl Iterator<Item = impl AsRef<str>>) -> String {
+    let names: Vec<_> = names.map(|name| format!("`{}`", name.as_ref())).collect();
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+}

@@ -1,0 +1,29 @@
+//! A linker with exactly the interfaces that were granted.
+
+use std::collections::BTreeSet;
+
+use wasmtime::Engine;
+use wasmtime::component::{HasSelf, Linker};
+
+use crate::bindings::{artifacts_read, artifacts_write, log, sandbox, sandbox_secret, secrets};
+use crate::interface::Interface;
+use crate::state::State;
+
+/// Links `interfaces` and nothing else: what is not linked cannot be called,
+/// whatever the checks inside the functions say.
+pub(crate) fn link(engine: &Engine, interfaces: &BTreeSet<Interface>) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    for interface in interfaces {
+        match interface {
+            Interface::Log => log::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?,
+            Interface::ArtifactsRead => artifacts_read::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?,
+            Interface::ArtifactsWrite => {
+                artifacts_write::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?
+            }
+            Interface::Sandbox => sandbox::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?,
+            Interface::Secrets => secrets::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?,
+            Interface::SandboxSecret => sandbox_secret::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?,
+        }
+    }
+    Ok(linker)
+}

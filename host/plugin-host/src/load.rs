@@ -1,0 +1,156 @@
+//! From bytes to a plugin that can be called.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use wasmtime::component::Component;
+use workflow::capability::Grants;
+use workflow::{Digest, PluginName};
+
+use crate::bindings::PublishPre;
+use crate::engine::PluginHost;
+use crate::inspect::{ImportProblem, InspectError, Inspection, inspect};
+use crate::interface::{Interface, MissingGrant, OverGrant};
+use crate::link::link;
+use crate::precompiled::{Found, Provenance};
+use crate::state::State;
+
+/// Why a component cannot be called on this host. Nothing of it has run.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error("plugin `{name}` has {size_bytes} bytes; this host takes at most {size_bytes_max}")]
+    TooLarge { name: PluginName, size_bytes: usize, size_bytes_max: usize },
+    #[error("plugin `{name}` cannot be read")]
+    Inspect {
+        name: PluginName,
+        #[source]
+        source: InspectError,
+    },
+    /// All problems at once.
+    #[error("plugin `{name}` does not fit this host: {}", join(problems))]
+    Problems { name: PluginName, problems: Vec<ImportProblem> },
+    #[error("plugin `{name}` does not compile: {detail}")]
+    Compile { name: PluginName, detail: String },
+    /// The names are right and the types are not: it was built against a changed copy of the package.
+    #[error("plugin `{name}` was built against another form of the package: {detail}")]
+    Types { name: PluginName, detail: String },
+}
+
+fn join(problems: &[ImportProblem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// A component that this host can call.
+pub struct Plugin {
+    name: PluginName,
+    inspection: Inspection,
+    provenance: Provenance,
+    pub(crate) capabilities: BTreeMap<Interface, BTreeSet<String>>,
+    component: Component,
+    /// Linked once for each set of granted interfaces.
+    linked: Mutex<BTreeMap<BTreeSet<Interface>, PublishPre<State>>>,
+}
+
+impl std::fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Plugin({} {})", self.name, self.inspection.digest)
+    }
+}
+
+impl Plugin {
+    pub fn name(&self) -> &PluginName {
+        &self.name
+    }
+
+    pub fn digest(&self) -> &Digest {
+        &self.inspection.digest
+    }
+
+    pub fn inspection(&self) -> &Inspection {
+        &self.inspection
+    }
+
+    pub fn provenance(&self) -> Provenance {
+        self.provenance
+    }
+
+    /// Imported interfaces that `grants` does not grant: a call with them is refused.
+    pub fn missing_grants(&self, grants: &Grants) -> Vec<MissingGrant> {
+        self.inspection.missing_grants(self.name.as_str(), grants)
+    }
+
+    /// Grants that no import needs.
+    pub fn over_grants(&self, grants: &Grants) -> Vec<OverGrant> {
+        self.inspection.over_grants(self.name.as_str(), grants)
+    }
+
+    /// The component linked with exactly `interfaces`.
+    pub(crate) fn linked(&self, interfaces: &BTreeSet<Interface>) -> wasmtime::Result<PublishPre<State>> {
+        let mut linked = self.linked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(pre) = linked.get(interfaces) {
+            return Ok(pre.clone());
+        }
+        let linker = link(self.component.engine(), interfaces)?;
+        let pre = PublishPre::new(linker.instantiate_pre(&self.component)?)?;
+        linked.insert(interfaces.clone(), pre.clone());
+        Ok(pre)
+    }
+}
+
+impl PluginHost {
+    /// Checks and compiles a component, or takes its code from the store.
+    ///
+    /// The name is for messages; identity is the digest of `bytes`. Compiling
+    /// takes about a second and happens on a blocking thread.
+    pub async fn load(&self, name: &PluginName, bytes: &[u8]) -> Result<Arc<Plugin>, LoadError> {
+        let size_bytes_max = self.config.component_bytes_max;
+        if bytes.len() > size_bytes_max {
+            return Err(LoadError::TooLarge { name: name.clone(), size_bytes: bytes.len(), size_bytes_max });
+        }
+        let inspection = inspect(bytes).map_err(|source| LoadError::Inspect { name: name.clone(), source })?;
+        let problems = inspection.problems();
+        if !problems.is_empty() {
+            return Err(LoadError::Problems { name: name.clone(), problems });
+        }
+        let (component, provenance) = self.component(name, bytes, &inspection.digest).await?;
+        let capabilities = inspection.capabilities();
+        let linked = Mutex::default();
+        let plugin = Plugin { name: name.clone(), inspection, provenance, capabilities, component, linked };
+        plugin
+            .linked(&plugin.capabilities.keys().copied().collect())
+            .map_err(|error| LoadError::Types { name: name.clone(), detail: format!("{error:#}") })?;
+        Ok(Arc::new(plugin))
+    }
+
+    async fn component(
+        &self,
+        name: &PluginName,
+        bytes: &[u8],
+        digest: &Digest,
+    ) -> Result<(Component, Provenance), LoadError> {
+        let failed = |detail: String| LoadError::Compile { name: name.clone(), detail };
+        let _one_at_a_time = self.compiling.acquire().await.map_err(|error| failed(error.to_string()))?;
+        let provenance = match self.precompiled.as_ref().map(|store| store.get(&self.engine, digest)) {
+            Some(Found::Entry(component)) => return Ok((component, Provenance::Precompiled)),
+            Some(Found::Tampered) => {
+                tracing::error!(plugin.name = %name, plugin.digest = %digest, "Compiled code of plugin `{name}` was changed on disk; it is compiled again");
+                Provenance::CompiledAfterTampering
+            }
+            Some(Found::Nothing) | None => Provenance::Compiled,
+        };
+        let (engine, store) = (self.engine.clone(), self.precompiled.clone());
+        let (bytes, digest, label) = (bytes.to_vec(), digest.clone(), name.clone());
+        let compile = move || {
+            let component = Component::from_binary(&engine, &bytes).map_err(|error| format!("{error:#}"))?;
+            if let Some(store) = store {
+                let code = component.serialize().map_err(|error| format!("{error:#}"))?;
+                if let Err(error) = store.put(&engine, &digest, &code) {
+                    tracing::warn!(plugin.name = %label, %error, "Compiled code of plugin `{label}` could not be kept");
+                }
+            }
+            Ok::<_, String>(component)
+        };
+        let compiled = tokio::task::spawn_blocking(compile).await.map_err(|error| failed(error.to_string()))?;
+        Ok((compiled.map_err(failed)?, provenance))
+    }
+}

@@ -1,0 +1,128 @@
+//! Proves that the cached rows say what the history says.
+
+use std::collections::BTreeMap;
+
+use workflow::{Event, InstanceId, Recorded};
+
+use crate::contract::Store;
+use crate::derive::{apply_attempts, apply_human_tasks, derive};
+use crate::errors::StoreError;
+use crate::rows::{HumanTask, InstanceFilter, InstanceRow, Message, Phase, Projection, shard_of};
+
+/// The first row that does not follow from the events.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildProblem {
+    #[error("instance `{instance}`: {what} is {stored}, and its history says {told}")]
+    Differs { instance: InstanceId, what: &'static str, stored: String, told: String },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Compares every instance, attempt and human task with the history, and gives
+/// the number of instances. Nothing else may write meanwhile.
+///
+/// `project` is the fold that knows running from waiting and the earliest
+/// timer; without it the phase is compared as far as events alone tell it.
+pub async fn rebuild_check(
+    store: &dyn Store,
+    project: Option<&(dyn Fn(&[Recorded]) -> Projection + Sync)>,
+) -> Result<usize, RebuildProblem> {
+    let rows = store.instances(InstanceFilter::default()).await?;
+    for row in &rows {
+        let history = store.history(&row.id, 0).await?;
+        check_instance(row, &history, project)?;
+        check_attempts(store, row, &history).await?;
+        check_human_tasks(store, row, &history).await?;
+    }
+    Ok(rows.len())
+}
+
+fn check_instance(
+    row: &InstanceRow,
+    history: &[Recorded],
+    project: Option<&(dyn Fn(&[Recorded]) -> Projection + Sync)>,
+) -> Result<(), RebuildProblem> {
+    let numbers: Vec<u64> = history.iter().map(|recorded| recorded.revision).collect();
+    same(row, "the list of revisions", &(1..=row.revision).collect::<Vec<_>>(), &numbers)?;
+    same(row, "shard", &row.shard, &shard_of(&row.id))?;
+    same(row, "created_at", &Some(row.created_at), &history.first().map(|recorded| recorded.at))?;
+    same(row, "updated_at", &Some(row.updated_at), &history.last().map(|recorded| recorded.at))?;
+    if let Some(Recorded { event: Event::InstanceStarted { definition, definition_name, .. }, .. }) = history.first() {
+        same(row, "definition", &row.definition, definition)?;
+        same(row, "definition_name", &row.definition_name, definition_name)?;
+    }
+    let end = history.iter().find_map(|recorded| final_phase(&recorded.event));
+    same(row, "final phase", &Some(row.phase).filter(|phase| phase.is_final()), &end)?;
+    if let Some(project) = project {
+        let stored = Projection { phase: row.phase, wake_at: row.wake_at };
+        same(row, "projection", &stored, &project(history))?;
+    }
+    Ok(())
+}
+
+async fn check_attempts(store: &dyn Store, row: &InstanceRow, history: &[Recorded]) -> Result<(), RebuildProblem> {
+    let mut told = BTreeMap::new();
+    apply_attempts(&mut told, derive(history).attempts);
+    let told: Vec<_> = told.into_values().collect();
+    same(row, "the list of attempts", &store.attempts(&row.id).await?, &told)
+}
+
+async fn check_human_tasks(store: &dyn Store, row: &InstanceRow, history: &[Recorded]) -> Result<(), RebuildProblem> {
+    let mut told = BTreeMap::new();
+    // One by one: a question that was asked again replaces the one before.
+    let last_at = history.last().map_or(row.updated_at, |recorded| recorded.at);
+    apply_human_tasks(&mut told, &row.id, row.release_id.as_deref(), last_at, derive(history).human_tasks);
+    // A decision that its owner has not taken up is in the inbox, not in the history.
+    for item in store.inbox(&row.id).await? {
+        match item.message {
+            Message::Decided { path, decision } => {
+                let task = told.values_mut().find(|task| task.path == path && task.is_open());
+                if let Some(task) = task {
+                    task.decision = Some(decision);
+                }
+            }
+            Message::Cancel { .. } => {}
+        }
+    }
+    let mut told: Vec<HumanTask> = told.into_values().collect();
+    told.sort_by(|a, b| (a.asked_at, &a.id).cmp(&(b.asked_at, &b.id)));
+    same(row, "the list of human tasks", &store.human_tasks(Some(&row.id), false).await?, &told)
+}
+
+fn final_phase(event: &Event) -> Option<Phase> {
+    match event {
+        Event::InstanceCompleted { .. } => Some(Phase::Completed),
+        Event::InstanceFaulted { .. } => Some(Phase::Faulted),
+        Event::InstanceCancelled { .. } => Some(Phase::Cancelled),
+        Event::InstanceStarted { .. }
+        | Event::TaskStarted { .. }
+        | Event::TaskSkipped { .. }
+        | Event::IterationStarted { .. }
+        | Event::AttemptStarted { .. }
+        | Event::CommandStarted { .. }
+        | Event::CommandCompleted { .. }
+        | Event::HostCallCompleted { .. }
+        | Event::AttemptCompleted { .. }
+        | Event::QuestionAsked { .. }
+        | Event::QuestionAnswered { .. }
+        | Event::TimerStarted { .. }
+        | Event::TimerFired { .. }
+        | Event::ErrorCaught { .. }
+        | Event::RetryScheduled { .. }
+        | Event::TaskCompleted { .. }
+        | Event::TaskFaulted { .. } => None,
+    }
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(
+    row: &InstanceRow,
+    what: &'static str,
+    stored: &T,
+    told: &T,
+) -> Result<(), RebuildProblem> {
+    if stored == told {
+        return Ok(());
+    }
+    let (stored, told) = (format!("{stored:?}"), format!("{told:?}"));
+    Err(RebuildProblem::Differs { instance: row.id.clone(), what, stored, told })
+}

@@ -1,0 +1,188 @@
+//! Appends and starts of one transaction, written together.
+
+use std::collections::HashSet;
+
+use sqlx::{Row as _, SqliteConnection};
+use workflow::InstanceId;
+
+use super::events::{self, Log};
+use super::many_rows::ManyRows;
+use super::requests::{AppendJob, Job, NewEvents};
+use super::text::{integer, json_text, time_text};
+use super::writer::Statements;
+use crate::errors::{AppendError, StoreError};
+use crate::rows::{Change, shard_of};
+
+/// The write that every append depends on: revision and fence stand in its
+/// `where`, so an owner that is late changes nothing and gets no row back.
+pub(super) fn statement() -> ManyRows {
+    ManyRows::new(
+        "update instance
+        set revision = a.column5, phase = a.column6, wake_at = a.column7, updated_at = a.column8
+        from (values",
+        8,
+        ") as a
+        where instance.id = a.column1
+        and instance.revision = a.column2
+        and instance.shard = a.column3
+        and exists (select 1 from shard where id = a.column3 and fence = a.column4 and owner is not null)
+        returning id",
+    )
+}
+
+/// Appends and starts, each instance at most once.
+#[derive(Default)]
+pub(super) struct Round<'a> {
+    instances: HashSet<InstanceId>,
+    appends: Vec<&'a mut Job<AppendJob, Result<(), AppendError>>>,
+    started: Vec<&'a NewEvents>,
+}
+
+/// What a round has written.
+#[derive(Default)]
+pub(super) struct Flushed {
+    pub appends: u64,
+    pub started: u64,
+    pub events: u64,
+    pub changes: Vec<Change>,
+}
+
+impl<'a> Round<'a> {
+    pub(super) fn names(&self, instance: &InstanceId) -> bool {
+        self.instances.contains(instance)
+    }
+
+    pub(super) fn append(&mut self, job: &'a mut Job<AppendJob, Result<(), AppendError>>) {
+        self.instances.insert(job.what.events.id.clone());
+        self.appends.push(job);
+    }
+
+    /// The instance's row is written already; its events are not.
+    pub(super) fn start(&mut self, events: &'a NewEvents) {
+        self.instances.insert(events.id.clone());
+        self.started.push(events);
+    }
+
+    /// Writes the round and leaves it empty. Refused appends get their answer and write nothing.
+    pub(super) async fn flush(
+        &mut self,
+        connection: &mut SqliteConnection,
+        statements: &Statements,
+        log: &mut Log,
+    ) -> Result<Flushed, sqlx::Error> {
+        self.instances.clear();
+        let started = std::mem::take(&mut self.started);
+        let mut appends = std::mem::take(&mut self.appends);
+        if started.is_empty() && appends.is_empty() {
+            return Ok(Flushed::default());
+        }
+        let accepted = update_instances(connection, &statements.append, &appends).await?;
+        for job in &mut appends {
+            let answer = if accepted.contains(&*job.what.events.instance) {
+                Ok(())
+            } else {
+                Err(refusal(connection, &job.what).await?)
+            };
+            job.answer = Some(answer);
+        }
+        let accepted: Vec<&AppendJob> =
+            appends.iter().filter(|job| matches!(job.answer, Some(Ok(())))).map(|job| &job.what).collect();
+        let histories: Vec<&NewEvents> =
+            started.iter().copied().chain(accepted.iter().map(|append| &append.events)).collect();
+        let count = events::insert(connection, statements, log, &histories).await?;
+        take_messages(connection, &accepted).await?;
+        drop_messages(connection, &accepted).await?;
+        Ok(Flushed {
+            appends: accepted.len() as u64,
+            started: started.len() as u64,
+            events: count,
+            changes: histories.iter().map(|events| appended(events)).collect(),
+        })
+    }
+}
+
+fn appended(events: &NewEvents) -> Change {
+    Change::Appended {
+        instance: events.id.clone(),
+        shard: shard_of(&events.id),
+        revision: events.events.last().map_or(0, |event| event.revision),
+    }
+}
+
+/// Gives the instances whose revision and fence were right.
+async fn update_instances(
+    connection: &mut SqliteConnection,
+    statement: &ManyRows,
+    appends: &[&mut Job<AppendJob, Result<(), AppendError>>],
+) -> Result<HashSet<String>, sqlx::Error> {
+    let mut accepted = HashSet::with_capacity(appends.len());
+    for (sql, rows) in statement.chunks(appends.len()) {
+        let mut query = sqlx::query(sql);
+        for append in appends[rows].iter().map(|job| &job.what) {
+            query = query
+                .bind(append.events.instance.clone())
+                .bind(integer(append.expected_revision))
+                .bind(i64::from(append.lease.shard))
+                .bind(append.lease.fence)
+                .bind(integer(append.revision()))
+                .bind(append.projection.phase.name())
+                .bind(append.projection.wake_at.map(time_text))
+                .bind(time_text(append.events.last_at));
+        }
+        for row in query.fetch_all(&mut *connection).await? {
+            accepted.insert(row.try_get(0)?);
+        }
+    }
+    Ok(accepted)
+}
+
+/// Why the write matched no row; read under the same lock.
+async fn refusal(connection: &mut SqliteConnection, append: &AppendJob) -> Result<AppendError, sqlx::Error> {
+    let sql = "
+        select instance.shard, shard.fence, shard.owner is not null
+        from instance
+        join shard on shard.id = instance.shard
+        where instance.id = ?";
+    let Some(row) = sqlx::query(sql).bind(append.events.instance.clone()).fetch_optional(connection).await? else {
+        return Ok(StoreError::NotFound { what: format!("instance `{}`", append.events.id) }.into());
+    };
+    let (shard, fence, owned): (i64, i64, bool) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    let lease = append.lease;
+    Ok(if shard == i64::from(lease.shard) && fence == lease.fence && owned {
+        AppendError::Conflict { instance: append.events.id.clone(), expected: append.expected_revision }
+    } else {
+        AppendError::LeaseLost { shard: lease.shard }
+    })
+}
+
+async fn take_messages(connection: &mut SqliteConnection, accepted: &[&AppendJob]) -> Result<(), sqlx::Error> {
+    let sql = "
+        delete from inbox
+        where instance = ?1
+        and id in (select value from json_each(?2))";
+    for append in accepted.iter().filter(|append| !append.taken.is_empty()) {
+        sqlx::query(sql)
+            .bind(append.events.instance.clone())
+            .bind(json_text(&append.taken))
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// An instance that has ended hears nothing any more.
+async fn drop_messages(connection: &mut SqliteConnection, accepted: &[&AppendJob]) -> Result<(), sqlx::Error> {
+    let ended: Vec<&str> = accepted
+        .iter()
+        .filter(|append| append.projection.phase.is_final())
+        .map(|append| &*append.events.instance)
+        .collect();
+    if ended.is_empty() {
+        return Ok(());
+    }
+    let sql = "
+        delete from inbox
+        where instance in (select value from json_each(?))";
+    sqlx::query(sql).bind(json_text(&ended)).execute(connection).await?;
+    Ok(())
+}

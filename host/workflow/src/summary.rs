@@ -1,0 +1,262 @@
+//! The durable summary of an instance: what ran, who approved, what came out.
+//!
+//! Made of the history alone, so it can be made again at any time. Sources: L13,
+//! S8 and “Command Result Contract” in the design document.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::approval::canonical;
+use crate::capability::EffectivePolicy;
+use crate::command::{Artifact, CommandResult, CommandStatus};
+use crate::effect::{EffectOutcome, Fault};
+use crate::event::{Decision, Event, Question, Recorded};
+use crate::ids::{Actor, ArtifactUri, Digest, TaskPath, Timestamp};
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// Of a release: the request's `releaseId`.
+    pub release_id: Option<String>,
+    pub definition: Digest,
+    pub definition_name: String,
+    pub status: &'static str,
+    pub started_by: Actor,
+    pub started_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    /// Digest of the canonical JSON of the effective policy.
+    pub policy_digest: Digest,
+    pub policy: EffectivePolicy,
+    pub tasks: Vec<TaskLine>,
+    pub commands: Vec<CommandLine>,
+    pub approvals: Vec<ApprovalLine>,
+    pub artifacts: Vec<Artifact>,
+    pub output: Option<Value>,
+    pub error: Option<Fault>,
+}
+
+/// One task, in the order they were entered.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskLine {
+    pub name: String,
+    pub path: TaskPath,
+    pub status: &'static str,
+    /// How many attempts its effect had; 0 for a task without one.
+    pub attempts: u32,
+    pub started_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    pub error: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CommandLine {
+    pub task: TaskPath,
+    pub attempt: u32,
+    pub command: String,
+    pub status: CommandStatus,
+    pub exit_code: Option<i32>,
+    pub duration_ms: u64,
+    pub sandbox_digest: Digest,
+    pub stdout_ref: ArtifactUri,
+    pub stderr_ref: ArtifactUri,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApprovalLine {
+    pub task: TaskPath,
+    pub prompt: String,
+    pub asked_at: Timestamp,
+    pub decision: Option<Decision>,
+}
+
+impl Summary {
+    /// None for a history that does not begin with `InstanceStarted`.
+    pub fn of(history: &[Recorded]) -> Option<Self> {
+        let first = history.first()?;
+        let Event::InstanceStarted { definition, definition_name, input, started_by, policy } = &first.event else {
+            return None;
+        };
+        let release_id = input.pointer("/release/releaseId").and_then(Value::as_str).map(str::to_owned);
+        let policy_json = serde_json::to_value(policy.as_ref()).unwrap_or_default();
+        let mut summary = Summary {
+            release_id,
+            definition: definition.clone(),
+            definition_name: definition_name.clone(),
+            status: "running",
+            started_by: started_by.clone(),
+            started_at: first.at,
+            ended_at: None,
+            policy_digest: Digest::of(canonical(&policy_json).as_bytes()),
+            policy: (**policy).clone(),
+            tasks: Vec::new(),
+            commands: Vec::new(),
+            approvals: Vec::new(),
+            artifacts: Vec::new(),
+            output: None,
+            error: None,
+        };
+        for recorded in &history[1..] {
+            summary.add(recorded);
+        }
+        Some(summary)
+    }
+
+    fn add(&mut self, recorded: &Recorded) {
+        let at = recorded.at;
+        match &recorded.event {
+            Event::TaskStarted { path, .. } => self.tasks.push(TaskLine {
+                name: path.task_name().to_owned(),
+                path: path.clone(),
+                status: "running",
+                attempts: 0,
+                started_at: at,
+                ended_at: None,
+                error: None,
+            }),
+            Event::TaskSkipped { path } => self.end_task(path, at, "skipped", None),
+            Event::TaskCompleted { path, .. } => self.end_task(path, at, "completed", None),
+            Event::TaskFaulted { path, error } => self.end_task(path, at, "faulted", error.detail.clone()),
+            Event::AttemptStarted { path, attempt, .. } => {
+                if let Some(task) = self.task(path) {
+                    task.attempts = *attempt;
+                }
+            }
+            Event::CommandCompleted { result, .. } => self.command(result),
+            Event::AttemptCompleted { outcome, .. } => match outcome.as_ref() {
+                EffectOutcome::Command { result } => self.command(result),
+                EffectOutcome::Output { .. } | EffectOutcome::Faulted { .. } | EffectOutcome::Unknown { .. } => {}
+            },
+            Event::QuestionAsked { path, question } => self.asked(path, question, at),
+            Event::QuestionAnswered { path, decision } => {
+                if let Some(asked) = self.approvals.iter_mut().rev().find(|asked| asked.task == *path) {
+                    asked.decision = Some(decision.clone());
+                }
+            }
+            Event::InstanceCompleted { output } => {
+                self.output = Some(output.clone());
+                self.end("completed", at);
+            }
+            Event::InstanceFaulted { error } => {
+                self.error = Some(error.clone());
+                self.end("faulted", at);
+            }
+            Event::InstanceCancelled { .. } => self.end("cancelled", at),
+            Event::InstanceStarted { .. }
+            | Event::IterationStarted { .. }
+            | Event::CommandStarted { .. }
+            | Event::HostCallCompleted { .. }
+            | Event::TimerStarted { .. }
+            | Event::TimerFired { .. }
+            | Event::ErrorCaught { .. }
+            | Event::RetryScheduled { .. } => {}
+        }
+    }
+
+    fn task(&mut self, path: &TaskPath) -> Option<&mut TaskLine> {
+        self.tasks.iter_mut().rev().find(|task| task.path == *path)
+    }
+
+    fn end_task(&mut self, path: &TaskPath, at: Timestamp, status: &'static str, error: Option<String>) {
+        match self.task(path) {
+            Some(task) => {
+                task.status = status;
+                task.ended_at = Some(at);
+                task.error = error;
+            }
+            // A skipped task was never entered.
+            None => self.tasks.push(TaskLine {
+                name: path.task_name().to_owned(),
+                path: path.clone(),
+                status,
+                attempts: 0,
+                started_at: at,
+                ended_at: Some(at),
+                error,
+            }),
+        }
+    }
+
+    fn command(&mut self, result: &CommandResult) {
+        self.artifacts.extend(result.artifacts.iter().cloned());
+        self.commands.push(CommandLine {
+            task: result.task_path.clone(),
+            attempt: result.attempt,
+            command: result.command.clone(),
+            status: result.status,
+            exit_code: result.exit_code,
+            duration_ms: result.duration_ms,
+            sandbox_digest: result.sandbox_digest.clone(),
+            stdout_ref: result.stdout_ref.clone(),
+            stderr_ref: result.stderr_ref.clone(),
+        });
+    }
+
+    fn asked(&mut self, path: &TaskPath, question: &Question, at: Timestamp) {
+        let prompt = question.prompt.clone();
+        self.approvals.push(ApprovalLine { task: path.clone(), prompt, asked_at: at, decision: None });
+        self.status = "waiting";
+    }
+
+    fn end(&mut self, status: &'static str, at: Timestamp) {
+        self.status = status;
+        self.ended_at = Some(at);
+    }
+
+    /// For people: one page of Markdown.
+    pub fn markdown(&self) -> String {
+        let mut page = String::new();
+        let title = self.release_id.as_deref().unwrap_or(&self.definition_name);
+        let ended = self.ended_at.map_or_else(|| "—".to_owned(), |at| at.to_string());
+        let _ = write!(
+            page,
+            "# Release {title}: {}\n\nDefinition `{}` ({}), started by {} at {}, ended at {ended}.\n\
+             Effective policy {}.\n",
+            self.status, self.definition_name, self.definition, self.started_by, self.started_at, self.policy_digest
+        );
+        if let Some(error) = &self.error {
+            let place = error.instance.as_deref().unwrap_or("—");
+            let _ = write!(page, "\n**Error** at `{place}`: {}\n", error.detail.as_deref().unwrap_or(&error.kind));
+        }
+        page.push_str("\n## Tasks\n\n| task | status | attempts |\n| --- | --- | --- |\n");
+        for task in &self.tasks {
+            let _ = writeln!(page, "| {} | {} | {} |", task.path, task.status, task.attempts);
+        }
+        page.push_str("\n## Commands\n\n| task | command | status | ms |\n| --- | --- | --- | --- |\n");
+        for command in &self.commands {
+            let line = cell(&command.command);
+            let _ = writeln!(page, "| {} | `{line}` | {:?} | {} |", command.task, command.status, command.duration_ms);
+        }
+        page.push_str("\n## Approvals\n\n");
+        for approval in &self.approvals {
+            let decision = approval.decision.as_ref().map_or_else(
+                || "open".to_owned(),
+                |decision| format!("{} by {} at {}", decision.value, decision.decided_by, decision.decided_at),
+            );
+            let _ = writeln!(page, "- {}: {decision}", approval.prompt);
+        }
+        page.push_str("\n## Artifacts\n\n");
+        for artifact in &self.artifacts {
+            let _ = writeln!(page, "- `{}` {} ({} bytes)", artifact.uri, artifact.digest, artifact.size_bytes);
+        }
+        if let Some(output) = &self.output {
+            let text = serde_json::to_string_pretty(output).unwrap_or_default();
+            let _ = write!(page, "\n## Output\n\n```json\n{text}\n```\n");
+        }
+        page
+    }
+}
+
+/// A text that stays in its table cell: one line, at most 120 characters.
+fn cell(text: &str) -> String {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line = line.replace('|', "\\|").replace('`', "'");
+    match line.char_indices().nth(120) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line,
+    }
+}
