@@ -66,6 +66,18 @@ impl Node {
         })
     }
 
+    /// The value that a JSON pointer leads to, or the last one on the way there.
+    pub fn nearest(&self, pointer: &str) -> &Node {
+        let mut pointer = pointer;
+        loop {
+            match (self.at(pointer), pointer.rfind('/')) {
+                (Some(node), _) => return node,
+                (None, Some(end)) => pointer = &pointer[..end],
+                (None, None) => return self,
+            }
+        }
+    }
+
     /// A member of a mapping.
     pub fn get(&self, name: &str) -> Option<&Node> {
         match &self.value {

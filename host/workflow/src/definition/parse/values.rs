@@ -1,7 +1,7 @@
 //! The values that many fields share: expressions, durations, data flow, names.
 
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::super::duration::{parse_duration, sum};
@@ -262,11 +262,12 @@ pub fn reused<T: Clone>(field: &Field, named: &BTreeMap<String, Option<T>>, plac
     let name = field.text()?;
     match named.get(name) {
         Some(found) => found.clone(),
+        None if field.problems.is_full() => None,
         None => {
             let help = match closest(name, named.keys().map(String::as_str)) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None if named.is_empty() => format!("declare it under `{place}`"),
-                None => format!("declared there are {}", among(named.keys())),
+                None => format!("declared there are {}", among(named.keys().take(20))),
             };
             field.error(format!("`{}`: there is no `{name}` in `{place}`", field.label), Some(&help));
             None
@@ -275,12 +276,13 @@ pub fn reused<T: Clone>(field: &Field, named: &BTreeMap<String, Option<T>>, plac
 }
 
 /// Where the flow goes: a directive, or a task among `siblings`.
-pub fn flow_target(field: &Field, siblings: &[&str]) -> Option<FlowTarget> {
+pub fn flow_target(field: &Field, siblings: &BTreeSet<&str>) -> Option<FlowTarget> {
     match field.text()? {
         "continue" => Some(FlowTarget::Continue),
         "exit" => Some(FlowTarget::Exit),
         "end" => Some(FlowTarget::End),
-        name if siblings.contains(&name) => Some(FlowTarget::Task(name.to_owned())),
+        name if siblings.contains(name) => Some(FlowTarget::Task(name.to_owned())),
+        _ if field.problems.is_full() => None,
         name => {
             let help = match closest(name, siblings.iter().copied().chain(["continue", "exit", "end"])) {
                 Some(meant) => format!("did you mean `{meant}`?"),
