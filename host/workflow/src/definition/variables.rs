@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::model::{AssertCheck, DataFlow, Definition, Process, Raise, Task, TaskKind, TaskList, Try, Wait};
 use crate::expression::{Expression, Template};
-use crate::located::{Node, NodeValue, Problems, among, closest};
+use crate::located::{Node, Problems, among, closest};
 
 /// What every expression of a task sees; those of the document see fewer.
 const OF_TASKS: [&str; 6] = ["context", "input", "output", "task", "workflow", "runtime"];
@@ -114,22 +114,13 @@ impl Check<'_> {
     fn names(&self, named: BTreeSet<&str>, pointer: &str, known: &[&str]) {
         for name in named.into_iter().filter(|name| !known.contains(name)) {
             let around = self.root.nearest(pointer);
-            let node = text_with(around, &format!("${name}")).unwrap_or(around);
+            let naming = around.texts().into_iter().find(|(_, text)| text.contains(&format!("${name}")));
+            let node = naming.map_or(around, |(node, _)| node);
             let help = match closest(name, known.iter().copied()) {
                 Some(meant) => format!("did you mean `${meant}`?"),
                 None => format!("the variables here are {}", among(known.iter().map(|name| format!("${name}")))),
             };
             self.problems.error(node, format!("there is no variable `${name}` here"), Some(help));
         }
-    }
-}
-
-/// The first text at or below a node that holds `wanted`.
-fn text_with<'a>(node: &'a Node, wanted: &str) -> Option<&'a Node> {
-    match &node.value {
-        NodeValue::Text(text) => text.contains(wanted).then_some(node),
-        NodeValue::List(items) => items.iter().find_map(|item| text_with(item, wanted)),
-        NodeValue::Map(members) => members.iter().find_map(|(_, value)| text_with(value, wanted)),
-        NodeValue::Null | NodeValue::Bool(_) | NodeValue::Number(_) => None,
     }
 }

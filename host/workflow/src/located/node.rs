@@ -97,6 +97,22 @@ impl Node {
         }
     }
 
+    /// Every text at or below this node, in the order of the file; keys are not among them.
+    pub fn texts(&self) -> Vec<(&Node, &str)> {
+        let mut found = Vec::new();
+        self.collect_texts(&mut found);
+        found
+    }
+
+    fn collect_texts<'a>(&'a self, found: &mut Vec<(&'a Node, &'a str)>) {
+        match &self.value {
+            NodeValue::Text(text) => found.push((self, text)),
+            NodeValue::List(items) => items.iter().for_each(|item| item.collect_texts(found)),
+            NodeValue::Map(members) => members.iter().for_each(|(_, value)| value.collect_texts(found)),
+            NodeValue::Null | NodeValue::Bool(_) | NodeValue::Number(_) => {}
+        }
+    }
+
     /// The same as JSON, without places.
     pub fn to_json(&self) -> Value {
         match &self.value {

@@ -45,13 +45,12 @@ pub fn switch(_: &Field, field: &Field, context: Context) -> Option<TaskKind> {
             item.error(format!("two cases of this switch are named `{name}`"), Some("rename one of them"));
         }
         let case = switch_case(name, &item.inner(body, name), context)?;
-        if case.when.is_none() {
-            if let Some(first) = default.replace(case.name.clone()) {
-                item.error(
-                    format!("`{first}` and `{}` are both defaults of this switch", case.name),
-                    Some("give all but one of them a `when`"),
-                );
-            }
+        let other = if case.when.is_none() { default.replace(case.name.clone()) } else { None };
+        if let Some(other) = other {
+            item.error(
+                format!("`{other}` and `{}` are both defaults of this switch", case.name),
+                Some("give all but one of them a `when`"),
+            );
         }
         Some(case)
     });

@@ -150,6 +150,7 @@ fn kind_of(task: &Field, name: &Node) -> Option<&'static Kind> {
     }
     match kinds[..] {
         [kind] => Some(kind),
+        [] if task.problems.is_full() => None,
         [] => {
             let unknown =
                 task.members()?.iter().map(|(key, _)| key).filter(|key| {
