@@ -13,6 +13,7 @@ pub mod engine;
 pub mod event;
 pub mod expression;
 pub mod ids;
+pub mod located;
 pub mod policy;
 pub mod redaction;
 pub mod request;

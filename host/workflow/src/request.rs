@@ -1,8 +1,15 @@
 //! The release request: explicit enough to reproduce the run.
 //!
+//! [`parse`] is for requests that people send: it finds everything that is
+//! wrong at once. Stored requests have been through it and are read by serde.
+//!
 //! Source: “Release Request” in the design document (Q1, Q2).
 
+mod parse;
+
 use serde::{Deserialize, Serialize};
+
+pub use parse::{REPAIR_ATTEMPTS_MAX, parse};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

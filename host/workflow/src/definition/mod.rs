@@ -1,6 +1,19 @@
 //! A workflow definition: Serverless Workflow DSL 1.0.3, plus `ask` and
 //! `assert`, plus `metadata.lightWorkflow`.
+//!
+//! [`parse`] makes one from YAML and finds every problem at once; what is left
+//! to check needs to know more than the text: [`check_plugins`].
 
+mod check;
+mod duration;
+mod error_type;
 pub mod model;
+mod parse;
 
+pub use check::{check_plugins, problem_at, warnings};
+pub use duration::{DURATION_MAX, DurationError, parse_duration};
+pub use error_type::canonical_error_type;
 pub use model::*;
+pub use parse::parse;
+
+pub use crate::located::{Problem, Severity};

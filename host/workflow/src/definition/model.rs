@@ -46,6 +46,7 @@ pub struct DocumentSecurity {
     pub mode: Option<SandboxMode>,
     pub provider: Option<String>,
     pub template: Option<TemplateName>,
+    pub reason: Option<String>,
 }
 
 /// Tasks in order. Names are unique within their list.
@@ -90,8 +91,10 @@ pub struct DataFlow {
 #[derive(Debug, Clone, Default)]
 pub struct LightMetadata {
     pub mode: Option<SandboxMode>,
+    pub provider: Option<String>,
     pub template: Option<TemplateName>,
     pub reason: Option<String>,
+    pub execution_profile: Option<String>,
     pub secrets: BTreeSet<SecretName>,
     pub grants: Grants,
     /// Globs of `artifactPolicy.capture`.
@@ -252,7 +255,7 @@ pub enum Backoff {
 pub enum Raise {
     /// `type`, `status`, `title`, `detail` after evaluation.
     Inline(Template),
-    /// From `use.errors`.
+    /// Written without expressions, here or in `use.errors`; its `kind` is canonical.
     Named(Fault),
 }
 

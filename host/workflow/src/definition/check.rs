@@ -1,0 +1,188 @@
+//! What can be checked of a definition once it parses.
+
+use std::collections::BTreeMap;
+
+use super::model::{Definition, Task, TaskKind, TaskList};
+use crate::event::FlowTarget;
+use crate::ids::PluginName;
+use crate::located::{Node, Problem, Problems, Severity, among, closest, yaml};
+
+/// Problems of plugins that a definition calls: unknown ones, and other versions.
+///
+/// `known` holds the version of each plugin if it has one.
+pub fn check_plugins(
+    definition: &Definition,
+    file: &str,
+    known: &BTreeMap<PluginName, Option<String>>,
+) -> Vec<Problem> {
+    let place = Places::of(definition, file);
+    each_task(&definition.tasks, &mut |task| {
+        if let TaskKind::Call(call) = &task.kind {
+            let node = place.at(&format!("{}/call", task.reference));
+            match known.get(&call.plugin) {
+                None => place.unknown_plugin(node, &call.plugin, known),
+                Some(Some(have)) if call.version.as_ref().is_some_and(|wanted| wanted != have) => {
+                    let message = format!("plugin `{}` is here in version `{have}`", call.plugin);
+                    place.problems.error(node, message, Some(format!("call `{}:{have}@default`", call.plugin)));
+                }
+                Some(_) => {}
+            }
+        }
+        if let Some(plugin) = task.light.on_failure.as_ref().filter(|plugin| !known.contains_key(*plugin)) {
+            let pointer = format!("{}/metadata/lightWorkflow/onFailure/call", task.reference);
+            place.unknown_plugin(place.at(&pointer), plugin, known);
+        }
+    });
+    place.problems.into_sorted()
+}
+
+/// What works, though hardly as meant.
+pub fn warnings(definition: &Definition, file: &str) -> Vec<Problem> {
+    let place = Places::of(definition, file);
+    each_list(&definition.tasks, &mut |tasks| {
+        for task in unreachable_tasks(tasks) {
+            let message = format!("task `{}` is never reached", task.name);
+            let help = "name it in a `then` before it, or remove it";
+            place.problems.warning(place.at(&task.reference), message, Some(help.to_owned()));
+        }
+    });
+    each_task(&definition.tasks, &mut |task| {
+        let TaskKind::Try(block) = &task.kind else {
+            return;
+        };
+        let endless =
+            block.retry.as_ref().is_some_and(|retry| retry.count_max.is_none() && retry.duration_max.is_none());
+        if endless {
+            let node = place.at(&format!("{}/catch/retry", task.reference));
+            let help = "add `limit: { attempt: { count: 5 } }`";
+            place.problems.warning(node, "this retry never gives up", Some(help.to_owned()));
+        }
+    });
+    place.problems.into_sorted()
+}
+
+/// A problem at a place of a definition, for checks made elsewhere. `pointer`
+/// is a JSON pointer such as `/do/2/build/call`; of a pointer that leads
+/// nowhere the part that leads somewhere counts.
+pub fn problem_at(definition: &Definition, file: &str, pointer: &str, message: &str, help: Option<&str>) -> Problem {
+    let place = Places::of(definition, file);
+    let node = place.at(pointer);
+    Problem {
+        severity: Severity::Error,
+        file: file.to_owned(),
+        line: node.line,
+        column: node.column,
+        pointer: pointer.to_owned(),
+        message: message.to_owned(),
+        help: help.map(str::to_owned),
+    }
+}
+
+/// The source read again: the model does not carry a place for every value.
+struct Places {
+    root: Node,
+    problems: Problems,
+}
+
+impl Places {
+    fn of(definition: &Definition, file: &str) -> Self {
+        let problems = Problems::of(file);
+        match yaml::read(&definition.source, &problems) {
+            Some(root) => Self { root, problems },
+            None => unreachable!("a definition exists, so its source was read before"),
+        }
+    }
+
+    fn at(&self, pointer: &str) -> &Node {
+        let mut pointer = pointer;
+        loop {
+            match (self.root.at(pointer), pointer.rfind('/')) {
+                (Some(node), _) => return node,
+                (None, Some(end)) => pointer = &pointer[..end],
+                (None, None) => return &self.root,
+            }
+        }
+    }
+
+    fn unknown_plugin(&self, node: &Node, plugin: &PluginName, known: &BTreeMap<PluginName, Option<String>>) {
+        let help = match closest(plugin.as_str(), known.keys().map(PluginName::as_str)) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None if known.is_empty() => "there are no plugins here".to_owned(),
+            None => format!("the plugins here are {}", among(known.keys().map(PluginName::as_str))),
+        };
+        self.problems.error(node, format!("there is no plugin `{plugin}`"), Some(help));
+    }
+}
+
+/// Tasks that no path through their list comes to.
+fn unreachable_tasks(tasks: &TaskList) -> Vec<&Task> {
+    let mut reached = vec![false; tasks.0.len()];
+    let mut open = vec![0];
+    while let Some(index) = open.pop() {
+        if index >= reached.len() || std::mem::replace(&mut reached[index], true) {
+            continue;
+        }
+        open.extend(targets(&tasks.0[index]).into_iter().filter_map(|target| match target {
+            FlowTarget::Continue => Some(index + 1),
+            FlowTarget::Exit | FlowTarget::End => None,
+            FlowTarget::Task(name) => tasks.position(name),
+        }));
+    }
+    tasks.0.iter().zip(reached).filter(|(_, reached)| !reached).map(|(task, _)| task).collect()
+}
+
+/// Where the flow may go after a task.
+fn targets(task: &Task) -> Vec<&FlowTarget> {
+    let skipped = task.condition.iter().map(|_| &FlowTarget::Continue);
+    let done: Vec<&FlowTarget> = match &task.kind {
+        TaskKind::Switch(cases) => {
+            // Without a default case, `then` of the task is the default.
+            let otherwise = cases.iter().all(|case| case.when.is_some()).then_some(&task.then);
+            cases.iter().map(|case| &case.then).chain(otherwise).collect()
+        }
+        TaskKind::Try(block) => match &block.then {
+            // Without a `then` of its own, a caught error goes where the task goes.
+            FlowTarget::Continue => vec![&task.then],
+            caught => vec![&task.then, caught],
+        },
+        TaskKind::Raise(_) => Vec::new(),
+        TaskKind::Do(_)
+        | TaskKind::Set(_)
+        | TaskKind::Assert(_)
+        | TaskKind::Call(_)
+        | TaskKind::Run(_)
+        | TaskKind::Ask(_)
+        | TaskKind::For(_)
+        | TaskKind::Wait(_)
+        | TaskKind::Emit(_) => vec![&task.then],
+    };
+    done.into_iter().chain(skipped).collect()
+}
+
+fn each_task(tasks: &TaskList, act: &mut impl FnMut(&Task)) {
+    each_list(tasks, &mut |list| list.0.iter().for_each(&mut *act));
+}
+
+/// This list and all lists inside its tasks.
+fn each_list(tasks: &TaskList, act: &mut impl FnMut(&TaskList)) {
+    act(tasks);
+    for task in &tasks.0 {
+        match &task.kind {
+            TaskKind::Do(inner) => each_list(inner, act),
+            TaskKind::For(block) => each_list(&block.tasks, act),
+            TaskKind::Try(block) => {
+                each_list(&block.tasks, act);
+                block.handler.iter().for_each(|handler| each_list(handler, act));
+            }
+            TaskKind::Set(_)
+            | TaskKind::Switch(_)
+            | TaskKind::Assert(_)
+            | TaskKind::Call(_)
+            | TaskKind::Run(_)
+            | TaskKind::Ask(_)
+            | TaskKind::Raise(_)
+            | TaskKind::Wait(_)
+            | TaskKind::Emit(_) => {}
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! From YAML to a checked [`Definition`].
+//!
+//! Text → [`Node`](crate::located::Node)s that know their place → model. Every
+//! reader here takes a [`Field`] and returns `None` once it has reported why;
+//! reading goes on elsewhere, so that all problems come at once. A field of the
+//! specification that does not work yet is refused, never ignored.
+//!
+//! To add a field: add it to the model, to the `fields([…])` of its reader, and
+//! to the table in `tests/definition.rs`.
+
+mod ask;
+mod call;
+mod data;
+mod document;
+mod flow;
+mod light;
+mod reuse;
+mod run;
+mod tasks;
+mod values;
+
+use super::model::{DataFlow, Definition};
+use crate::ids::{Digest, TaskPath};
+use crate::located::{Field, Problem, Problems, yaml};
+
+/// Reads a definition. `file` is only for messages.
+///
+/// # Errors
+///
+/// Everything that is wrong, in the order of the file.
+pub fn parse(source: &str, file: &str) -> Result<Definition, Vec<Problem>> {
+    let problems = Problems::of(file);
+    let definition = yaml::read(source, &problems).and_then(|root| workflow(&Field::root(&root, &problems), source));
+    match definition {
+        Some(definition) if problems.is_empty() => Ok(definition),
+        definition => {
+            assert!(!problems.is_empty(), "a definition was refused without a reason: {definition:?}");
+            Err(problems.into_sorted())
+        }
+    }
+}
+
+fn workflow(root: &Field, source: &str) -> Option<Definition> {
+    let [document, input, reuse, evaluate, tasks, timeout, output] =
+        root.fields_refusing(["document", "input", "use", "evaluate", "do", "timeout", "output"], &["schedule"])?;
+    let document = document.required(document::document);
+    let uses = reuse.given().map(|field| reuse::uses(&field)).unwrap_or_default();
+    let evaluate = evaluate.optional(document::evaluate);
+    let input = input.or(DataFlow::default(), |field| values::data_flow(field, "from"));
+    let output = output.or(DataFlow::default(), |field| values::data_flow(field, "as"));
+    let timeout = timeout.optional(|field| values::timeout(field, &uses.timeouts));
+
+    // With a document that could not be read, the tasks are still worth reading.
+    let security = document.as_ref().map(|document| document.security.clone()).unwrap_or_default();
+    let context = tasks::Context { uses: &uses, security: &security, siblings: &[], path: &TaskPath::root() };
+    let tasks = tasks.required(|field| tasks::list(field, context, "do"));
+
+    let document = document?;
+    evaluate?;
+    Some(Definition {
+        digest: Digest::of(source.as_bytes()),
+        namespace: document.namespace,
+        name: document.name,
+        version: document.version,
+        title: document.title,
+        input: input?,
+        output: output?,
+        timeout: timeout?,
+        security: document.security,
+        tasks: tasks?,
+        source: source.to_owned(),
+    })
+}

@@ -1,0 +1,99 @@
+//! `run`: a command or a script in a sandbox.
+
+use std::collections::BTreeMap;
+
+use super::super::model::{Process, Run, RunReturn, TaskKind};
+use super::tasks::Context;
+use super::values;
+use crate::expression::Template;
+use crate::located::{Field, Slot};
+
+pub fn run(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
+    let [shell, script, wait, returns] =
+        field.fields_refusing(["shell", "script", "await", "return"], &["container", "workflow"])?;
+    let wait = wait.or(true, Field::boolean);
+    if wait == Some(false) {
+        field.unsupported::<()>("`run.await: false`");
+    }
+    let returns = returns.or(RunReturn::Result, |field| {
+        field.choice(&[
+            ("stdout", RunReturn::Stdout),
+            ("stderr", RunReturn::Stderr),
+            ("code", RunReturn::Code),
+            ("all", RunReturn::All),
+            ("none", RunReturn::None),
+            ("result", RunReturn::Result),
+        ])
+    });
+    let process = match (shell.given(), script.given()) {
+        (Some(shell), None) => self::shell(&shell),
+        (None, Some(script)) => self::script(&script),
+        (Some(_), Some(_)) => {
+            field.error("`run` has both `shell` and `script`", Some("make two tasks of it"));
+            None
+        }
+        (None, None) => {
+            // `container` and `workflow` have been refused already.
+            if field.slot("container").given().or(field.slot("workflow").given()).is_none() {
+                field.error("`run` does not say what to run", Some("give it `shell` or `script`"));
+            }
+            None
+        }
+    };
+    let (process, shared) = process?;
+    Some(TaskKind::Run(Run {
+        process,
+        environment: shared.environment,
+        arguments: shared.arguments,
+        stdin: shared.stdin,
+        returns: returns?,
+    }))
+}
+
+/// What a command and a script both have.
+struct Shared {
+    environment: BTreeMap<String, Template>,
+    arguments: Vec<Template>,
+    stdin: Option<Template>,
+}
+
+fn shell(field: &Field) -> Option<(Process, Shared)> {
+    let [command, stdin, arguments, environment] =
+        field.fields_refusing(["command", "stdin", "arguments", "environment"], &["commandTemplateId"])?;
+    let command = command.required(values::code_template);
+    let shared = shared(&stdin, &arguments, &environment);
+    Some((Process::Shell { command: command? }, shared?))
+}
+
+fn script(field: &Field) -> Option<(Process, Shared)> {
+    let [language, code, stdin, arguments, environment] =
+        field.fields_refusing(["language", "code", "stdin", "arguments", "environment"], &["source"])?;
+    let language = language.required(Field::text_some);
+    let code = match field.slot("source").is_given() {
+        true => None,
+        false => code.required(values::code_template),
+    };
+    let shared = shared(&stdin, &arguments, &environment);
+    Some((Process::Script { language: language?.to_owned(), code: code? }, shared?))
+}
+
+fn shared(stdin: &Slot, arguments: &Slot, environment: &Slot) -> Option<Shared> {
+    let stdin = stdin.optional(values::text_template);
+    let arguments = arguments.or(Vec::new(), values::text_templates);
+    let environment = environment.or(BTreeMap::new(), |field| {
+        refuse_unusable_names(field);
+        values::named_text_templates(field)
+    });
+    Some(Shared { environment: environment?, arguments: arguments?, stdin: stdin? })
+}
+
+/// What no process could see as an environment variable.
+fn refuse_unusable_names(environment: &Field) {
+    for (key, _) in environment.members().unwrap_or_default() {
+        let name = key.text().unwrap_or_default();
+        if name.is_empty() || name.contains(['=', '\0']) {
+            let message = format!("`{name}` cannot name an environment variable");
+            environment.problems.error(key, message, Some("use letters, digits and `_`".to_owned()));
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Lists of tasks, and what every task has whatever its kind.
+
+use std::collections::HashMap;
+
+use super::super::model::{DataFlow, DocumentSecurity, LightMetadata, Task, TaskKind, TaskList};
+use super::reuse::Uses;
+use super::{ask, call, data, flow, light, run, values};
+use crate::event::FlowTarget;
+use crate::ids::TaskPath;
+use crate::located::{Field, Node, among, closest};
+
+/// What a task may refer to.
+#[derive(Clone, Copy)]
+pub struct Context<'c> {
+    pub uses: &'c Uses,
+    pub security: &'c DocumentSecurity,
+    /// Names in the list that the task is in: where `then` may go.
+    pub siblings: &'c [&'c str],
+    /// Of the task itself, or of the one around a list.
+    pub path: &'c TaskPath,
+}
+
+/// The fields that every task may have.
+const COMMON: [&str; 7] = ["if", "input", "output", "export", "timeout", "then", "metadata"];
+
+/// A kind of task: the field that makes it one, and the fields beside that.
+struct Kind {
+    name: &'static str,
+    beside: &'static [&'static str],
+    read: Reader,
+}
+
+/// Gets the task, its field that names the kind, and what it may refer to.
+type Reader = fn(&Field, &Field, Context) -> Option<TaskKind>;
+
+/// `for` stands before `do`, which is also one of its fields.
+const KINDS: [Kind; 14] = [
+    Kind { name: "for", beside: &["while", "do"], read: flow::for_ },
+    Kind { name: "do", beside: &[], read: flow::do_ },
+    Kind { name: "set", beside: &[], read: data::set },
+    Kind { name: "switch", beside: &[], read: flow::switch },
+    Kind { name: "assert", beside: &[], read: data::assert },
+    Kind { name: "call", beside: &["with"], read: call::call },
+    Kind { name: "run", beside: &[], read: run::run },
+    Kind { name: "ask", beside: &[], read: ask::ask },
+    Kind { name: "try", beside: &["catch"], read: flow::try_ },
+    Kind { name: "raise", beside: &[], read: flow::raise },
+    Kind { name: "wait", beside: &[], read: flow::wait },
+    Kind { name: "emit", beside: &[], read: data::emit },
+    Kind { name: "fork", beside: &[], read: not_yet },
+    Kind { name: "listen", beside: &["foreach"], read: not_yet },
+];
+
+fn not_yet(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
+    field.unsupported(&format!("`{}`", field.label))
+}
+
+/// A list of named tasks; `key` is the field it stands in, below `context.path`.
+pub fn list(field: &Field, context: Context, key: &str) -> Option<TaskList> {
+    let items = field.items_some()?;
+    let named: Vec<Option<(&Node, &Node)>> = items.iter().map(task_item).collect();
+    let siblings: Vec<&str> = named.iter().flatten().filter_map(|(name, _)| name.text()).collect();
+    refuse_names_given_twice(field, named.iter().flatten().map(|(name, _)| *name));
+    let tasks: Vec<Option<Task>> = named
+        .into_iter()
+        .enumerate()
+        .map(|(index, named)| {
+            let (name, body) = named?;
+            let path = context.path.child(key, index, name.text()?);
+            let context = Context { siblings: &siblings, path: &path, ..context };
+            task(&Field::root(body, field.problems), name, context)
+        })
+        .collect();
+    tasks.into_iter().collect::<Option<_>>().map(TaskList)
+}
+
+/// `- name: { … }`.
+fn task_item<'a>(item: &Field<'a>) -> Option<(&'a Node, &'a Node)> {
+    let [(name, body)] = item.members()? else {
+        let keys = item.members()?.iter().filter_map(|(key, _)| key.text());
+        let help = format!("begin each task with its own `- name:`, as {} here do not", among(keys.take(20)));
+        item.error(format!("an item of `{}` must be one task under its name", item.label), Some(&help));
+        return None;
+    };
+    let text = name.text().unwrap_or_default();
+    // A name becomes part of paths like `/do/3/publish[1]`, which must stay readable.
+    let fits = !text.is_empty() && text.len() <= 126 && !text.contains(['/', '~', '[', ']']);
+    if !fits || text.chars().any(char::is_control) {
+        item.problems.error(
+            name,
+            format!("`{text}` cannot name a task"),
+            Some("use 1 to 126 bytes without `/`, `~`, `[`, `]`".to_owned()),
+        );
+        return None;
+    }
+    Some((name, body))
+}
+
+fn refuse_names_given_twice<'a>(list: &Field, names: impl Iterator<Item = &'a Node>) {
+    let mut lines: HashMap<&str, usize> = HashMap::new();
+    for name in names {
+        let text = name.text().unwrap_or_default();
+        if let Some(first) = lines.insert(text, name.line) {
+            list.problems.error(
+                name,
+                format!("two tasks of this list are named `{text}`, the first on line {first}"),
+                Some("rename one of them".to_owned()),
+            );
+        }
+    }
+}
+
+fn task(task: &Field, name: &Node, context: Context) -> Option<Task> {
+    let title = name.text()?;
+    let kind = kind_of(task, name)?;
+    refuse_other_fields(task, title, kind);
+
+    let condition = task.slot("if").optional(values::expression);
+    let input = task.slot("input").or(DataFlow::default(), |field| values::data_flow(field, "from"));
+    let output = task.slot("output").or(DataFlow::default(), |field| values::data_flow(field, "as"));
+    let export = task.slot("export").or(DataFlow::default(), |field| values::data_flow(field, "as"));
+    let timeout = task.slot("timeout").optional(|field| values::timeout(field, &context.uses.timeouts));
+    let then = task.slot("then").or(FlowTarget::Continue, |field| values::flow_target(field, context.siblings));
+    let light = task.slot("metadata").or(LightMetadata::default(), |field| light::task(field, kind.name, context));
+    let read = task.slot(kind.name).required(|field| (kind.read)(task, field, context));
+
+    Some(Task {
+        name: title.to_owned(),
+        reference: context.path.reference(),
+        line: name.line,
+        condition: condition?,
+        input: input?,
+        output: output?,
+        export: export?,
+        timeout: timeout?,
+        then: then?,
+        light: light?,
+        source: task.node.to_json(),
+        kind: read?,
+    })
+}
+
+/// The one kind that the fields of a task say it is.
+fn kind_of(task: &Field, name: &Node) -> Option<&'static Kind> {
+    let title = name.text()?;
+    task.called(format!("task {title}")).members()?;
+    let mut kinds: Vec<&'static Kind> = KINDS.iter().filter(|kind| task.node.get(kind.name).is_some()).collect();
+    if let Some(outer) = kinds.first().copied() {
+        kinds.retain(|kind| !outer.beside.contains(&kind.name));
+    }
+    match kinds[..] {
+        [kind] => Some(kind),
+        [] => {
+            let unknown =
+                task.members()?.iter().map(|(key, _)| key).filter(|key| {
+                    closest(key.text().unwrap_or_default(), KINDS.iter().map(|kind| kind.name)).is_some()
+                });
+            let mut said = false;
+            for key in unknown {
+                task.unknown(key, &format!(" in task `{title}`"), KINDS.iter().map(|kind| kind.name));
+                said = true;
+            }
+            if !said {
+                let kinds = KINDS.iter().map(|kind| kind.name).filter(|name| !matches!(*name, "fork" | "listen"));
+                let help = format!("give it one of {}", among(kinds));
+                task.problems.error(name, format!("task `{title}` does not say what to do"), Some(help));
+            }
+            None
+        }
+        [first, second, ..] => {
+            let message = format!("task `{title}` has both `{}` and `{}`", first.name, second.name);
+            task.problems.error(name, message, Some("a task does one thing: make two of it".to_owned()));
+            None
+        }
+    }
+}
+
+/// Refuses what is neither common to all tasks nor part of this kind.
+fn refuse_other_fields(task: &Field, title: &str, kind: &Kind) {
+    let known = || COMMON.into_iter().chain([kind.name]).chain(kind.beside.iter().copied());
+    for (key, _) in task.members().unwrap_or_default() {
+        let field = key.text().unwrap_or_default();
+        if known().any(|name| name == field) {
+            continue;
+        }
+        match KINDS.iter().find(|other| other.beside.contains(&field)) {
+            Some(owner) => {
+                let message =
+                    format!("`{field}` in task `{title}` belongs to `{}`, and this is `{}`", owner.name, kind.name);
+                task.problems.error(key, message, Some("remove it, or nest it where it belongs".to_owned()));
+            }
+            None => task.unknown(key, &format!(" in task `{title}`"), known()),
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! The values that many fields share: expressions, durations, data flow, names.
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::super::duration::{parse_duration, sum};
+use super::super::model::DataFlow;
+use crate::event::FlowTarget;
+use crate::expression::{Expression, ExpressionError, Template};
+use crate::located::{Field, Node, NodeValue, among, closest};
+
+/// jq, with or without `${ }`.
+pub fn expression(field: &Field) -> Option<Expression> {
+    let text = field.text_some()?;
+    expression_of(field, text)
+}
+
+/// `text` compiled; what is wrong with it is said at `field`.
+pub fn expression_of(field: &Field, text: &str) -> Option<Expression> {
+    match Expression::compile(text) {
+        Ok(expression) => Some(expression),
+        Err(error) => {
+            field.error(format!("`{}`: {error}", field.label), None);
+            None
+        }
+    }
+}
+
+/// Any value whose texts of the form `${ … }` are expressions.
+pub fn template(field: &Field) -> Option<Template> {
+    refuse_half_expressions(field, field.node);
+    compiled(field, Template::compile)
+}
+
+/// A text that is literal or of the form `${ … }`.
+pub fn text_template(field: &Field) -> Option<Template> {
+    field.text()?;
+    template(field)
+}
+
+/// A program in some other language, in which `${` may have its own meaning;
+/// an expression only if the whole text is one.
+pub fn code_template(field: &Field) -> Option<Template> {
+    field.text_some()?;
+    compiled(field, Template::compile)
+}
+
+/// A text for people: each `${ … }` in it is an expression, also in the middle.
+///
+/// The design document's sketch writes prompts so; the specification knows only
+/// texts that are an expression as a whole.
+pub fn prose(field: &Field) -> Option<Template> {
+    let text = field.text_some()?;
+    if is_expression(text) || !text.contains("${") {
+        return text_template(field);
+    }
+    let mut jq = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find("${") {
+        let Some((expression, after)) = first_expression(&rest[start + 2..]) else {
+            let message = format!("`{}`: what follows `${{` in `{text}` is not an expression", field.label);
+            field.error(message, Some("write `${ .release.version }`"));
+            return None;
+        };
+        jq.push_str(&in_jq_string(&rest[..start]));
+        jq.push_str(&format!("\\({expression})"));
+        rest = after;
+    }
+    jq.push_str(&in_jq_string(rest));
+    match Template::compile(&Value::String(format!("${{ \"{jq}\" }}"))) {
+        Ok(template) => Some(template),
+        Err(error) => {
+            field.error(format!("`{}`: {error}", field.label), None);
+            None
+        }
+    }
+}
+
+/// The expression that a text begins with, up to its `}`, and what follows that.
+fn first_expression(text: &str) -> Option<(&str, &str)> {
+    /// A `}` inside the expression is tried too, so this bounds the work.
+    const ENDS_MAX: usize = 32;
+    let ends = text.match_indices('}').map(|(end, _)| end).take(ENDS_MAX);
+    ends.map(|end| (&text[..end], &text[end + 1..])).find(|(expression, _)| Expression::compile(expression).is_ok())
+}
+
+/// Literal text as it stands between the quotes of a jq string.
+fn in_jq_string(text: &str) -> String {
+    let quoted = Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
+/// `--version=${ .version }` would be passed on as it is written: nobody means that.
+fn refuse_half_expressions(field: &Field, node: &Node) {
+    match &node.value {
+        NodeValue::Text(text) => {
+            let half = text.match_indices("${").any(|(at, _)| text[at + 2..].trim_start().starts_with(['.', '$']));
+            if half && !is_expression(text) {
+                let message = format!("`{}`: `{text}` is only partly an expression", field.label);
+                let help = "make the whole text one, like `${ \"v\\(.release.version)\" }`";
+                field.problems.error(node, message, Some(help.to_owned()));
+            }
+        }
+        NodeValue::List(items) => items.iter().for_each(|item| refuse_half_expressions(field, item)),
+        NodeValue::Map(members) => members.iter().for_each(|(_, value)| refuse_half_expressions(field, value)),
+        NodeValue::Null | NodeValue::Bool(_) | NodeValue::Number(_) => {}
+    }
+}
+
+fn is_expression(text: &str) -> bool {
+    let text = text.trim();
+    text.starts_with("${") && text.ends_with('}')
+}
+
+/// A list of such texts.
+pub fn text_templates(field: &Field) -> Option<Vec<Template>> {
+    field.each(text_template)
+}
+
+/// A mapping of names to such texts.
+pub fn named_text_templates(field: &Field) -> Option<BTreeMap<String, Template>> {
+    field.each_entry(|_, value| text_template(value))
+}
+
+/// Whether a text somewhere in this value is an expression.
+pub fn has_expression(node: &Node) -> bool {
+    match &node.value {
+        NodeValue::Text(text) => is_expression(text),
+        NodeValue::List(items) => items.iter().any(has_expression),
+        NodeValue::Map(members) => members.iter().any(|(_, value)| has_expression(value)),
+        NodeValue::Null | NodeValue::Bool(_) | NodeValue::Number(_) => false,
+    }
+}
+
+/// Compiles a value; if that fails, says so at each text that does not compile.
+fn compiled(field: &Field, compile: fn(&Value) -> Result<Template, ExpressionError>) -> Option<Template> {
+    match compile(&field.node.to_json()) {
+        Ok(template) => Some(template),
+        Err(error) => {
+            if !blame_texts(field, field.node) {
+                field.error(format!("`{}`: {error}", field.label), None);
+            }
+            None
+        }
+    }
+}
+
+fn blame_texts(field: &Field, node: &Node) -> bool {
+    match &node.value {
+        NodeValue::Text(text) => match Template::compile(&Value::from(text.as_str())) {
+            Ok(_) => false,
+            Err(error) => {
+                field.problems.error(node, format!("`{}`: {error}", field.label), None);
+                true
+            }
+        },
+        NodeValue::List(items) => items.iter().fold(false, |found, item| blame_texts(field, item) || found),
+        NodeValue::Map(members) => members.iter().fold(false, |found, (_, value)| blame_texts(field, value) || found),
+        NodeValue::Null | NodeValue::Bool(_) | NodeValue::Number(_) => false,
+    }
+}
+
+/// `input`, `output` and `export`; `transform` is the name of the field with the expression.
+pub fn data_flow(field: &Field, transform: &'static str) -> Option<DataFlow> {
+    let [schema, transform] = field.fields(["schema", transform])?;
+    let schema = schema.optional(json_schema);
+    let transform = transform.optional(expression_or_mapping);
+    Some(DataFlow { transform: transform?, schema: schema? })
+}
+
+/// Bare jq, `${ jq }`, or a mapping whose texts of the form `${ … }` are expressions.
+fn expression_or_mapping(field: &Field) -> Option<Template> {
+    match &field.node.value {
+        NodeValue::Text(_) | NodeValue::Map(_) => compiled(field, Template::compile_expression_field),
+        NodeValue::Null | NodeValue::Bool(_) | NodeValue::Number(_) | NodeValue::List(_) => {
+            let message = format!("`{}` must be an expression or a mapping, not {}", field.label, field.node.kind());
+            field.error(message, None);
+            None
+        }
+    }
+}
+
+/// `schema` with an inline JSON schema.
+fn json_schema(field: &Field) -> Option<Value> {
+    let [format, document] = field.fields_refusing(["format", "document"], &["resource"])?;
+    if let Some(format) = format.given() {
+        let text = format.text()?;
+        if text.split(':').next() != Some("json") {
+            return format.unsupported(&format!("schema format `{text}`"));
+        }
+    }
+    let document = document.required_field()?;
+    match &document.node.value {
+        NodeValue::Map(_) | NodeValue::Bool(_) => Some(document.node.to_json()),
+        NodeValue::Null | NodeValue::Number(_) | NodeValue::Text(_) | NodeValue::List(_) => {
+            document.members()?;
+            None
+        }
+    }
+}
+
+/// ISO 8601 or a mapping of units.
+pub fn duration(field: &Field) -> Option<Duration> {
+    match &field.node.value {
+        NodeValue::Text(text) if is_expression(text) => {
+            field.unsupported(&format!("an expression in `{}`", field.label))
+        }
+        NodeValue::Text(text) => match parse_duration(text) {
+            Ok(duration) => Some(duration),
+            Err(error) => {
+                field.error(format!("`{}`: {error}", field.label), None);
+                None
+            }
+        },
+        NodeValue::Map(_) => inline_duration(field),
+        NodeValue::Null | NodeValue::Bool(_) | NodeValue::Number(_) | NodeValue::List(_) => {
+            let message = format!("`{}` must be a duration, not {}", field.label, field.node.kind());
+            field.error(message, Some("write `PT30S` or `{ seconds: 30 }`"));
+            None
+        }
+    }
+}
+
+fn inline_duration(field: &Field) -> Option<Duration> {
+    const UNITS: [(&str, u64); 5] = [
+        ("days", 86_400_000_000_000),
+        ("hours", 3_600_000_000_000),
+        ("minutes", 60_000_000_000),
+        ("seconds", 1_000_000_000),
+        ("milliseconds", 1_000_000),
+    ];
+    let slots = field.fields(UNITS.map(|(name, _)| name))?;
+    if !slots.iter().any(|slot| slot.is_given()) {
+        field.error(format!("`{}` has no units", field.label), Some(&format!("give {}", among(UNITS.map(|u| u.0)))));
+        return None;
+    }
+    let parts: Vec<Option<(u64, u64)>> = slots
+        .iter()
+        .zip(UNITS)
+        .map(|(slot, (_, unit))| Some((slot.or(0, |field| field.integer(0, u64::from(u32::MAX)))?, unit)))
+        .collect();
+    let parts: Option<Vec<(u64, u64)>> = parts.into_iter().collect();
+    let total = sum(parts?);
+    if total.is_none() {
+        field.error(format!("`{}` is longer than 3650 days", field.label), None);
+    }
+    total
+}
+
+/// `timeout`: `{ after }`, or a name from `use.timeouts`.
+pub fn timeout(field: &Field, named: &BTreeMap<String, Option<Duration>>) -> Option<Duration> {
+    if field.node.text().is_some() {
+        return reused(field, named, "use.timeouts");
+    }
+    let [after] = field.fields(["after"])?;
+    after.required(duration)
+}
+
+/// What `use` holds under this name. An entry that could not be read has been reported there.
+pub fn reused<T: Clone>(field: &Field, named: &BTreeMap<String, Option<T>>, place: &str) -> Option<T> {
+    let name = field.text()?;
+    match named.get(name) {
+        Some(found) => found.clone(),
+        None => {
+            let help = match closest(name, named.keys().map(String::as_str)) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None if named.is_empty() => format!("declare it under `{place}`"),
+                None => format!("declared there are {}", among(named.keys())),
+            };
+            field.error(format!("`{}`: there is no `{name}` in `{place}`", field.label), Some(&help));
+            None
+        }
+    }
+}
+
+/// Where the flow goes: a directive, or a task among `siblings`.
+pub fn flow_target(field: &Field, siblings: &[&str]) -> Option<FlowTarget> {
+    match field.text()? {
+        "continue" => Some(FlowTarget::Continue),
+        "exit" => Some(FlowTarget::Exit),
+        "end" => Some(FlowTarget::End),
+        name if siblings.contains(&name) => Some(FlowTarget::Task(name.to_owned())),
+        name => {
+            let help = match closest(name, siblings.iter().copied().chain(["continue", "exit", "end"])) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!(
+                    "name a task of the same list ({}), or `continue`, `exit`, `end`",
+                    among(siblings.iter().take(20))
+                ),
+            };
+            field.error(format!("`{}`: there is no task `{name}` in this list", field.label), Some(&help));
+            None
+        }
+    }
+}
+
+/// The name of a variable that expressions will see as `$name`.
+pub fn variable(field: &Field) -> Option<String> {
+    const TAKEN: [&str; 8] = ["context", "input", "output", "secrets", "authorization", "task", "workflow", "runtime"];
+    let name = field.text()?;
+    let first = name.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    if !first || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') || name.len() > 64 {
+        field.error(
+            format!("`{}`: `{name}` cannot name a variable", field.label),
+            Some("use at most 64 letters, digits and `_`, not beginning with a digit"),
+        );
+        return None;
+    }
+    if TAKEN.contains(&name) {
+        field.error(format!("`{}`: `${name}` has a meaning of its own", field.label), Some("choose another name"));
+        return None;
+    }
+    Some(name.to_owned())
+}
