@@ -1,1 +1,60 @@
 //! Instance = fold(history); decide(instance, now) = what happens next.
+//!
+//! The history is the truth, an [`Instance`] its fold. [`decide`] is pure: the
+//! same history and the same `now` give the same events on any host, before
+//! and after a restart. Whoever drives an instance hands in what came from
+//! outside ([`Instance::advance`]), commits the events it gets back, and only
+//! then carries out [`Instance::open_attempts`].
+//!
+//! Applying an event evaluates no expression, so loading a history costs its
+//! length and nothing else; what expressions gave is in the events.
+
+mod apply;
+mod data_flow;
+mod decide;
+mod frame;
+mod instance;
+mod schema;
+mod scope;
+pub mod simulation;
+mod tasks;
+mod views;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+pub use decide::{TASKS_WITHOUT_REST_MAX, decide};
+pub use instance::{HistoryError, Instance, Phase};
+pub use views::{OpenAttempt, OpenQuestion, RecordedResult, TaskRun, TaskStatus};
+
+use crate::capability::EffectivePolicy;
+use crate::definition::Definition;
+use crate::event::{Event, Recorded};
+use crate::ids::{Actor, InstanceId, Timestamp};
+
+/// Starts an instance: `InstanceStarted` and the first decisions.
+///
+/// Nothing is done yet: commit the events, then carry out the open attempts.
+pub fn start(
+    definition: &Arc<Definition>,
+    id: InstanceId,
+    input: Value,
+    started_by: Actor,
+    policy: EffectivePolicy,
+    now: Timestamp,
+) -> (Instance, Vec<Recorded>) {
+    let started = Event::InstanceStarted {
+        definition: definition.digest.clone(),
+        definition_name: definition.full_name(),
+        input,
+        started_by,
+        policy: Box::new(policy),
+    };
+    let started = Recorded { revision: 1, at: now, event: started };
+    let mut instance = Instance::fold(id, definition.clone(), [started.clone()])
+        .expect("a history of nothing but its start is possible");
+    let mut events = vec![started];
+    events.extend(instance.advance(Vec::new(), now).expect("what `decide` says is possible"));
+    (instance, events)
+}

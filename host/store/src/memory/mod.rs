@@ -1,0 +1,220 @@
+//! The contract in memory, for deterministic simulations.
+//!
+//! No task, no thread, no disk, no clock: a call is done when it returns, and
+//! the same calls give the same rows. Several handles share the rows as several
+//! hosts share a database; each handle has faults of its own.
+
+mod faults;
+mod state;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::broadcast;
+use workflow::command::Artifact;
+use workflow::event::Decision;
+use workflow::{ArtifactUri, Digest, InstanceId, Recorded, Timestamp};
+
+pub use faults::{CommitFault, MemoryFaults};
+use state::State;
+
+use crate::audit::{AuditLeaf, Checkpoint};
+use crate::contract::Store;
+use crate::errors::{AppendError, DecideError, StartError, StoreError};
+use crate::rows::{
+    Append, ArtifactBytes, ArtifactRow, AttemptRow, Change, HostId, HumanTask, InboxItem, InstanceFilter, InstanceRow,
+    Lease, Message, NewArtifact, NewInstance, Started, shard_of,
+};
+
+/// Changes a slow reader may fall behind before it is told so.
+const CHANGES: usize = 16_384;
+
+/// One host's connection to rows in memory.
+#[derive(Debug)]
+pub struct MemoryStore {
+    rows: Arc<Mutex<State>>,
+    changes: broadcast::Sender<Change>,
+    faults: MemoryFaults,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::over(Arc::default())
+    }
+}
+
+impl MemoryStore {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What another host sees: the same rows, its own faults and changes.
+    pub fn another_host(&self) -> Self {
+        Self::over(self.rows.clone())
+    }
+
+    /// The handle that makes this host's writes go wrong.
+    pub fn faults(&self) -> MemoryFaults {
+        self.faults.clone()
+    }
+
+    fn over(rows: Arc<Mutex<State>>) -> Self {
+        Self { rows, changes: broadcast::channel(CHANGES).0, faults: MemoryFaults::default() }
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&mut State) -> T) -> T {
+        read(&mut self.rows.lock().expect("no call panics while it holds the rows"))
+    }
+
+    /// One transaction: `work` changes nothing if it gives an error.
+    fn write<A, E: From<StoreError>>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&mut State) -> Result<(A, Option<Change>), E>,
+    ) -> Result<A, E> {
+        let lost = || StoreError::Database { doing, source: "connection lost".into() };
+        let fault = self.faults.next();
+        match fault {
+            Some(CommitFault::BeforeCommit) => return Err(lost().into()),
+            Some(CommitFault::AfterCommit) | None => {}
+        }
+        let (answer, change) = self.read(work)?;
+        match fault {
+            // The host that lost its answer does not hear of the change either.
+            Some(_) => Err(lost().into()),
+            None => {
+                if let Some(change) = change {
+                    // Nobody listening is fine: `Store::ready` sees it.
+                    let _ = self.changes.send(change);
+                }
+                Ok(answer)
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn start_instance(&self, new: NewInstance) -> Result<Started, StartError> {
+        self.write("record the new instance", |rows| {
+            let (instance, revision) = (new.id.clone(), new.events.len() as u64);
+            let started = rows.start(new)?;
+            let change = match &started {
+                Started::New => Some(Change::Appended { shard: shard_of(&instance), instance, revision }),
+                Started::Existing(_) => None,
+            };
+            Ok((started, change))
+        })
+    }
+
+    async fn append(&self, append: Append) -> Result<(), AppendError> {
+        let check_fence = !self.faults.ignores_fence();
+        self.write("append to the history", |rows| {
+            let instance = append.instance.clone();
+            let revision = append.expected_revision + append.events.len() as u64;
+            rows.append(append, check_fence)?;
+            Ok(((), Some(Change::Appended { shard: shard_of(&instance), instance, revision })))
+        })
+    }
+
+    async fn history(&self, instance: &InstanceId, revision: u64) -> Result<Vec<Recorded>, StoreError> {
+        Ok(self.read(|rows| rows.history(instance, revision)))
+    }
+
+    async fn instance(&self, instance: &InstanceId) -> Result<Option<InstanceRow>, StoreError> {
+        Ok(self.read(|rows| rows.get(instance).map(|instance| instance.row.clone())))
+    }
+
+    async fn instances(&self, filter: InstanceFilter) -> Result<Vec<InstanceRow>, StoreError> {
+        Ok(self.read(|rows| rows.list(&filter)))
+    }
+
+    async fn definition(&self, digest: &Digest) -> Result<Option<String>, StoreError> {
+        Ok(self.read(|rows| rows.definitions.get(digest).cloned()))
+    }
+
+    async fn attempts(&self, instance: &InstanceId) -> Result<Vec<AttemptRow>, StoreError> {
+        Ok(self.read(|rows| {
+            let attempts = rows.get(instance).map(|instance| instance.attempts.values().cloned().collect());
+            attempts.unwrap_or_default()
+        }))
+    }
+
+    async fn claim_shards(&self, host: &HostId, now: Timestamp, lease_ms: u64) -> Result<Vec<Lease>, StoreError> {
+        let until = now.saturating_add(Duration::from_millis(lease_ms)).expect("a duration has no units to refuse");
+        self.write("claim shards", |rows| Ok((rows.claim(host, now, until), None)))
+    }
+
+    async fn release_shards(&self, host: &HostId) -> Result<(), StoreError> {
+        self.write("release shards", |rows| {
+            rows.release(host);
+            Ok(((), None))
+        })
+    }
+
+    async fn ready(&self, shards: &[u32], now: Timestamp) -> Result<Vec<InstanceId>, StoreError> {
+        Ok(self.read(|rows| rows.ready(shards, now)))
+    }
+
+    async fn next_wake(&self, shards: &[u32], now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.read(|rows| rows.next_wake(shards, now)))
+    }
+
+    async fn send(&self, instance: &InstanceId, message: Message) -> Result<(), StoreError> {
+        self.write("leave a message", |rows| Ok(((), Some(rows.send(instance, message)?))))
+    }
+
+    async fn inbox(&self, instance: &InstanceId) -> Result<Vec<InboxItem>, StoreError> {
+        Ok(self.read(|rows| rows.get(instance).map(|instance| instance.inbox.clone()).unwrap_or_default()))
+    }
+
+    async fn human_tasks(&self, instance: Option<&InstanceId>, open: bool) -> Result<Vec<HumanTask>, StoreError> {
+        Ok(self.read(|rows| rows.human_tasks(instance, open)))
+    }
+
+    async fn human_task(&self, id: &str) -> Result<Option<HumanTask>, StoreError> {
+        Ok(self.read(|rows| rows.human_task(id).cloned()))
+    }
+
+    async fn decide(&self, id: &str, decision: Decision) -> Result<(), DecideError> {
+        self.write("record the decision", |rows| Ok(((), Some(rows.decide(id, decision)?))))
+    }
+
+    async fn put_artifact(&self, new: NewArtifact, bytes: ArtifactBytes) -> Result<Artifact, StoreError> {
+        let bytes = match bytes {
+            ArtifactBytes::Memory(bytes) => bytes,
+            ArtifactBytes::File(mut file) => state::read_whole(&mut file)?,
+        };
+        self.write("name the artifact", |rows| Ok((rows.put_artifact(new, bytes)?, None)))
+    }
+
+    async fn artifact(&self, uri: &ArtifactUri) -> Result<Option<ArtifactRow>, StoreError> {
+        Ok(self.read(|rows| rows.artifacts.get(uri).cloned()))
+    }
+
+    async fn artifacts(&self, instance: &InstanceId) -> Result<Vec<ArtifactRow>, StoreError> {
+        Ok(self.read(|rows| rows.artifacts.values().filter(|row| row.instance == *instance).cloned().collect()))
+    }
+
+    async fn read_artifact(&self, uri: &ArtifactUri, offset: u64, length: u64) -> Result<Vec<u8>, StoreError> {
+        self.read(|rows| rows.read_artifact(uri, offset, length))
+    }
+
+    fn artifact_path(&self, _digest: &Digest) -> Option<PathBuf> {
+        None
+    }
+
+    async fn audit(&self, from: u64, limit: u32) -> Result<Vec<AuditLeaf>, StoreError> {
+        Ok(self.read(|rows| rows.audit(from, limit)))
+    }
+
+    async fn checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
+        Ok(self.read(State::checkpoint))
+    }
+
+    fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+}

@@ -1,0 +1,422 @@
+//! How each event changes an instance. Structure only: no expression is
+//! evaluated, and nothing here chooses what happens next.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::frame::{Asking, Attempting, Branch, Frame, Looping, Sequence, State, Step, TryStep, Trying};
+use super::instance::{End, HistoryError, Instance};
+use super::views::{RecordedResult, TaskRun, TaskStatus};
+use crate::approval;
+use crate::definition::{Task, TaskKind};
+use crate::effect::{Effect, EffectOutcome, Fault};
+use crate::event::{Decision, Event, FlowTarget, Question, Recorded};
+use crate::ids::{TaskPath, Timestamp};
+
+/// Why an event cannot follow.
+type Refusal = String;
+
+impl Instance {
+    pub(super) fn take(&mut self, recorded: Recorded) -> Result<(), HistoryError> {
+        let Recorded { revision, at, event } = recorded;
+        if revision != self.revision + 1 {
+            return Err(HistoryError::Gap { after: self.revision, found: revision });
+        }
+        let name = event.name();
+        self.change(event, at).map_err(|why| HistoryError::Impossible { revision, event: name, why })?;
+        self.revision = revision;
+        Ok(())
+    }
+
+    fn change(&mut self, event: Event, at: Timestamp) -> Result<(), Refusal> {
+        if self.end.is_some() {
+            return Err("the instance has ended".to_owned());
+        }
+        match event {
+            Event::InstanceStarted { .. } => Err("the instance has started already".to_owned()),
+            Event::TaskStarted { path, input } => self.task_started(path, input, at),
+            Event::TaskSkipped { path } => self.task_skipped(path, at),
+            Event::IterationStarted { path, index, item, input } => self.iteration_started(&path, index, item, input),
+            Event::AttemptStarted { path, attempt, effect } => self.attempt_started(&path, attempt, effect, at),
+            Event::CommandStarted { path, attempt, sequence, command } => {
+                self.host_call(&path.clone(), attempt, Event::CommandStarted { path, attempt, sequence, command })
+            }
+            Event::HostCallCompleted { path, attempt, sequence, request, answer } => self.host_call(
+                &path.clone(),
+                attempt,
+                Event::HostCallCompleted { path, attempt, sequence, request, answer },
+            ),
+            Event::CommandCompleted { path, attempt, sequence, result } => {
+                let kept = RecordedResult::new(&path, attempt, sequence, &result);
+                let event = Event::CommandCompleted { path: path.clone(), attempt, sequence, result };
+                self.host_call(&path, attempt, event)?;
+                self.results.push(kept);
+                Ok(())
+            }
+            Event::AttemptCompleted { path, attempt, outcome } => self.attempt_completed(&path, attempt, outcome),
+            Event::QuestionAsked { path, question } => self.question_asked(&path, question, at),
+            Event::QuestionAnswered { path, decision } => self.question_answered(&path, decision),
+            Event::TimerStarted { path, due } => self.timer_started(&path, due),
+            Event::TimerFired { path } => self.timer_fired(&path),
+            Event::ErrorCaught { path, error } => self.error_caught(&path, error),
+            Event::RetryScheduled { path, attempt, due } => self.retry_scheduled(&path, attempt, due),
+            Event::TaskCompleted { path, output, context, then } => {
+                self.task_completed(&path, output, context, &then, at)
+            }
+            Event::TaskFaulted { path, error } => self.task_faulted(&path, error, at),
+            Event::InstanceCompleted { output } => self.ended(End::Completed { output }, TaskStatus::Completed, at),
+            Event::InstanceFaulted { error } => self.ended(End::Faulted { error }, TaskStatus::Cancelled, at),
+            Event::InstanceCancelled { by, reason } => {
+                self.ended(End::Cancelled { by, reason }, TaskStatus::Cancelled, at)
+            }
+        }
+    }
+
+    fn task_started(&mut self, path: TaskPath, input: Value, at: Timestamp) -> Result<(), Refusal> {
+        let definition = self.definition().clone();
+        let (parent, step, task) = self.enter(&path, &definition)?;
+        let run = self.add_run(&path, task, TaskStatus::Running, at);
+        let mut place = self.frame(&parent)?.place.clone();
+        place.push(step);
+        let frame = Frame {
+            parent: Some(parent),
+            place,
+            input: Arc::new(input),
+            context: self.context.clone(),
+            started_at: at,
+            run: Some(run),
+            state: first_state(&task.kind),
+            memo: Default::default(),
+        };
+        self.frames.insert(path, frame);
+        self.tasks_without_rest += 1;
+        Ok(())
+    }
+
+    fn task_skipped(&mut self, path: TaskPath, at: Timestamp) -> Result<(), Refusal> {
+        let definition = self.definition().clone();
+        let (parent, _, task) = self.enter(&path, &definition)?;
+        let run = self.add_run(&path, task, TaskStatus::Skipped, at);
+        self.runs[run].ended_at = Some(at);
+        self.tasks_without_rest += 1;
+        let sequence = self.frame_mut(&parent)?.sequence_mut().ok_or("its list is not walked")?;
+        sequence.next += 1;
+        Ok(())
+    }
+
+    /// Checks that `path` is what its parent runs next. The first task of a
+    /// handler makes its `try` a handling one.
+    fn enter<'d>(
+        &mut self,
+        path: &TaskPath,
+        definition: &'d crate::definition::Definition,
+    ) -> Result<(TaskPath, Step, &'d Task), Refusal> {
+        let is_parent = |candidate: &TaskPath| {
+            candidate.as_str().is_empty()
+                || path.as_str().strip_prefix(candidate.as_str()).is_some_and(|rest| rest.starts_with(['/', '[']))
+        };
+        // The deepest one first: a list runs one task at a time.
+        let parents: Vec<TaskPath> = self.frames.keys().rev().filter(|key| is_parent(key)).cloned().collect();
+        let Some(parent) = parents.first() else { return Err("nothing runs".to_owned()) };
+        let frame = self.frame_mut(parent)?;
+        if let State::Trying(trying) = &mut frame.state
+            && let TryStep::Caught(error) = &trying.step
+        {
+            let error = Arc::new(serde_json::to_value(error).unwrap_or_default());
+            trying.step = TryStep::Handling { error, handler: Sequence::new(Branch::Catch) };
+        }
+        match frame.next_task(parent, definition) {
+            Some((expected, step, task)) if expected == *path => Ok((parent.clone(), step, task)),
+            Some((expected, _, _)) => Err(format!("`{expected}` is next, not `{path}`")),
+            None => Err(format!("nothing is next in `{parent}`, so not `{path}`")),
+        }
+    }
+
+    fn iteration_started(&mut self, path: &TaskPath, index: usize, item: Value, input: Value) -> Result<(), Refusal> {
+        let definition = self.definition().clone();
+        let frame = self.frame_mut(path)?;
+        let is_loop = frame.task(&definition).is_some_and(|task| matches!(task.kind, TaskKind::For(_)));
+        let expected = match &frame.state {
+            State::Entered if is_loop => 0,
+            State::Looping(looping) => looping.index + 1,
+            _ => return Err(format!("`{path}` is no loop")),
+        };
+        if index != expected {
+            return Err(format!("iteration {expected} is next in `{path}`, not {index}"));
+        }
+        let body = Sequence { branch: Branch::Do, next: 0, value: Some(Arc::new(input)) };
+        frame.state = State::Looping(Looping { index, item: Arc::new(item), body });
+        Ok(())
+    }
+
+    fn attempt_started(
+        &mut self,
+        path: &TaskPath,
+        attempt: u32,
+        effect: Box<Effect>,
+        at: Timestamp,
+    ) -> Result<(), Refusal> {
+        let last = self.last_attempt(path);
+        let frame = self.frame_mut(path)?;
+        // The run already carries the number of its first attempt.
+        let (expected, unknown_count) = match &frame.state {
+            State::Entered => (last, 0),
+            State::Attempting(before) if before.outcome.is_some() => (last + 1, before.unknown_count + 1),
+            _ => return Err(format!("`{path}` is not ready for an attempt")),
+        };
+        if attempt != expected {
+            return Err(format!("attempt {expected} is next at `{path}`, not {attempt}"));
+        }
+        frame.state = State::Attempting(Attempting {
+            attempt,
+            effect,
+            started_at: at,
+            host_calls: Vec::new(),
+            outcome: None,
+            unknown_count,
+        });
+        let run = frame.run;
+        if let Some(run) = run {
+            self.runs[run].attempt = attempt;
+        }
+        self.tasks_without_rest = 0;
+        Ok(())
+    }
+
+    fn attempting_mut(&mut self, path: &TaskPath, attempt: u32) -> Result<&mut Attempting, Refusal> {
+        match &mut self.frame_mut(path)?.state {
+            State::Attempting(open) if open.attempt == attempt && open.outcome.is_none() => Ok(open),
+            _ => Err(format!("attempt {attempt} at `{path}` is not open")),
+        }
+    }
+
+    fn host_call(&mut self, path: &TaskPath, attempt: u32, event: Event) -> Result<(), Refusal> {
+        self.attempting_mut(path, attempt)?.host_calls.push(event);
+        Ok(())
+    }
+
+    fn attempt_completed(&mut self, path: &TaskPath, attempt: u32, outcome: Box<EffectOutcome>) -> Result<(), Refusal> {
+        let open = self.attempting_mut(path, attempt)?;
+        // What was done on the way is in the history; the outcome says enough now.
+        open.host_calls = Vec::new();
+        let result = match outcome.as_ref() {
+            EffectOutcome::Command { result } => Some(RecordedResult::new(path, attempt, 0, result)),
+            EffectOutcome::Output { .. } | EffectOutcome::Faulted { .. } | EffectOutcome::Unknown { .. } => None,
+        };
+        open.outcome = Some(outcome);
+        if let Some(result) = result {
+            self.summarise(path, &result.result.summary);
+            self.results.push(result);
+        }
+        Ok(())
+    }
+
+    fn question_asked(&mut self, path: &TaskPath, question: Box<Question>, at: Timestamp) -> Result<(), Refusal> {
+        let state = self.entered_mut(path)?;
+        *state = State::Asking(Asking { question, asked_at: at, answer: None });
+        self.tasks_without_rest = 0;
+        Ok(())
+    }
+
+    fn question_answered(&mut self, path: &TaskPath, decision: Decision) -> Result<(), Refusal> {
+        let State::Asking(asking) = &mut self.frame_mut(path)?.state else {
+            return Err(format!("`{path}` asks nothing"));
+        };
+        if asking.answer.is_some() {
+            return Err(format!("`{path}` is answered already"));
+        }
+        approval::check(&asking.question, &decision).map_err(|refused| refused.to_string())?;
+        let summary = format!("{} by {}", decision.value, decision.decided_by);
+        asking.answer = Some(decision);
+        self.summarise(path, &summary);
+        Ok(())
+    }
+
+    fn timer_started(&mut self, path: &TaskPath, due: Timestamp) -> Result<(), Refusal> {
+        let state = self.entered_mut(path)?;
+        *state = State::Timing { due, fired: false };
+        self.tasks_without_rest = 0;
+        Ok(())
+    }
+
+    fn timer_fired(&mut self, path: &TaskPath) -> Result<(), Refusal> {
+        match &mut self.frame_mut(path)?.state {
+            State::Timing { fired, .. } if !*fired => *fired = true,
+            State::Trying(trying) => match trying.step {
+                TryStep::Backoff { attempt, .. } => {
+                    *trying = Trying { attempt, step: TryStep::Block(Sequence::new(Branch::Try)) };
+                }
+                _ => return Err(format!("`{path}` waits for no retry")),
+            },
+            _ => return Err(format!("`{path}` has no timer")),
+        }
+        Ok(())
+    }
+
+    fn error_caught(&mut self, path: &TaskPath, error: Fault) -> Result<(), Refusal> {
+        match &mut self.frame_mut(path)?.state {
+            State::Trying(trying) if matches!(trying.step, TryStep::Faulted(_)) => {
+                trying.step = TryStep::Caught(error);
+                Ok(())
+            }
+            _ => Err(format!("`{path}` has nothing to catch")),
+        }
+    }
+
+    fn retry_scheduled(&mut self, path: &TaskPath, attempt: u32, due: Timestamp) -> Result<(), Refusal> {
+        match &mut self.frame_mut(path)?.state {
+            State::Trying(trying) if matches!(trying.step, TryStep::Caught(_)) => {
+                if attempt != trying.attempt + 1 {
+                    return Err(format!("attempt {} is next at `{path}`, not {attempt}", trying.attempt + 1));
+                }
+                trying.step = TryStep::Backoff { attempt, due };
+                self.tasks_without_rest = 0;
+                Ok(())
+            }
+            _ => Err(format!("`{path}` has caught nothing")),
+        }
+    }
+
+    fn task_completed(
+        &mut self,
+        path: &TaskPath,
+        output: Value,
+        context: Option<Value>,
+        then: &FlowTarget,
+        at: Timestamp,
+    ) -> Result<(), Refusal> {
+        let definition = self.definition().clone();
+        let parent = self.leave(path, TaskStatus::Completed, at)?;
+        if let Some(context) = context {
+            self.context = Arc::new(context);
+        }
+        let target = match then {
+            FlowTarget::End => return self.flow_to_end(output, at),
+            FlowTarget::Continue | FlowTarget::Exit | FlowTarget::Task(_) => then,
+        };
+        let frame = self.frame_mut(&parent)?;
+        let branch = frame.sequence().ok_or("its list is not walked")?.branch;
+        let tasks = frame.list(&definition, branch).ok_or("its list is not there")?;
+        let sequence = frame.sequence_mut().ok_or("its list is not walked")?;
+        sequence.next = match target {
+            FlowTarget::Continue => sequence.next + 1,
+            FlowTarget::Exit | FlowTarget::End => tasks.0.len(),
+            FlowTarget::Task(name) => {
+                tasks.position(name).ok_or_else(|| format!("there is no task `{name}` beside `{path}`"))?
+            }
+        };
+        sequence.value = Some(Arc::new(output));
+        Ok(())
+    }
+
+    /// `then: end`: the document is done, whatever encloses the task.
+    fn flow_to_end(&mut self, output: Value, at: Timestamp) -> Result<(), Refusal> {
+        self.drop_frames(|path| !path.as_str().is_empty(), TaskStatus::Completed, at);
+        let tasks_count = self.definition().tasks.0.len();
+        self.frame_mut(&TaskPath::root())?.state =
+            State::Sequence(Sequence { branch: Branch::Do, next: tasks_count, value: Some(Arc::new(output)) });
+        Ok(())
+    }
+
+    fn task_faulted(&mut self, path: &TaskPath, error: Fault, at: Timestamp) -> Result<(), Refusal> {
+        let summary = error.detail.as_deref().or(error.title.as_deref()).unwrap_or(&error.kind).to_owned();
+        self.summarise(path, &summary);
+        let parent = self.leave(path, TaskStatus::Faulted, at)?;
+        let state = &mut self.frame_mut(&parent)?.state;
+        match state {
+            State::Trying(trying) if matches!(trying.step, TryStep::Block(_)) => {
+                trying.step = TryStep::Faulted(error);
+            }
+            _ => *state = State::Faulted(error),
+        }
+        Ok(())
+    }
+
+    fn ended(&mut self, end: End, open_runs: TaskStatus, at: Timestamp) -> Result<(), Refusal> {
+        self.drop_frames(|_| true, open_runs, at);
+        self.end = Some((end, at));
+        Ok(())
+    }
+
+    /// Ends the frame at `path`; what still runs inside it is cancelled.
+    fn leave(&mut self, path: &TaskPath, status: TaskStatus, at: Timestamp) -> Result<TaskPath, Refusal> {
+        let frame = self.frames.remove(path).ok_or_else(|| format!("`{path}` does not run"))?;
+        let parent = frame.parent.clone().ok_or("the document itself is no task")?;
+        self.end_run(&frame, status, at);
+        let inside = |inner: &TaskPath| {
+            inner.as_str().strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with(['/', '[']))
+        };
+        self.drop_frames(inside, TaskStatus::Cancelled, at);
+        Ok(parent)
+    }
+
+    fn drop_frames(&mut self, which: impl Fn(&TaskPath) -> bool, status: TaskStatus, at: Timestamp) {
+        let paths: Vec<TaskPath> = self.frames.keys().filter(|path| which(path)).cloned().collect();
+        for path in paths {
+            if let Some(frame) = self.frames.remove(&path) {
+                self.end_run(&frame, status, at);
+            }
+        }
+    }
+
+    fn add_run(&mut self, path: &TaskPath, task: &Task, status: TaskStatus, at: Timestamp) -> usize {
+        let run = self.runs.len();
+        self.runs.push(TaskRun {
+            name: task.name.clone(),
+            path: path.clone(),
+            status,
+            attempt: self.last_attempt(path) + 1,
+            started_at: at,
+            ended_at: None,
+            summary: None,
+        });
+        self.last_run.insert(path.clone(), run);
+        run
+    }
+
+    fn end_run(&mut self, frame: &Frame, status: TaskStatus, at: Timestamp) {
+        if let Some(run) = frame.run {
+            self.runs[run].status = status;
+            self.runs[run].ended_at = Some(at);
+        }
+    }
+
+    fn summarise(&mut self, path: &TaskPath, summary: &str) {
+        if let Some(run) = self.frames.get(path).and_then(|frame| frame.run) {
+            self.runs[run].summary = Some(summary.to_owned());
+        }
+    }
+
+    fn frame(&self, path: &TaskPath) -> Result<&Frame, Refusal> {
+        self.frames.get(path).ok_or_else(|| format!("`{path}` does not run"))
+    }
+
+    fn frame_mut(&mut self, path: &TaskPath) -> Result<&mut Frame, Refusal> {
+        self.frames.get_mut(path).ok_or_else(|| format!("`{path}` does not run"))
+    }
+
+    fn entered_mut(&mut self, path: &TaskPath) -> Result<&mut State, Refusal> {
+        match &mut self.frame_mut(path)?.state {
+            state @ State::Entered => Ok(state),
+            _ => Err(format!("`{path}` is busy with something else")),
+        }
+    }
+}
+
+fn first_state(kind: &TaskKind) -> State {
+    match kind {
+        TaskKind::Do(_) => State::Sequence(Sequence::new(Branch::Do)),
+        TaskKind::Try(_) => State::Trying(Trying { attempt: 1, step: TryStep::Block(Sequence::new(Branch::Try)) }),
+        TaskKind::Set(_)
+        | TaskKind::Switch(_)
+        | TaskKind::Assert(_)
+        | TaskKind::Call(_)
+        | TaskKind::Run(_)
+        | TaskKind::Ask(_)
+        | TaskKind::Raise(_)
+        | TaskKind::For(_)
+        | TaskKind::Wait(_)
+        | TaskKind::Emit(_) => State::Entered,
+    }
+}

@@ -1,0 +1,204 @@
+//! How data enters and leaves a task, and how long it may take.
+//!
+//! `if` (raw input) → `input.schema` → `input.from` → the task → `output.as` →
+//! `output.schema` → `export.as` → `export.schema`.
+//!
+//! Source: “Data flow” in the specification.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::frame::{Attempting, Frame, State};
+use super::instance::Instance;
+use super::schema;
+use super::scope::{Scope, TaskScope};
+use crate::definition::{DataFlow, Task};
+use crate::effect::{Effect, Fault, StandardError};
+use crate::event::{Event, FlowTarget};
+use crate::expression::Variables;
+use crate::ids::{TaskPath, Timestamp};
+
+/// One running task, with all that its expressions may see.
+#[derive(Clone, Copy)]
+pub(super) struct Running<'a> {
+    pub instance: &'a Instance,
+    pub path: &'a TaskPath,
+    pub frame: &'a Frame,
+    pub task: &'a Task,
+}
+
+impl<'a> Running<'a> {
+    /// The input after `input.from`: `$input`, and what the task works on.
+    ///
+    /// # Errors
+    ///
+    /// The raw input does not conform, or the expression fails.
+    pub fn input(self) -> Result<Arc<Value>, Fault> {
+        let scope = || Scope {
+            enclosing: self.frame.parent.as_ref(),
+            context: Some(&self.frame.context),
+            task: Some(self.task_scope(None)),
+            ..Scope::of_instance(self.instance)
+        };
+        self.frame.memo.input.get_or_init(|| transform_input(&self.task.input, &self.frame.input, scope)).clone()
+    }
+
+    /// What the task's own expressions see: `$context`, `$input`, `$task`, and
+    /// the variables around it.
+    pub fn scope(self, input: &'a Value) -> Scope<'a> {
+        Scope {
+            enclosing: self.frame.parent.as_ref(),
+            context: Some(&self.instance.context),
+            input: Some(input),
+            task: Some(self.task_scope(None)),
+            ..Scope::of_instance(self.instance)
+        }
+    }
+
+    fn task_scope(self, output: Option<&'a Value>) -> TaskScope<'a> {
+        TaskScope { task: self.task, input: &self.frame.input, output, started_at: Some(self.frame.started_at) }
+    }
+
+    /// The task is done and gave `raw_output`.
+    pub fn complete(self, raw_output: Value) -> Event {
+        self.complete_then(raw_output, FlowTarget::Continue)
+    }
+
+    /// As [`Running::complete`]; `then` unless it is `continue`, else the task's own.
+    pub fn complete_then(self, raw_output: Value, then: FlowTarget) -> Event {
+        match self.output_and_context(raw_output) {
+            Ok((output, context)) => Event::TaskCompleted {
+                path: self.path.clone(),
+                output,
+                context,
+                then: match then {
+                    FlowTarget::Continue => self.task.then.clone(),
+                    FlowTarget::Exit | FlowTarget::End | FlowTarget::Task(_) => then,
+                },
+            },
+            Err(error) => self.fault(error),
+        }
+    }
+
+    fn output_and_context(self, raw_output: Value) -> Result<(Value, Option<Value>), Fault> {
+        let Task { output: flow, export, .. } = self.task;
+        if is_plain(flow) && is_plain(export) {
+            return Ok((raw_output, None));
+        }
+        let input = self.input()?;
+        let scope = Scope { task: Some(self.task_scope(Some(&raw_output))), ..self.scope(&input) };
+        let output = match &flow.transform {
+            Some(transform) => transform.evaluate(&raw_output, &scope)?,
+            None => raw_output.clone(),
+        };
+        schema::check(flow.schema.as_ref(), &output, "output")?;
+        let context = match &export.transform {
+            Some(transform) => {
+                let scope = Scope { output: Some(&output), ..scope };
+                Some(transform.evaluate(&output, &scope)?)
+            }
+            None => None,
+        };
+        if let Some(context) = &context {
+            schema::check(export.schema.as_ref(), context, "export")?;
+        }
+        Ok((output, context))
+    }
+
+    /// The task ends with an error; it says where it came from.
+    pub fn fault(self, mut error: Fault) -> Event {
+        error.instance.get_or_insert_with(|| self.task.reference.clone());
+        Event::TaskFaulted { path: self.path.clone(), error }
+    }
+
+    /// As a step of a task that may fail.
+    pub fn or_fault(self, step: Result<Event, Fault>) -> Event {
+        step.unwrap_or_else(|error| self.fault(error))
+    }
+}
+
+fn is_plain(flow: &DataFlow) -> bool {
+    flow.transform.is_none() && flow.schema.is_none()
+}
+
+fn transform_input<V: Variables>(
+    flow: &DataFlow,
+    raw: &Arc<Value>,
+    scope: impl Fn() -> V,
+) -> Result<Arc<Value>, Fault> {
+    schema::check(flow.schema.as_ref(), raw, "input")?;
+    match &flow.transform {
+        Some(transform) => transform.evaluate(raw, &scope()).map(Arc::new),
+        None => Ok(raw.clone()),
+    }
+}
+
+/// The instance's input after the document's `input.from`.
+///
+/// # Errors
+///
+/// The raw input does not conform, or the expression fails.
+pub(super) fn instance_input(instance: &Instance, root: &Frame) -> Result<Arc<Value>, Fault> {
+    let flow = &instance.definition().input;
+    root.memo.input.get_or_init(|| transform_input(flow, &root.input, || Scope::of_instance(instance))).clone()
+}
+
+/// The document is done: its `output.as` and `output.schema`.
+pub(super) fn complete_instance(instance: &Instance, raw_output: Value) -> Event {
+    let flow = &instance.definition().output;
+    let scope = Scope { context: Some(&instance.context), ..Scope::of_instance(instance) };
+    let output = match &flow.transform {
+        Some(transform) => transform.evaluate(&raw_output, &scope),
+        None => Ok(raw_output),
+    };
+    let checked = output.and_then(|output| schema::check(flow.schema.as_ref(), &output, "output").map(|()| output));
+    match checked {
+        Ok(output) => Event::InstanceCompleted { output },
+        Err(error) => Event::InstanceFaulted { error },
+    }
+}
+
+/// Whether the next task of a list is to run: its `if`, on the raw input.
+pub(super) fn is_wanted(instance: &Instance, parent: &TaskPath, task: &Task, raw: &Value) -> Result<bool, Fault> {
+    let Some(condition) = &task.condition else { return Ok(true) };
+    let scope = Scope {
+        enclosing: Some(parent),
+        context: Some(&instance.context),
+        task: Some(TaskScope { task, input: raw, output: None, started_at: None }),
+        ..Scope::of_instance(instance)
+    };
+    condition.holds(raw, &scope)
+}
+
+/// A command enforces the task's timeout itself and its result tells more than
+/// ours: give it this long to arrive.
+const RESULT_GRACE: Duration = Duration::from_secs(15);
+
+/// When the task of `frame` has taken too long.
+pub(super) fn frame_due(instance: &Instance, frame: &Frame) -> Option<Timestamp> {
+    let timeout = frame.task(instance.definition())?.timeout?;
+    let grace = match &frame.state {
+        State::Attempting(Attempting { effect, outcome: None, .. }) => match effect.as_ref() {
+            Effect::Command { .. } => RESULT_GRACE,
+            Effect::Plugin { .. } | Effect::Echo { .. } => Duration::ZERO,
+        },
+        _ => Duration::ZERO,
+    };
+    Some(after(frame.started_at, timeout.saturating_add(grace)))
+}
+
+/// When the whole instance has taken too long.
+pub(super) fn instance_due(instance: &Instance) -> Option<Timestamp> {
+    Some(after(instance.started_at, instance.definition().timeout?))
+}
+
+/// `at` and `duration` later, or the end of time.
+pub(super) fn after(at: Timestamp, duration: Duration) -> Timestamp {
+    at.checked_add(duration).unwrap_or(Timestamp::MAX)
+}
+
+pub(super) fn timeout_fault(what: &str, timeout: Duration) -> Fault {
+    StandardError::Timeout.fault(format!("{what} took longer than {} ms", timeout.as_millis()))
+}

@@ -1,0 +1,144 @@
+//! What follows from what is known: all branches are here and in `tasks`, and
+//! they read only their arguments.
+
+use super::data_flow::{self, Running, complete_instance, instance_input, is_wanted, timeout_fault};
+use super::frame::{Frame, State, TryStep, Trying};
+use super::instance::Instance;
+use super::tasks;
+use crate::definition::TaskKind;
+use crate::effect::StandardError;
+use crate::event::Event;
+use crate::ids::{TaskPath, Timestamp};
+
+/// Most tasks that may start without anything to wait for in between: a loop
+/// that goes on for ever is a fault, not a host that hangs.
+pub const TASKS_WITHOUT_REST_MAX: u32 = 100_000;
+
+/// The next facts that follow without any effect; empty when everything waits
+/// for an effect, a person or a timer, and when the instance has ended.
+///
+/// Reads only its arguments: the same history and the same `now` give the same
+/// events before and after a restart.
+pub fn decide(instance: &Instance, now: Timestamp) -> Vec<Event> {
+    if instance.end.is_some() {
+        return Vec::new();
+    }
+    if let Some(event) = too_late(instance, now).or_else(|| too_many(instance)) {
+        return vec![event];
+    }
+    leaves(instance).filter_map(|(path, frame)| decide_leaf(instance, path, frame, now)).collect()
+}
+
+/// Running tasks with nothing running inside them.
+fn leaves(instance: &Instance) -> impl Iterator<Item = (&TaskPath, &Frame)> {
+    let has_children = |path: &TaskPath| instance.frames.values().any(|frame| frame.parent.as_ref() == Some(path));
+    instance.frames.iter().rev().filter(move |(path, _)| !has_children(path))
+}
+
+/// The outermost timeout that has passed.
+fn too_late(instance: &Instance, now: Timestamp) -> Option<Event> {
+    let definition = instance.definition();
+    if let (Some(due), Some(timeout)) = (data_flow::instance_due(instance), definition.timeout)
+        && due <= now
+    {
+        return Some(Event::InstanceFaulted { error: timeout_fault("the workflow", timeout) });
+    }
+    instance.frames.iter().find_map(|(path, frame)| {
+        let due = data_flow::frame_due(instance, frame)?;
+        let task = frame.task(definition)?;
+        let fault = timeout_fault(&format!("task `{}`", task.name), task.timeout?);
+        (due <= now).then(|| Running { instance, path, frame, task }.fault(fault))
+    })
+}
+
+fn too_many(instance: &Instance) -> Option<Event> {
+    (instance.tasks_without_rest > TASKS_WITHOUT_REST_MAX).then(|| Event::InstanceFaulted {
+        error: StandardError::Runtime
+            .fault(format!("more than {TASKS_WITHOUT_REST_MAX} tasks ran without anything to wait for")),
+    })
+}
+
+fn decide_leaf(instance: &Instance, path: &TaskPath, frame: &Frame, now: Timestamp) -> Option<Event> {
+    let Some(task) = frame.task(instance.definition()) else { return Some(decide_root(instance, path, frame)) };
+    let running = Running { instance, path, frame, task };
+    match &frame.state {
+        State::Entered => Some(enter(running, now)),
+        State::Sequence(sequence) => Some(running.or_fault(tasks::flow::walk(running, sequence))),
+        State::Looping(looping) => Some(running.or_fault(tasks::loops::next(running, looping))),
+        State::Trying(trying) => decide_try(running, trying, now),
+        State::Attempting(attempting) => tasks::effects::conclude(running, attempting),
+        State::Asking(asking) => tasks::ask::conclude(running, asking, now),
+        State::Timing { due, fired } => tasks::wait::conclude(running, *due, *fired, now),
+        State::Faulted(error) => Some(running.fault(error.clone())),
+    }
+}
+
+/// The document itself.
+fn decide_root(instance: &Instance, path: &TaskPath, frame: &Frame) -> Event {
+    if let State::Faulted(error) = &frame.state {
+        return Event::InstanceFaulted { error: error.clone() };
+    }
+    let value = match frame.sequence().and_then(|sequence| sequence.value.clone()) {
+        Some(value) => value,
+        None => match instance_input(instance, frame) {
+            Ok(input) => input,
+            Err(error) => return Event::InstanceFaulted { error },
+        },
+    };
+    match next_task(instance, path, frame, &value) {
+        Some(event) => event,
+        None => complete_instance(instance, std::sync::Arc::unwrap_or_clone(value)),
+    }
+}
+
+/// The next task of the list that `frame` walks starts or is skipped; none at its end.
+pub(super) fn next_task(
+    instance: &Instance,
+    path: &TaskPath,
+    frame: &Frame,
+    value: &serde_json::Value,
+) -> Option<Event> {
+    let (child, _, task) = frame.next_task(path, instance.definition())?;
+    Some(match is_wanted(instance, path, task, value) {
+        Ok(true) => Event::TaskStarted { path: child, input: value.clone() },
+        Ok(false) => Event::TaskSkipped { path: child },
+        Err(mut error) => {
+            // The task was not entered, so what is around it ends.
+            error.instance.get_or_insert_with(|| task.reference.clone());
+            match frame.parent {
+                Some(_) => Event::TaskFaulted { path: path.clone(), error },
+                None => Event::InstanceFaulted { error },
+            }
+        }
+    })
+}
+
+/// What a task does first.
+fn enter(running: Running<'_>, now: Timestamp) -> Event {
+    running.or_fault(match &running.task.kind {
+        TaskKind::Set(template) => tasks::flow::set(running, template),
+        TaskKind::Switch(cases) => tasks::flow::switch(running, cases),
+        TaskKind::Raise(raise) => tasks::flow::raise(running, raise),
+        TaskKind::Assert(assert) => tasks::assert::check(running, assert),
+        TaskKind::Emit(event) => tasks::emit::emit(running, event, now),
+        TaskKind::Wait(wait) => tasks::wait::start(running, wait, now),
+        TaskKind::Call(call) => tasks::effects::call(running, call),
+        TaskKind::Run(run) => tasks::effects::run(running, run),
+        TaskKind::Ask(ask) => tasks::ask::ask(running, ask, now),
+        TaskKind::For(each) => tasks::loops::start(running, each),
+        // These walk lists from the start: `apply` never leaves them just entered.
+        TaskKind::Do(_) | TaskKind::Try(_) => {
+            Err(StandardError::Runtime.fault("a composite task was entered without its list"))
+        }
+    })
+}
+
+fn decide_try(running: Running<'_>, trying: &Trying, now: Timestamp) -> Option<Event> {
+    match &trying.step {
+        TryStep::Block(sequence) => Some(running.or_fault(tasks::flow::walk(running, sequence))),
+        TryStep::Handling { handler, .. } => Some(running.or_fault(tasks::tries::handle(running, handler))),
+        TryStep::Faulted(error) => Some(tasks::tries::catch(running, error)),
+        TryStep::Caught(error) => Some(tasks::tries::retry_or_handle(running, trying, error, now)),
+        TryStep::Backoff { due, .. } => (*due <= now).then(|| Event::TimerFired { path: running.path.clone() }),
+    }
+}

@@ -1,0 +1,243 @@
+//! The tasks that are running now: a tree of frames, by path.
+
+use std::sync::{Arc, OnceLock};
+
+use serde_json::Value;
+
+use crate::definition::{Definition, Task, TaskKind, TaskList};
+use crate::effect::{Effect, EffectOutcome, Fault};
+use crate::event::{Decision, Event, Question};
+use crate::ids::{TaskPath, Timestamp};
+
+/// One running task, or the whole document at [`TaskPath::root`].
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Frame {
+    /// None for the root.
+    pub parent: Option<TaskPath>,
+    /// The way to its task from the document; empty for the root.
+    pub place: Vec<Step>,
+    /// Raw input.
+    pub input: Arc<Value>,
+    /// `$context` when it was entered: what its input and its items come from,
+    /// whatever its own tasks export.
+    pub context: Arc<Value>,
+    pub started_at: Timestamp,
+    /// Its place in the list of runs; none for the root.
+    pub run: Option<usize>,
+    pub state: State,
+    pub memo: Memo,
+}
+
+/// One step from a task to one in its lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Step {
+    pub branch: Branch,
+    pub index: usize,
+}
+
+/// Which list of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Branch {
+    Do,
+    Try,
+    Catch,
+}
+
+impl Branch {
+    /// The list's key in the definition.
+    pub fn key(self) -> &'static str {
+        match self {
+            Branch::Do => "do",
+            Branch::Try => "try",
+            Branch::Catch => "catch/do",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum State {
+    /// Entered; what its kind does is still to be decided.
+    Entered,
+    /// `do`, and the document itself.
+    Sequence(Sequence),
+    /// `for`, from its first iteration on.
+    Looping(Looping),
+    Trying(Trying),
+    Attempting(Attempting),
+    Asking(Asking),
+    Timing {
+        due: Timestamp,
+        fired: bool,
+    },
+    /// A task inside faulted and nothing here catches it.
+    Faulted(Fault),
+}
+
+/// Where the flow stands in a list of tasks.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Sequence {
+    pub branch: Branch,
+    /// Beyond the end: the list is done.
+    pub next: usize,
+    /// Raw input of the next task; none: the input of the frame, transformed.
+    pub value: Option<Arc<Value>>,
+}
+
+impl Sequence {
+    pub fn new(branch: Branch) -> Self {
+        Self { branch, next: 0, value: None }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Looping {
+    pub index: usize,
+    pub item: Arc<Value>,
+    pub body: Sequence,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Trying {
+    /// From 1.
+    pub attempt: u32,
+    pub step: TryStep,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum TryStep {
+    Block(Sequence),
+    /// A task of the block faulted; whether it is caught is to be decided.
+    Faulted(Fault),
+    /// Caught; a retry or the handler is next.
+    Caught(Fault),
+    Backoff {
+        attempt: u32,
+        due: Timestamp,
+    },
+    Handling {
+        error: Arc<Value>,
+        handler: Sequence,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Attempting {
+    pub attempt: u32,
+    pub effect: Box<Effect>,
+    pub started_at: Timestamp,
+    /// `CommandStarted`, `CommandCompleted` and `HostCallCompleted`, as they came.
+    pub host_calls: Vec<Event>,
+    /// None while it is open.
+    pub outcome: Option<Box<EffectOutcome>>,
+    /// How many attempts of this frame ended without a known outcome.
+    pub unknown_count: u32,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Asking {
+    pub question: Box<Question>,
+    pub asked_at: Timestamp,
+    pub answer: Option<Decision>,
+}
+
+/// What was evaluated once and would give the same again. No part of the
+/// state: two frames that differ only here are equal.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Memo {
+    pub input: OnceLock<Result<Arc<Value>, Fault>>,
+    pub items: OnceLock<Result<Arc<Vec<Value>>, Fault>>,
+}
+
+impl PartialEq for Memo {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+impl Frame {
+    /// The task of this frame; none for the document itself.
+    pub fn task<'d>(&self, definition: &'d Definition) -> Option<&'d Task> {
+        let (first, rest) = self.place.split_first()?;
+        let mut task = definition.tasks.0.get(first.index)?;
+        for step in rest {
+            task = list_of(task, step.branch)?.0.get(step.index)?;
+        }
+        Some(task)
+    }
+
+    /// The list of the document or of this frame's task.
+    pub fn list<'d>(&self, definition: &'d Definition, branch: Branch) -> Option<&'d TaskList> {
+        match self.task(definition) {
+            Some(task) => list_of(task, branch),
+            None => Some(&definition.tasks),
+        }
+    }
+
+    /// The list that is walked now, if one is.
+    pub fn sequence(&self) -> Option<&Sequence> {
+        match &self.state {
+            State::Sequence(sequence) => Some(sequence),
+            State::Looping(looping) => Some(&looping.body),
+            State::Trying(Trying { step: TryStep::Block(sequence), .. }) => Some(sequence),
+            State::Trying(Trying { step: TryStep::Handling { handler, .. }, .. }) => Some(handler),
+            State::Trying(Trying {
+                step: TryStep::Faulted(_) | TryStep::Caught(_) | TryStep::Backoff { .. }, ..
+            })
+            | State::Entered
+            | State::Attempting(_)
+            | State::Asking(_)
+            | State::Timing { .. }
+            | State::Faulted(_) => None,
+        }
+    }
+
+    pub fn sequence_mut(&mut self) -> Option<&mut Sequence> {
+        match &mut self.state {
+            State::Sequence(sequence) => Some(sequence),
+            State::Looping(looping) => Some(&mut looping.body),
+            State::Trying(Trying { step: TryStep::Block(sequence), .. }) => Some(sequence),
+            State::Trying(Trying { step: TryStep::Handling { handler, .. }, .. }) => Some(handler),
+            State::Trying(Trying {
+                step: TryStep::Faulted(_) | TryStep::Caught(_) | TryStep::Backoff { .. }, ..
+            })
+            | State::Entered
+            | State::Attempting(_)
+            | State::Asking(_)
+            | State::Timing { .. }
+            | State::Faulted(_) => None,
+        }
+    }
+
+    /// The path that tasks in this frame's list start with: its own, and the
+    /// iteration of a `for`.
+    pub fn body_path(&self, path: &TaskPath) -> TaskPath {
+        match &self.state {
+            State::Looping(looping) => path.iteration(looping.index),
+            State::Entered
+            | State::Sequence(_)
+            | State::Trying(_)
+            | State::Attempting(_)
+            | State::Asking(_)
+            | State::Timing { .. }
+            | State::Faulted(_) => path.clone(),
+        }
+    }
+
+    /// The next task of the list that is walked: its path, its place, itself.
+    pub fn next_task<'d>(&self, path: &TaskPath, definition: &'d Definition) -> Option<(TaskPath, Step, &'d Task)> {
+        let sequence = self.sequence()?;
+        let step = Step { branch: sequence.branch, index: sequence.next };
+        let task = self.list(definition, step.branch)?.0.get(step.index)?;
+        Some((self.body_path(path).child(step.branch.key(), step.index, &task.name), step, task))
+    }
+}
+
+fn list_of(task: &Task, branch: Branch) -> Option<&TaskList> {
+    match (&task.kind, branch) {
+        (TaskKind::Do(tasks), Branch::Do) => Some(tasks),
+        (TaskKind::For(each), Branch::Do) => Some(&each.tasks),
+        (TaskKind::Try(block), Branch::Try) => Some(&block.tasks),
+        (TaskKind::Try(block), Branch::Catch) => block.handler.as_ref(),
+        _ => None,
+    }
+}

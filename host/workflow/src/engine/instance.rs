@@ -1,0 +1,369 @@
+//! One run of a definition, as the fold of its history.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::data_flow;
+use super::decide::decide;
+use super::frame::Branch;
+use super::frame::{Attempting, Frame, Sequence, State, TryStep, Trying};
+use super::views::{OpenAttempt, OpenQuestion, RecordedResult, TaskRun};
+use crate::approval;
+use crate::capability::EffectivePolicy;
+use crate::definition::Definition;
+use crate::effect::Fault;
+use crate::event::{Event, Recorded};
+use crate::ids::{Actor, InstanceId, TaskPath, Timestamp};
+
+/// Why a history cannot be: it has a gap, or an event that cannot follow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HistoryError {
+    #[error("the history is empty")]
+    Empty,
+    #[error("revision {found} follows revision {after}")]
+    Gap { after: u64, found: u64 },
+    #[error("`{event}` at revision {revision} cannot be: {why}")]
+    Impossible { revision: u64, event: &'static str, why: String },
+}
+
+/// Where an instance stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Not started. No instance with a history is pending.
+    Pending,
+    /// An attempt is open.
+    Running,
+    /// Only a timer or a person can move it.
+    Waiting,
+    Completed,
+    Faulted,
+    Cancelled,
+}
+
+impl Phase {
+    pub fn is_final(self) -> bool {
+        match self {
+            Phase::Pending | Phase::Running | Phase::Waiting => false,
+            Phase::Completed | Phase::Faulted | Phase::Cancelled => true,
+        }
+    }
+}
+
+/// How an instance ended.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum End {
+    Completed { output: Value },
+    Faulted { error: Fault },
+    Cancelled { by: Actor, reason: String },
+}
+
+/// A definition, equal to another when its digest is.
+#[derive(Debug, Clone)]
+struct SameDigest(Arc<Definition>);
+
+impl PartialEq for SameDigest {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.digest == other.0.digest
+    }
+}
+
+/// One run of a definition.
+///
+/// Equal to another when the histories they were folded from leave the same state.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Instance {
+    id: InstanceId,
+    definition: SameDigest,
+    pub(super) revision: u64,
+    pub(super) input: Arc<Value>,
+    pub(super) policy: Arc<EffectivePolicy>,
+    started_by: Actor,
+    pub(super) started_at: Timestamp,
+    pub(super) context: Arc<Value>,
+    /// Only what runs now; the document itself at the root.
+    pub(super) frames: BTreeMap<TaskPath, Frame>,
+    pub(super) runs: Vec<TaskRun>,
+    /// The newest run at each path.
+    pub(super) last_run: HashMap<TaskPath, usize>,
+    pub(super) results: Vec<RecordedResult>,
+    /// Tasks started since the last fact from outside.
+    pub(super) tasks_without_rest: u32,
+    pub(super) end: Option<(End, Timestamp)>,
+}
+
+impl Instance {
+    /// Reads a whole history, from its `InstanceStarted` on.
+    ///
+    /// # Errors
+    ///
+    /// An empty history, a gap in it, another definition than `definition`, or
+    /// an event that cannot follow the ones before.
+    pub fn fold(
+        id: InstanceId,
+        definition: Arc<Definition>,
+        history: impl IntoIterator<Item = Recorded>,
+    ) -> Result<Self, HistoryError> {
+        let mut history = history.into_iter();
+        let first = history.next().ok_or(HistoryError::Empty)?;
+        let mut instance = Self::begin(id, definition, first)?;
+        for recorded in history {
+            instance.take(recorded)?;
+        }
+        Ok(instance)
+    }
+
+    fn begin(id: InstanceId, definition: Arc<Definition>, first: Recorded) -> Result<Self, HistoryError> {
+        let Recorded { revision, at, event } = first;
+        if revision != 1 {
+            return Err(HistoryError::Gap { after: 0, found: revision });
+        }
+        let impossible = |event: &'static str, why: String| HistoryError::Impossible { revision, event, why };
+        let name = event.name();
+        let Event::InstanceStarted { definition: digest, definition_name: _, input, started_by, policy } = event else {
+            return Err(impossible(name, "a history begins with `InstanceStarted`".to_owned()));
+        };
+        if digest != definition.digest {
+            return Err(impossible(name, format!("it names definition `{digest}`, not `{}`", definition.digest)));
+        }
+        let input = Arc::new(input);
+        let context = Arc::new(json!({}));
+        let root = Frame {
+            parent: None,
+            place: Vec::new(),
+            input: input.clone(),
+            context: context.clone(),
+            started_at: at,
+            run: None,
+            state: State::Sequence(Sequence::new(Branch::Do)),
+            memo: Default::default(),
+        };
+        Ok(Self {
+            id,
+            definition: SameDigest(definition),
+            revision,
+            input,
+            policy: Arc::from(policy),
+            started_by,
+            started_at: at,
+            context,
+            frames: [(TaskPath::root(), root)].into(),
+            runs: Vec::new(),
+            last_run: HashMap::new(),
+            results: Vec::new(),
+            tasks_without_rest: 0,
+            end: None,
+        })
+    }
+
+    /// Applies one event that is already in the history. Structure only: no
+    /// expression is evaluated.
+    ///
+    /// # Errors
+    ///
+    /// An event that cannot follow. The instance is unchanged then, or must not
+    /// be used any more; load it again.
+    pub fn apply(&mut self, recorded: &Recorded) -> Result<(), HistoryError> {
+        self.take(recorded.clone())
+    }
+
+    /// Takes up facts from outside, then decides until everything waits for an
+    /// effect, a person or a timer. Gives all that must be appended.
+    ///
+    /// A fact that came too late to matter is left out: an outcome of an
+    /// attempt that timed out, an answer to a question that is gone or that
+    /// was another one, anything after the end.
+    ///
+    /// # Errors
+    ///
+    /// An incoming fact that cannot be. The instance must be loaded again.
+    pub fn advance(&mut self, incoming: Vec<Event>, now: Timestamp) -> Result<Vec<Recorded>, HistoryError> {
+        let mut appended = Vec::new();
+        for event in incoming {
+            if self.matters(&event) {
+                self.record(event, now, &mut appended)?;
+            }
+        }
+        loop {
+            let events = decide(self, now);
+            if events.is_empty() {
+                return Ok(appended);
+            }
+            for event in events {
+                self.record(event, now, &mut appended)?;
+            }
+        }
+    }
+
+    fn record(&mut self, event: Event, at: Timestamp, appended: &mut Vec<Recorded>) -> Result<(), HistoryError> {
+        let recorded = Recorded { revision: self.revision + 1, at, event };
+        self.apply(&recorded)?;
+        appended.push(recorded);
+        Ok(())
+    }
+
+    fn matters(&self, event: &Event) -> bool {
+        match event {
+            Event::AttemptCompleted { path, attempt, .. }
+            | Event::CommandStarted { path, attempt, .. }
+            | Event::CommandCompleted { path, attempt, .. }
+            | Event::HostCallCompleted { path, attempt, .. } => self.open_attempt(path, *attempt).is_some(),
+            Event::QuestionAnswered { path, decision } => {
+                self.open_questions().any(|open| open.path == *path && approval::check(open.question, decision).is_ok())
+            }
+            Event::InstanceCancelled { .. } => self.end.is_none(),
+            // These are decided here, never brought from outside: `apply` says so.
+            Event::InstanceStarted { .. }
+            | Event::TaskStarted { .. }
+            | Event::TaskSkipped { .. }
+            | Event::IterationStarted { .. }
+            | Event::AttemptStarted { .. }
+            | Event::QuestionAsked { .. }
+            | Event::TimerStarted { .. }
+            | Event::TimerFired { .. }
+            | Event::ErrorCaught { .. }
+            | Event::RetryScheduled { .. }
+            | Event::TaskCompleted { .. }
+            | Event::TaskFaulted { .. }
+            | Event::InstanceCompleted { .. }
+            | Event::InstanceFaulted { .. } => true,
+        }
+    }
+
+    pub fn id(&self) -> &InstanceId {
+        &self.id
+    }
+
+    pub fn definition(&self) -> &Arc<Definition> {
+        &self.definition.0
+    }
+
+    /// Of the last event that was applied.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    pub fn phase(&self) -> Phase {
+        match &self.end {
+            Some((End::Completed { .. }, _)) => Phase::Completed,
+            Some((End::Faulted { .. }, _)) => Phase::Faulted,
+            Some((End::Cancelled { .. }, _)) => Phase::Cancelled,
+            None if self.open_attempts().next().is_some() => Phase::Running,
+            None => Phase::Waiting,
+        }
+    }
+
+    /// Raw input, before `input.from`.
+    pub fn input(&self) -> &Value {
+        &self.input
+    }
+
+    /// `$context`: what the last `export` gave.
+    pub fn context(&self) -> &Value {
+        &self.context
+    }
+
+    /// Of a completed instance.
+    pub fn output(&self) -> Option<&Value> {
+        match &self.end {
+            Some((End::Completed { output }, _)) => Some(output),
+            Some((End::Faulted { .. } | End::Cancelled { .. }, _)) | None => None,
+        }
+    }
+
+    /// Of a faulted instance.
+    pub fn error(&self) -> Option<&Fault> {
+        match &self.end {
+            Some((End::Faulted { error }, _)) => Some(error),
+            Some((End::Completed { .. } | End::Cancelled { .. }, _)) | None => None,
+        }
+    }
+
+    /// Of a cancelled instance: who, and why.
+    pub fn cancelled(&self) -> Option<(&Actor, &str)> {
+        match &self.end {
+            Some((End::Cancelled { by, reason }, _)) => Some((by, reason)),
+            Some((End::Completed { .. } | End::Faulted { .. }, _)) | None => None,
+        }
+    }
+
+    pub fn policy(&self) -> &EffectivePolicy {
+        &self.policy
+    }
+
+    pub fn started_by(&self) -> &Actor {
+        &self.started_by
+    }
+
+    pub fn started_at(&self) -> Timestamp {
+        self.started_at
+    }
+
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        self.end.as_ref().map(|(_, at)| *at)
+    }
+
+    /// Attempts that are to be carried out, or are being carried out.
+    pub fn open_attempts(&self) -> impl Iterator<Item = OpenAttempt<'_>> {
+        self.frames.iter().filter_map(|(path, frame)| match &frame.state {
+            State::Attempting(Attempting { attempt, effect, started_at, host_calls, outcome: None, .. }) => {
+                Some(OpenAttempt { path: path.clone(), attempt: *attempt, effect, started_at: *started_at, host_calls })
+            }
+            _ => None,
+        })
+    }
+
+    fn open_attempt(&self, path: &TaskPath, attempt: u32) -> Option<&Attempting> {
+        match &self.frames.get(path)?.state {
+            State::Attempting(open) if open.attempt == attempt && open.outcome.is_none() => Some(open),
+            _ => None,
+        }
+    }
+
+    /// Questions that wait for a person.
+    pub fn open_questions(&self) -> impl Iterator<Item = OpenQuestion<'_>> {
+        self.frames.iter().filter_map(|(path, frame)| match &frame.state {
+            State::Asking(asking) if asking.answer.is_none() => {
+                Some(OpenQuestion { path: path.clone(), question: &asking.question, asked_at: asking.asked_at })
+            }
+            _ => None,
+        })
+    }
+
+    /// When time alone moves this instance next: a timer, a retry, a question
+    /// that is due, a timeout.
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        if self.end.is_some() {
+            return None;
+        }
+        let own = data_flow::instance_due(self);
+        self.frames.values().flat_map(|frame| self.dues(frame)).chain(own).min()
+    }
+
+    fn dues(&self, frame: &Frame) -> impl Iterator<Item = Timestamp> {
+        let timer = match &frame.state {
+            State::Timing { due, fired: false } => Some(*due),
+            State::Trying(Trying { step: TryStep::Backoff { due, .. }, .. }) => Some(*due),
+            State::Asking(asking) if asking.answer.is_none() => asking.question.due,
+            _ => None,
+        };
+        timer.into_iter().chain(data_flow::frame_due(self, frame))
+    }
+
+    /// Every execution of a task so far, in the order they started.
+    pub fn task_runs(&self) -> &[TaskRun] {
+        &self.runs
+    }
+
+    /// Every command that ended so far, in that order, without stream excerpts.
+    pub fn command_results(&self) -> &[RecordedResult] {
+        &self.results
+    }
+
+    /// The number of the next attempt at `path`: numbers are never used twice,
+    /// because they name effects.
+    pub(super) fn last_attempt(&self, path: &TaskPath) -> u32 {
+        self.last_run.get(path).map_or(0, |run| self.runs[*run].attempt)
+    }
+}

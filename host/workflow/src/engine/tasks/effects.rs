@@ -1,0 +1,224 @@
+//! `run` and `call`: what is done in the world, and what its outcome means.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::capability::TaskPolicy;
+use crate::command::{Command, CommandResult, CommandStatus};
+use crate::definition::{Call, Process, Run, RunReturn, TaskKind};
+use crate::effect::{Effect, EffectClass, EffectOutcome, Fault, OWN_ERRORS, StandardError};
+use crate::engine::data_flow::Running;
+use crate::engine::frame::Attempting;
+use crate::engine::scope::Scope;
+use crate::event::Event;
+use crate::expression::Template;
+use crate::ids::{ArtifactUri, PluginName, SecretName};
+
+/// The plugin whose call answers its input, where policy says so.
+const ECHO: &str = "echo";
+
+/// How often in a row an effect that may be repeated is repeated because its
+/// outcome got lost: a host that dies from the effect itself must not go on.
+const UNKNOWN_MAX: u32 = 5;
+
+/// Without `effect:` in the definition, nobody knows whether doing it twice
+/// does harm.
+const DEFAULT_CLASS: EffectClass = EffectClass::Reconcilable;
+
+pub fn call(running: Running<'_>, call: &Call) -> Result<Event, Fault> {
+    let input = running.input()?;
+    let with = call.with.evaluate(&input, &running.scope(&input))?;
+    let effect = if call.plugin.as_str() == ECHO && running.instance.policy().echo {
+        Effect::Echo { input: with }
+    } else {
+        plugin_effect(running, &call.plugin, with)?
+    };
+    Ok(start_attempt(running, effect))
+}
+
+fn plugin_effect(running: Running<'_>, plugin: &PluginName, input: Value) -> Result<Effect, Fault> {
+    let policy = policy_of(running)?;
+    let approved = policy.plugin.as_ref().filter(|approved| approved.name == *plugin).ok_or_else(|| {
+        StandardError::Configuration.fault(format!("plugin `{plugin}` has no grants in this instance's policy"))
+    })?;
+    Ok(Effect::Plugin {
+        plugin: plugin.clone(),
+        digest: approved.digest.clone(),
+        input,
+        grants: Box::new(approved.grants.clone()),
+        template: policy.template.clone(),
+        mode: policy.mode,
+        class: running.task.light.class.unwrap_or(DEFAULT_CLASS),
+    })
+}
+
+pub fn run(running: Running<'_>, run: &Run) -> Result<Event, Fault> {
+    let policy = policy_of(running)?;
+    let input = running.input()?;
+    let scope = running.scope(&input);
+    let light = &running.task.light;
+    let text = |template: &Template| text_of(template, &input, &scope);
+    let command = Command {
+        template: policy.template.clone(),
+        command_name: None,
+        mode: policy.mode,
+        argv: argv(run, &input, &scope)?,
+        environment: evaluate_all(&run.environment, text)?,
+        stdin: run.stdin.as_ref().map(text).transpose()?,
+        working_directory: String::new(),
+        egress: light.egress.clone(),
+        secrets: policy.secrets.iter().map(|secret| (variable_name(secret), secret.clone())).collect(),
+        inputs: evaluate_all(&light.inputs, |template| artifact(&text(template)?))?,
+        capture: light.capture.clone(),
+        time_limit_ms: running.task.timeout.map_or(0, |limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
+    };
+    let class = light.class.unwrap_or(DEFAULT_CLASS);
+    Ok(start_attempt(running, Effect::Command { command: Box::new(command), class }))
+}
+
+fn start_attempt(running: Running<'_>, effect: Effect) -> Event {
+    let attempt = running.instance.last_attempt(running.path);
+    Event::AttemptStarted { path: running.path.clone(), attempt, effect: Box::new(effect) }
+}
+
+fn policy_of(running: Running<'_>) -> Result<&TaskPolicy, Fault> {
+    running.instance.policy().of(running.path).ok_or_else(|| {
+        let reference = &running.task.reference;
+        StandardError::Configuration.fault(format!("this instance's policy says nothing about `{reference}`"))
+    })
+}
+
+/// Program and arguments. No shell of ours reads them: each stays one argument.
+fn argv(run: &Run, input: &Value, scope: &Scope<'_>) -> Result<Vec<String>, Fault> {
+    let mut argv = match &run.process {
+        Process::Shell { command } => vec![text_of(command, input, scope)?],
+        Process::Script { language, code } => {
+            let code = text_of(code, input, scope)?;
+            let words: &[&str] = match language.as_str() {
+                "python" | "python3" => &["python3", "-c", &code],
+                "js" | "javascript" => &["node", "-e", &code],
+                // What follows the code is `$0`; the arguments begin at `$1`.
+                "sh" => &["sh", "-c", &code, "script"],
+                "bash" => &["bash", "-c", &code, "script"],
+                other => {
+                    let detail = format!("`run.script` knows `python`, `js`, `sh` and `bash`, not `{other}`");
+                    return Err(StandardError::Configuration.fault(detail));
+                }
+            };
+            words.iter().map(|word| (*word).to_owned()).collect()
+        }
+    };
+    for argument in &run.arguments {
+        argv.push(text_of(argument, input, scope)?);
+    }
+    if argv.iter().any(|argument| argument.contains('\0')) {
+        return Err(StandardError::Expression.fault("an argument holds a NUL character"));
+    }
+    Ok(argv)
+}
+
+/// Texts, numbers and booleans can be arguments; `null` and structures cannot.
+fn text_of(template: &Template, input: &Value, scope: &Scope<'_>) -> Result<String, Fault> {
+    match template.evaluate(input, scope)? {
+        Value::String(text) => Ok(text),
+        scalar @ (Value::Bool(_) | Value::Number(_)) => Ok(scalar.to_string()),
+        other @ (Value::Null | Value::Array(_) | Value::Object(_)) => {
+            let source = &template.source;
+            Err(StandardError::Expression.fault(format!("{source} gives {other}: a command takes texts and numbers")))
+        }
+    }
+}
+
+fn evaluate_all<T>(
+    templates: &BTreeMap<String, Template>,
+    evaluate: impl Fn(&Template) -> Result<T, Fault>,
+) -> Result<BTreeMap<String, T>, Fault> {
+    templates.iter().map(|(name, template)| Ok((name.clone(), evaluate(template)?))).collect()
+}
+
+fn artifact(reference: &str) -> Result<ArtifactUri, Fault> {
+    ArtifactUri::new(reference).map_err(|error| StandardError::Expression.fault(error.to_string()))
+}
+
+/// `github-release-token` is `GITHUB_RELEASE_TOKEN` in the sandbox.
+fn variable_name(secret: &SecretName) -> String {
+    secret.as_str().to_ascii_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+}
+
+/// What an attempt's outcome means for its task; none while it is open.
+pub fn conclude(running: Running<'_>, attempting: &Attempting) -> Option<Event> {
+    let outcome = attempting.outcome.as_deref()?;
+    Some(match outcome {
+        EffectOutcome::Output { output } => running.complete(output.clone()),
+        EffectOutcome::Faulted { error } => running.fault(error.clone()),
+        EffectOutcome::Command { result } => {
+            running.or_fault(command_output(running, result).map(|output| running.complete(output)))
+        }
+        EffectOutcome::Unknown { detail } => unknown(running, attempting, detail),
+    })
+}
+
+/// Run again what may be run again; the rest is for the definition's `try`, or
+/// for a person. Never blindly twice.
+fn unknown(running: Running<'_>, attempting: &Attempting, detail: &str) -> Event {
+    let repeat = match attempting.effect.class() {
+        EffectClass::Pure | EffectClass::Idempotent => attempting.unknown_count < UNKNOWN_MAX,
+        EffectClass::Reconcilable | EffectClass::Manual => false,
+    };
+    if repeat {
+        return Event::AttemptStarted {
+            path: running.path.clone(),
+            attempt: attempting.attempt + 1,
+            effect: attempting.effect.clone(),
+        };
+    }
+    running.fault(own_fault("outcome-unknown", 500, "nobody knows whether it happened", detail))
+}
+
+fn command_output(running: Running<'_>, result: &CommandResult) -> Result<Value, Fault> {
+    let returns = match &running.task.kind {
+        TaskKind::Run(run) => run.returns,
+        _ => RunReturn::Result,
+    };
+    let ended_by_itself = matches!(result.status, CommandStatus::Succeeded | CommandStatus::Failed);
+    let asked_for_code = matches!(returns, RunReturn::Code | RunReturn::All);
+    if result.status != CommandStatus::Succeeded && !(ended_by_itself && asked_for_code) {
+        return Err(command_fault(result));
+    }
+    Ok(match returns {
+        RunReturn::Stdout => result.stdout_excerpt.clone().into(),
+        RunReturn::Stderr => result.stderr_excerpt.clone().into(),
+        RunReturn::Code => json!(result.exit_code),
+        RunReturn::All => json!({
+            "code": result.exit_code,
+            "stdout": result.stdout_excerpt,
+            "stderr": result.stderr_excerpt,
+        }),
+        RunReturn::None => Value::Null,
+        RunReturn::Result => serde_json::to_value(result)
+            .map_err(|error| StandardError::Runtime.fault(format!("the result is no JSON: {error}")))?,
+    })
+}
+
+fn command_fault(result: &CommandResult) -> Fault {
+    let summary = &result.summary;
+    match result.status {
+        CommandStatus::TimedOut => StandardError::Timeout.fault(summary.clone()),
+        CommandStatus::Killed => own_fault("command-killed", 500, "the command was killed", summary),
+        CommandStatus::PolicyViolation => own_fault("policy-violation", 403, "the sandbox refused it", summary),
+        CommandStatus::Failed | CommandStatus::Succeeded => {
+            own_fault("command-failed", 500, "the command failed", summary)
+        }
+    }
+}
+
+fn own_fault(name: &str, status: u16, title: &str, detail: &str) -> Fault {
+    Fault {
+        kind: format!("{OWN_ERRORS}{name}"),
+        status,
+        title: Some(title.to_owned()),
+        detail: Some(detail.to_owned()),
+        instance: None,
+    }
+}

@@ -1,0 +1,10 @@
+//! What each kind of task decides, one family a file.
+
+pub(super) mod ask;
+pub(super) mod assert;
+pub(super) mod effects;
+pub(super) mod emit;
+pub(super) mod flow;
+pub(super) mod loops;
+pub(super) mod tries;
+pub(super) mod wait;
