@@ -1,6 +1,8 @@
 //! Definitions and requests with random damage: whatever comes, a list of
 //! problems inside the file or a definition comes back.
 
+#![allow(clippy::disallowed_methods, reason = "the tests of the core read the files of the specification")]
+
 use std::fs;
 use std::path::Path;
 
