@@ -279,7 +279,7 @@ mod tests {
             ("~: 1\n", "f.yaml:1:1: a key must be text; put it in quotes\n"),
             (
                 "a: ${ { b: 1 } }\n",
-                "f.yaml:1:9: not YAML: mapping values are not allowed in this context; \
+                "f.yaml:1:10: not YAML: mapping values are not allowed in this context; \
                  put a text that has `: ` or ` #` in it into quotes\n",
             ),
             ("a: .inf\n", "f.yaml:1:4: `.inf` is not a number that JSON has; use a finite number\n"),
