@@ -1,0 +1,77 @@
+//! People and HTTP.
+//!
+//! Everything below `/v1` needs a bearer token; errors are problem details
+//! (RFC 9457) with a page each in `docs/errors/`.
+//!
+//! > **Invariant:** this crate cannot run anything. It has no path to `sandbox`,
+//! > `plugin-host` or `worker`: it records in the store, and the worker acts.
+
+mod artifacts;
+mod audit;
+mod auth;
+mod definitions;
+mod health;
+mod http;
+mod human_tasks;
+mod openapi;
+mod problem;
+mod releases;
+mod starter;
+
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::{Extension, Router, middleware};
+use store::SharedStore;
+use tokio::sync::watch;
+use utoipa_axum::router::OpenApiRouter;
+use workflow::Timestamp;
+
+pub use auth::{TOKEN_FILE, TokenError, Tokens};
+pub use definitions::Definitions;
+pub use problem::{ErrorType, RequestProblem};
+pub use starter::{StartReleaseError, StartedRelease, Starter};
+
+/// Largest request body: a release of hundreds of repositories has some tens of KiB.
+pub const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// What the endpoints work with.
+#[derive(Clone)]
+pub struct ApiState {
+    pub store: SharedStore,
+    pub starter: Arc<dyn Starter>,
+    pub tokens: Tokens,
+    /// Definitions already read; `Definitions::default()` to begin with.
+    pub definitions: Definitions,
+    /// Names the time of a decision.
+    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Live streams end when this becomes true or its sender is dropped, so
+    /// that a graceful shutdown does not wait for them.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// The whole HTTP surface.
+pub fn router(state: ApiState) -> Router {
+    let mut guarded = guarded_routes();
+    openapi::demand_token(guarded.get_openapi_mut());
+    let guarded = guarded.route_layer(middleware::from_fn_with_state(state.tokens.clone(), auth::require_token));
+    let (router, document) =
+        openapi::base().merge(guarded).merge(health::routes()).merge(openapi::routes()).split_for_parts();
+    let document = openapi::Document::new(document);
+    router
+        .fallback(problem::unknown_path)
+        .method_not_allowed_fallback(problem::wrong_method)
+        .layer(Extension(document))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn(problem::finish))
+        .with_state(state)
+}
+
+/// Every endpoint that needs a token.
+fn guarded_routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .merge(releases::routes())
+        .merge(human_tasks::routes())
+        .merge(artifacts::routes())
+        .merge(audit::routes())
+}

@@ -50,8 +50,10 @@ pub struct Policy {
 pub struct Paths {
     pub definitions: PathBuf,
     pub templates: PathBuf,
-    /// Folder with a `plugin.toml` for each plugin, and `plugins.lock`.
+    /// Folder with a `plugin.toml` for each plugin.
     pub plugins: PathBuf,
+    /// What reviewers approved [default: `plugins.lock` in `plugins`].
+    pub lock: Option<PathBuf>,
     /// Folder with the components, `NAME.wasm`.
     pub components: PathBuf,
 }
@@ -62,6 +64,7 @@ impl Default for Paths {
             definitions: "definitions".into(),
             templates: "sandbox-templates".into(),
             plugins: "plugins".into(),
+            lock: None,
             components: "target/plugins".into(),
         }
     }

@@ -14,13 +14,15 @@ use store::{SharedStore, SqliteStore, Store};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use worker::{Clock, Definitions, Hands, InstalledPlugin, PluginCatalog, Secrets, SystemClock, Worker, WorkerOptions};
-use workflow::capability::{EffectivePolicy, Grants, PluginManifest, PluginPolicy, PluginsLock, effective};
+use workflow::capability::{
+    Approval, EffectivePolicy, Grants, PluginManifest, PluginPolicy, PluginsLock, effective,
+};
 use workflow::definition::Definition;
 use workflow::policy::{PolicyProblem, PolicySources};
 use workflow::{Digest, InstanceId, PluginName, TemplateName, Timestamp};
 
 use self::liveness::Liveness;
-use crate::config::Config;
+use crate::config::{Config, Paths};
 use crate::output::Failure;
 
 /// What a host reads at its start and never changes: templates and plugins.
@@ -40,7 +42,7 @@ impl Parts {
             Templates::default()
         };
         let template_digests = templates.digests();
-        let (manifests, lock) = read_plugins(&config.paths.plugins)?;
+        let (manifests, lock) = read_plugins(&config.paths)?;
         Ok(Self { config, templates: Arc::new(templates), template_digests, manifests, lock })
     }
 
@@ -64,20 +66,38 @@ impl Parts {
             let known: Vec<_> = self.manifests.keys().map(|name| format!("`{name}`")).collect();
             return Err(vec![format!("this host has no such plugin; it has {}", known.join(", "))]);
         };
-        let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
-        let approved = self.lock.entry(name);
-        let grants = effective(manifest, approved, grants, self.config.policy.ceiling.as_ref(), today)
+        let path = self.component(name);
+        let bytes = fs::read(&path).map_err(|error| {
+            vec![format!("failed to read its component `{}`: {error}; build it with `cargo xtask plugins`", path.display())]
+        })?;
+        let digest = Digest::of(&bytes);
+        let approval = Approval {
+            manifest,
+            lock: self.lock.plugins.get(name),
+            digest: &digest,
+            ceiling: self.config.policy.ceiling.as_ref(),
+            today: Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date(),
+        };
+        let grants = effective(&approval, grants)
             .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        let digest = approved.map(|entry| entry.digest.clone()).ok_or_else(|| vec!["it is not approved".to_owned()])?;
+        let inspection = plugin_host::inspect(&bytes).map_err(|error| vec![error.to_string()])?;
+        let missing = inspection.missing_grants(name.as_str(), &grants);
+        if !missing.is_empty() {
+            return Err(missing.iter().map(ToString::to_string).collect());
+        }
         Ok(PluginPolicy { name: name.clone(), digest, grants })
+    }
+
+    /// Where the component of a plugin lies.
+    pub fn component(&self, name: &PluginName) -> PathBuf {
+        self.config.paths.components.join(format!("{name}.wasm"))
     }
 
     /// Components by the digest their review approved; the bytes are checked when they are loaded.
     pub fn catalog(&self) -> PluginCatalog {
         let installed = self.manifests.keys().filter_map(|name| {
-            let digest = self.lock.entry(name)?.digest.clone();
-            let path = self.config.paths.components.join(format!("{name}.wasm"));
-            Some((name.clone(), InstalledPlugin { digest, path }))
+            let digest = self.lock.plugins.get(name)?.digest.clone();
+            Some((name.clone(), InstalledPlugin { digest, path: self.component(name) }))
         });
         PluginCatalog::new(installed.collect())
     }
@@ -129,7 +149,7 @@ impl Host {
         };
         let provider = Arc::new(Local::new(local)?);
         self.sweep(provider.as_ref()).await?;
-        let plugin_host = PluginHost::new(HostConfig::new(self.data.join("compiled")))?;
+        let plugin_host = PluginHost::new(HostConfig { precompiled: Some(self.data.join("compiled")), ..HostConfig::default() })?;
         let hands = Hands {
             store: self.shared_store(),
             provider,
@@ -179,7 +199,8 @@ impl Working {
     }
 }
 
-fn read_plugins(folder: &Path) -> Result<(BTreeMap<PluginName, PluginManifest>, PluginsLock), Failure> {
+fn read_plugins(paths: &Paths) -> Result<(BTreeMap<PluginName, PluginManifest>, PluginsLock), Failure> {
+    let folder = &paths.plugins;
     let mut manifests = BTreeMap::new();
     if !folder.is_dir() {
         return Ok((manifests, PluginsLock::default()));
@@ -193,7 +214,7 @@ fn read_plugins(folder: &Path) -> Result<(BTreeMap<PluginName, PluginManifest>, 
             .map_err(|error| Failure::used_wrongly(format!("{}: {error}", path.display())))?;
         manifests.insert(manifest.name.clone(), manifest);
     }
-    let path = folder.join("plugins.lock");
+    let path = paths.lock.clone().unwrap_or_else(|| folder.join("plugins.lock"));
     let lock = match fs::read_to_string(&path) {
         Ok(text) => PluginsLock::parse(&text)
             .map_err(|error| Failure::used_wrongly(format!("{}: {error}", path.display())))?,

@@ -9,7 +9,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tracing::error;
 use workflow::effect::StandardError;
 use workflow::event::Event;
-use workflow::{EffectKey, EffectOutcome, Timestamp};
+use workflow::{EffectKey, EffectOutcome, TaskPath, Timestamp};
 
 use crate::act::{Attempt, Journal, JournalEntry};
 use crate::drive::DriveError;
@@ -38,13 +38,16 @@ pub(crate) struct Run<'a> {
     journal: Journal,
 }
 
+/// Path and number of an attempt.
+type OpenKey = (TaskPath, u32);
+
 /// What woke the run.
 #[derive(Default)]
 struct Incoming {
     events: Vec<Event>,
     inbox: bool,
-    /// Journal entries to acknowledge after the commit.
-    committed: Vec<oneshot::Sender<()>>,
+    /// Attempts with journal entries to acknowledge after the commit.
+    committed: Vec<(OpenKey, oneshot::Sender<()>)>,
     /// Attempts whose outcome is among the events.
     outcomes: Vec<EffectKey>,
 }
@@ -81,8 +84,12 @@ impl<'a> Run<'a> {
             let lease = self.lease()?;
             let now = self.worker.clock.now();
             self.driver.take_up(lease, incoming.events, incoming.inbox, now).await?;
-            for waiting in incoming.committed {
-                let _ = waiting.send(());
+            for (event, waiting) in incoming.committed {
+                // An attempt that was closed meanwhile records nothing any more: dropping
+                // the sender tells it to stop before it does what it asked for.
+                if self.is_open(&event) {
+                    let _ = waiting.send(());
+                }
             }
             for key in &incoming.outcomes {
                 self.worker.act.forget(key).await;
@@ -124,6 +131,10 @@ impl<'a> Run<'a> {
             let task = self.attempts.spawn(async move { act.act(attempt, journal).await });
             self.acting.insert(task.id(), key);
         }
+    }
+
+    fn is_open(&self, (path, attempt): &OpenKey) -> bool {
+        self.driver.instance().open_attempts().any(|open| open.path == *path && open.attempt == *attempt)
     }
 
     /// Attempts that the history closed without us: timed out, or cancelled.
@@ -201,6 +212,12 @@ impl<'a> Run<'a> {
 }
 
 fn note_entry(entry: JournalEntry, incoming: &mut Incoming) {
+    let key = match &entry.event {
+        Event::CommandStarted { path, attempt, .. }
+        | Event::CommandCompleted { path, attempt, .. }
+        | Event::HostCallCompleted { path, attempt, .. } => (path.clone(), *attempt),
+        other => unreachable!("`{}` is not an event of the journal", other.name()),
+    };
     incoming.events.push(entry.event);
-    incoming.committed.push(entry.committed);
+    incoming.committed.push((key, entry.committed));
 }

@@ -118,6 +118,29 @@ fn an_expression_that_does_not_parse_is_found_at_its_line() {
 }
 
 #[test]
+fn an_expression_names_variables_that_exist() {
+    assert_snapshot!(task("{ set: { a: '${ $contxt.x }', b: '${ $context.x }' }, if: $nope }"), @r#"
+    d.yaml:3:18: there is no variable `$contxt` here; did you mean `$context`?
+    d.yaml:3:64: there is no variable `$nope` here; the variables here are `$context`, `$input`, `$output`, `$task`, `$workflow`, `$runtime`
+    "#);
+    assert_snapshot!(said("- t:\n    for: { each: crate, in: .crates }\n    while: $index < 5 and $item\n    do:\n    - u: { set: { x: '${ $crate + $index }' }, output: { as: $creates } }\n- v: { set: { x: '${ $crate }' } }"), @r#"
+    d.yaml:5:12: there is no variable `$item` here; the variables here are `$context`, `$input`, `$output`, `$task`, `$workflow`, `$runtime`, `$crate`, `$index`
+    d.yaml:7:62: there is no variable `$creates` here; did you mean `$crate`?
+    d.yaml:8:18: there is no variable `$crate` here; the variables here are `$context`, `$input`, `$output`, `$task`, `$workflow`, `$runtime`
+    "#);
+    assert_snapshot!(said("- t:\n    try: [{ a: { set: { x: '${ $error }' } } }]\n    catch: { as: fault, when: $fault.status == 5, exceptWhen: $error, do: [{ b: { set: { y: '${ $fault }' } } }] }"), @r#"
+    d.yaml:4:28: there is no variable `$error` here; the variables here are `$context`, `$input`, `$output`, `$task`, `$workflow`, `$runtime`
+    d.yaml:5:63: there is no variable `$error` here; the variables here are `$context`, `$input`, `$output`, `$task`, `$workflow`, `$runtime`, `$fault`
+    "#);
+    assert_snapshot!(task("{ ask: { prompt: 'go ${ $contex.x }?', subject: { a: ['${ $inptu }'] } } }"), @r#"
+    d.yaml:3:23: there is no variable `$contex` here; did you mean `$context`?
+    d.yaml:3:60: there is no variable `$inptu` here; did you mean `$input`?
+    "#);
+    assert_snapshot!(task("{ set: { x: '${ [.a[] as $y | $y] }' } }"), @r#"accepted"#);
+    assert_snapshot!(task("{ set: { x: '${ $secrets.token }' } }"), @r#"d.yaml:3:18: `set`: `${ $secrets.token }` is not a jq expression: `$secrets` is not available: secrets are never in expressions: name them under `metadata.lightWorkflow.security.secrets`"#);
+}
+
+#[test]
 fn then_stays_in_its_list() {
     assert_snapshot!(said("- one: { set: { x: 1 }, then: tow }\n- two: { set: { x: 1 } }"), @r#"d.yaml:3:31: `then`: there is no task `tow` in this list; did you mean `two`?"#);
     assert_snapshot!(said("- one: { do: [{ inner: { set: { x: 1 }, then: two } }] }\n- two: { set: { x: 1 } }"), @r#"d.yaml:3:47: `then`: there is no task `two` in this list; name a task of the same list (`inner`), or `continue`, `exit`, `end`"#);

@@ -1,5 +1,7 @@
 //! The files of the specification and the sketch of the design document.
 
+#![allow(clippy::disallowed_methods, reason = "the tests of the core read the files of the specification")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

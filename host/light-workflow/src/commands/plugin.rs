@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use workflow::PluginName;
+use workflow::capability::PluginManifest;
 
 use super::{Context, print_json};
 use crate::cli::{Format, Output, Plugin, PluginEncode, PluginInspect};
@@ -20,7 +21,7 @@ fn inspect(parts: &Parts, inspect: PluginInspect) -> Result<u8, Failure> {
     let name = PluginName::new(inspect.plugin.as_str()).ok();
     let manifest = name.as_ref().and_then(|name| parts.manifests.get(name));
     let path = match manifest {
-        Some(manifest) => parts.config.paths.components.join(format!("{}.wasm", manifest.name)),
+        Some(manifest) => parts.component(&manifest.name),
         None => inspect.plugin.clone().into(),
     };
     let bytes = std::fs::read(&path).map_err(|error| {
@@ -33,26 +34,38 @@ fn inspect(parts: &Parts, inspect: PluginInspect) -> Result<u8, Failure> {
     })?;
     let inspection =
         plugin_host::inspect(&bytes).map_err(|error| Failure::used_wrongly(format!("{}: {error}", path.display())))?;
-    let approved = name.as_ref().and_then(|name| parts.lock.entry(name));
+    let approved = name.as_ref().and_then(|name| parts.lock.plugins.get(name));
     let is_approved = approved.is_some_and(|entry| entry.digest == inspection.digest);
     match inspect.output.format {
         Format::Json => print_json(&json!({
             "file": path,
             "inspection": inspection,
-            "manifest": manifest,
+            "problems": inspection.problems().iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "manifest": manifest.map(as_json),
             "approval": approved,
             "approved": is_approved,
         }))?,
         Format::Text => {
             println!("component  {}  {} bytes", path.display(), inspection.size_bytes);
             println!("digest     {}", inspection.digest);
-            println!("world      {}", inspection.world);
+            let world = inspection.smallest_world.map_or_else(|| "none of ours".to_owned(), |world| world.to_string());
+            let purity = if inspection.import_pure { "import-pure: no WASI" } else { "imports more than our package" };
+            println!("world      {world} ({purity})");
             println!("imports");
-            for import in &inspection.imports {
-                println!("  {:<40} {}", import.interface, import.functions.join(" "));
+            for (interface, functions) in &inspection.imports {
+                println!("  {interface:<40} {}", functions.iter().cloned().collect::<Vec<_>>().join(" "));
+            }
+            for problem in inspection.problems() {
+                println!("REFUSED    {problem}");
+            }
+            if let Some(manifest) = manifest {
+                println!("asks");
+                for (key, reason) in &manifest.reasons {
+                    println!("  {key:<16} {reason}");
+                }
             }
             match (approved, is_approved) {
-                (Some(entry), true) => println!("approved   by {} on {}, until {}", entry.reviewer, entry.date, entry.expires),
+                (Some(entry), true) => println!("approved   by {} on {}, until {}", entry.reviewer, entry.reviewed, entry.expires),
                 (Some(entry), false) => println!("NOT APPROVED: plugins.lock approves {}", entry.digest),
                 (None, _) => println!("NOT APPROVED: plugins.lock does not name it"),
             }
@@ -63,18 +76,29 @@ fn inspect(parts: &Parts, inspect: PluginInspect) -> Result<u8, Failure> {
 
 fn list(parts: &Parts, output: Output) -> Result<u8, Failure> {
     match output.format {
-        Format::Json => print_json(&parts.manifests)?,
+        Format::Json => print_json(&parts.manifests.values().map(as_json).collect::<Vec<_>>())?,
         Format::Text => {
             for manifest in parts.manifests.values() {
-                let approved = parts.lock.entry(&manifest.name).map_or_else(
+                let approved = parts.lock.plugins.get(&manifest.name).map_or_else(
                     || "not approved".to_owned(),
                     |entry| format!("approved by {} until {}", entry.reviewer, entry.expires),
                 );
-                println!("{:<16} {:<10} {:<10} {approved}", manifest.name, manifest.version, manifest.world);
+                println!("{:<16} {:<10} {:<10} {approved}", manifest.name.as_str(), manifest.version.to_string(), manifest.world.name());
             }
         }
     }
     Ok(DONE)
+}
+
+fn as_json(manifest: &PluginManifest) -> serde_json::Value {
+    json!({
+        "name": manifest.name,
+        "version": manifest.version,
+        "world": manifest.world,
+        "summary": manifest.summary,
+        "asks": manifest.asks,
+        "reasons": manifest.reasons,
+    })
 }
 
 fn encode(encode: PluginEncode) -> Result<u8, Failure> {

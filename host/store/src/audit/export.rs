@@ -121,11 +121,13 @@ pub async fn export(store: &dyn Store, writer: &mut (dyn Write + Send)) -> Resul
     Ok(written)
 }
 
-fn header_line(checkpoint: Option<Checkpoint>) -> String {
+/// First line of an export, without its end.
+pub fn header_line(checkpoint: Option<Checkpoint>) -> String {
     let header = Header { format: FORMAT.to_owned(), checkpoint };
     serde_json::to_string(&header).expect("a header is plain strings and numbers")
 }
 
-fn leaf_line(leaf: &AuditLeaf) -> String {
+/// One leaf as an export has it, without its end: no other form of it is accepted.
+pub fn leaf_line(leaf: &AuditLeaf) -> String {
     serde_json::to_string(leaf).expect("a leaf is plain strings, numbers and JSON")
 }

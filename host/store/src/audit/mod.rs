@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use workflow::approval::canonical;
 use workflow::{InstanceId, Timestamp};
 
-pub use export::{Export, ExportError, FORMAT, export};
+pub use export::{Export, ExportError, FORMAT, export, header_line, leaf_line};
 pub use key::AuditKey;
 pub use verify::{AuditProblem, Verified, verify};
 

@@ -1,6 +1,6 @@
 //! What can be checked of a definition once it parses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::model::{Definition, Task, TaskKind, TaskList};
 use crate::event::FlowTarget;
@@ -94,14 +94,7 @@ impl Places {
     }
 
     fn at(&self, pointer: &str) -> &Node {
-        let mut pointer = pointer;
-        loop {
-            match (self.root.at(pointer), pointer.rfind('/')) {
-                (Some(node), _) => return node,
-                (None, Some(end)) => pointer = &pointer[..end],
-                (None, None) => return &self.root,
-            }
-        }
+        self.root.nearest(pointer)
     }
 
     fn unknown_plugin(&self, node: &Node, plugin: &PluginName, known: &BTreeMap<PluginName, Option<String>>) {
@@ -116,6 +109,8 @@ impl Places {
 
 /// Tasks that no path through their list comes to.
 fn unreachable_tasks(tasks: &TaskList) -> Vec<&Task> {
+    let positions: HashMap<&str, usize> =
+        tasks.0.iter().enumerate().map(|(index, task)| (task.name.as_str(), index)).collect();
     let mut reached = vec![false; tasks.0.len()];
     let mut open = vec![0];
     while let Some(index) = open.pop() {
@@ -125,7 +120,7 @@ fn unreachable_tasks(tasks: &TaskList) -> Vec<&Task> {
         open.extend(targets(&tasks.0[index]).into_iter().filter_map(|target| match target {
             FlowTarget::Continue => Some(index + 1),
             FlowTarget::Exit | FlowTarget::End => None,
-            FlowTarget::Task(name) => tasks.position(name),
+            FlowTarget::Task(name) => positions.get(name.as_str()).copied(),
         }));
     }
     tasks.0.iter().zip(reached).filter(|(_, reached)| !reached).map(|(task, _)| task).collect()

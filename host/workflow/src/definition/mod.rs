@@ -9,6 +9,7 @@ mod duration;
 mod error_type;
 pub mod model;
 mod parse;
+mod variables;
 
 pub use check::{check_plugins, problem_at, warnings};
 pub use duration::{DURATION_MAX, DurationError, parse_duration};

@@ -139,6 +139,9 @@ impl<'a> Field<'a> {
     /// Refuses the field `key`, and says which one was probably meant. `place`
     /// is empty or ` in …`.
     pub fn unknown(&self, key: &Node, place: &str, known: impl Iterator<Item = &'static str> + Clone) {
+        if self.problems.is_full() {
+            return;
+        }
         let name = key.text().unwrap_or_default();
         let help = match closest(name, known.clone()) {
             Some(meant) => format!("did you mean `{meant}`?"),

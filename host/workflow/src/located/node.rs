@@ -66,6 +66,18 @@ impl Node {
         })
     }
 
+    /// The value that a JSON pointer leads to, or the last one on the way there.
+    pub fn nearest(&self, pointer: &str) -> &Node {
+        let mut pointer = pointer;
+        loop {
+            match (self.at(pointer), pointer.rfind('/')) {
+                (Some(node), _) => return node,
+                (None, Some(end)) => pointer = &pointer[..end],
+                (None, None) => return self,
+            }
+        }
+    }
+
     /// A member of a mapping.
     pub fn get(&self, name: &str) -> Option<&Node> {
         match &self.value {
@@ -82,6 +94,22 @@ impl Node {
         match &self.value {
             NodeValue::Text(text) => Some(text),
             _ => None,
+        }
+    }
+
+    /// Every text at or below this node, in the order of the file; keys are not among them.
+    pub fn texts(&self) -> Vec<(&Node, &str)> {
+        let mut found = Vec::new();
+        self.collect_texts(&mut found);
+        found
+    }
+
+    fn collect_texts<'a>(&'a self, found: &mut Vec<(&'a Node, &'a str)>) {
+        match &self.value {
+            NodeValue::Text(text) => found.push((self, text)),
+            NodeValue::List(items) => items.iter().for_each(|item| item.collect_texts(found)),
+            NodeValue::Map(members) => members.iter().for_each(|(_, value)| value.collect_texts(found)),
+            NodeValue::Null | NodeValue::Bool(_) | NodeValue::Number(_) => {}
         }
     }
 

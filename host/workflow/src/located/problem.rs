@@ -90,6 +90,11 @@ impl Problems {
         self.found.borrow().is_empty()
     }
 
+    /// Whether more problems would be dropped, so that searching for help is in vain.
+    pub fn is_full(&self) -> bool {
+        self.found.borrow().len() >= PROBLEMS_MAX
+    }
+
     pub fn has_error_at(&self, node: &Node) -> bool {
         self.found.borrow().iter().any(|problem| {
             problem.severity == Severity::Error && (problem.line, problem.column) == (node.line, node.column)
@@ -128,6 +133,9 @@ pub fn among<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
     names.into_iter().map(|name| format!("`{}`", name.as_ref())).collect::<Vec<_>>().join(", ")
 }
 
+/// So many names are compared with a wrong one; who has more is not helped by one of them.
+const NAMES_MAX: usize = 1000;
+
 /// The name that was probably meant: at most two slips away, and fewer than half of its letters.
 pub fn closest<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     // A slip of the finger does not make a name this long; and the search stays cheap.
@@ -136,6 +144,8 @@ pub fn closest<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Opt
     }
     names
         .into_iter()
+        .take(NAMES_MAX)
+        .filter(|name| name.len() <= 4 * 64)
         .map(|name| (slips(wrong, name), name))
         .filter(|(slips, name)| *slips <= 2 && slips * 2 < name.chars().count().max(2))
         .min_by_key(|(slips, _)| *slips)

@@ -94,21 +94,25 @@ fn label(field: &Field) -> Option<String> {
     None
 }
 
+/// A label that none of the others has.
+fn label_once(field: &Field, names: &mut BTreeSet<String>, of: &str) -> Option<String> {
+    let name = label(field)?;
+    if !names.insert(name.clone()) {
+        field.error(format!("two {of} are named `{name}`"), Some("remove or rename one of them"));
+    }
+    Some(name)
+}
+
 fn repositories(field: &Field) -> Option<Vec<Repository>> {
     let mut names = BTreeSet::new();
     field.items_some()?;
     field.each(|item| {
         let [name, url, reference, version] = item.fields(["name", "url", "ref", "version"])?;
-        let name_text = name.required(label);
-        if let (Some(text), Some(field)) = (&name_text, name.given()) {
-            if !names.insert(text.clone()) {
-                field.error(format!("two repositories are named `{text}`"), Some("remove or rename one of them"));
-            }
-        }
+        let name = name.required(|field| label_once(field, &mut names, "repositories"));
         let url = url.required(repository_url);
         let reference = reference.required(git_reference);
         let version = version.required(release_version);
-        Some(Repository { name: name_text?, url: url?, reference: reference?, version: version? })
+        Some(Repository { name: name?, url: url?, reference: reference?, version: version? })
     })
 }
 
@@ -198,15 +202,10 @@ fn portal_targets_of(field: &Field) -> Option<Vec<PortalTarget>> {
     let mut names = BTreeSet::new();
     field.each(|item| {
         let [name, host_id, dry_run] = item.fields(["name", "hostId", "dryRunRequired"])?;
-        let name_text = name.required(label);
-        if let (Some(text), Some(field)) = (&name_text, name.given()) {
-            if !names.insert(text.clone()) {
-                field.error(format!("two portal targets are named `{text}`"), Some("remove or rename one of them"));
-            }
-        }
+        let name = name.required(|field| label_once(field, &mut names, "portal targets"));
         let host_id = host_id.required(Field::text_some);
         let dry_run = dry_run.required(Field::boolean);
-        Some(PortalTarget { name: name_text?, host_id: host_id?.to_owned(), dry_run_required: dry_run? })
+        Some(PortalTarget { name: name?, host_id: host_id?.to_owned(), dry_run_required: dry_run? })
     })
 }
 

@@ -13,6 +13,9 @@ use crate::located::{Field, Slot, among};
 const APPROVED: (&str, &str) = ("Approve", "approved");
 const REJECTED: (&str, &str) = ("Reject", "rejected");
 
+/// What a person can be expected to read through.
+const OPTIONS_MAX: usize = 100;
+
 pub fn ask(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
     let [prompt, assignee, assignment, options, subject, timeout, on_timeout, proceed_on, mode, required] = field
         .fields_refusing(
@@ -92,7 +95,10 @@ fn assigned(assignee: &Slot, assignment: &Slot) -> Option<(Option<Template>, Opt
 /// `{ label, value }`; the label is the value if there is none.
 fn named_options(field: &Field) -> Option<Vec<QuestionOption>> {
     let mut values = HashSet::new();
-    field.items_some()?;
+    if field.items_some()?.len() > OPTIONS_MAX {
+        field.error(format!("`{}` has more than {OPTIONS_MAX} items", field.label), Some("ask about fewer things"));
+        return None;
+    }
     field.each(|item| {
         let [label, value] = item.fields_refusing(["label", "value"], &["description"])?;
         let label = label.optional(Field::text_some);

@@ -23,7 +23,7 @@ pub fn document(field: &Field) -> Option<Document> {
     let summary = summary.optional(Field::text);
     let tags = tags.optional(Field::members);
     let security = metadata.or(DocumentSecurity::default(), light::document);
-    (dsl?, summary?, tags?);
+    dsl.and(summary).and(tags)?;
     Some(Document {
         namespace: namespace?,
         name: name?,

@@ -1,5 +1,6 @@
 //! Tasks that decide what runs: `do`, `for`, `switch`, `try`, `raise`, `wait`.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::super::error_type::canonical_error_type;
@@ -31,26 +32,25 @@ pub fn for_(task: &Field, field: &Field, context: Context) -> Option<TaskKind> {
 
 pub fn switch(_: &Field, field: &Field, context: Context) -> Option<TaskKind> {
     let mut default: Option<String> = None;
-    let mut names: Vec<String> = Vec::new();
+    let mut names: HashSet<String> = HashSet::new();
     field.items_some()?;
     let cases = field.each(|item| {
         let [(key, body)] = item.members()? else {
-            item.error("an item of `switch` must be one case under its name", Some("begin each case with `- name:`"));
+            let message = format!("`{}` must be one case under its name", item.label);
+            item.error(message, Some("begin each case with `- name:`"));
             return None;
         };
         let name = key.text()?;
-        if names.iter().any(|other| other == name) {
+        if !names.insert(name.to_owned()) {
             item.error(format!("two cases of this switch are named `{name}`"), Some("rename one of them"));
         }
-        names.push(name.to_owned());
         let case = switch_case(name, &item.inner(body, name), context)?;
-        if case.when.is_none() {
-            if let Some(first) = default.replace(case.name.clone()) {
-                item.error(
-                    format!("`{first}` and `{}` are both defaults of this switch", case.name),
-                    Some("give all but one of them a `when`"),
-                );
-            }
+        let other = if case.when.is_none() { default.replace(case.name.clone()) } else { None };
+        if let Some(other) = other {
+            item.error(
+                format!("`{other}` and `{}` are both defaults of this switch", case.name),
+                Some("give all but one of them a `when`"),
+            );
         }
         Some(case)
     });

@@ -169,6 +169,7 @@ fn task_security(field: &Field, context: Context) -> Option<TaskSecurity> {
 fn secret(field: &Field, context: Context) -> Option<SecretName> {
     let name = field.name::<SecretName>()?;
     match &context.uses.secrets {
+        Some(declared) if !declared.contains(&name) && field.problems.is_full() => None,
         Some(declared) if !declared.contains(&name) => {
             let help = match closest(name.as_str(), declared.iter().map(SecretName::as_str)) {
                 Some(meant) => format!("did you mean `{meant}`?"),

@@ -19,7 +19,10 @@ mod run;
 mod tasks;
 mod values;
 
+use std::collections::BTreeSet;
+
 use super::model::{DataFlow, Definition};
+use super::variables;
 use crate::ids::{Digest, TaskPath};
 use crate::located::{Field, Problem, Problems, yaml};
 
@@ -30,11 +33,15 @@ use crate::located::{Field, Problem, Problems, yaml};
 /// Everything that is wrong, in the order of the file.
 pub fn parse(source: &str, file: &str) -> Result<Definition, Vec<Problem>> {
     let problems = Problems::of(file);
-    let definition = yaml::read(source, &problems).and_then(|root| workflow(&Field::root(&root, &problems), source));
+    let definition = yaml::read(source, &problems).and_then(|root| {
+        let definition = workflow(&Field::root(&root, &problems), source)?;
+        variables::refuse_unknown(&definition, &root, &problems);
+        Some(definition)
+    });
     match definition {
         Some(definition) if problems.is_empty() => Ok(definition),
-        definition => {
-            assert!(!problems.is_empty(), "a definition was refused without a reason: {definition:?}");
+        refused => {
+            assert!(!problems.is_empty(), "a definition was refused without a reason: {refused:?}");
             Err(problems.into_sorted())
         }
     }
@@ -52,7 +59,8 @@ fn workflow(root: &Field, source: &str) -> Option<Definition> {
 
     // With a document that could not be read, the tasks are still worth reading.
     let security = document.as_ref().map(|document| document.security.clone()).unwrap_or_default();
-    let context = tasks::Context { uses: &uses, security: &security, siblings: &[], path: &TaskPath::root() };
+    let context =
+        tasks::Context { uses: &uses, security: &security, siblings: &BTreeSet::new(), path: &TaskPath::root() };
     let tasks = tasks.required(|field| tasks::list(field, context, "do"));
 
     let document = document?;

@@ -1,6 +1,6 @@
 //! Lists of tasks, and what every task has whatever its kind.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::super::model::{DataFlow, DocumentSecurity, LightMetadata, Task, TaskKind, TaskList};
 use super::reuse::Uses;
@@ -15,7 +15,7 @@ pub struct Context<'c> {
     pub uses: &'c Uses,
     pub security: &'c DocumentSecurity,
     /// Names in the list that the task is in: where `then` may go.
-    pub siblings: &'c [&'c str],
+    pub siblings: &'c BTreeSet<&'c str>,
     /// Of the task itself, or of the one around a list.
     pub path: &'c TaskPath,
 }
@@ -59,7 +59,7 @@ fn not_yet(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
 pub fn list(field: &Field, context: Context, key: &str) -> Option<TaskList> {
     let items = field.items_some()?;
     let named: Vec<Option<(&Node, &Node)>> = items.iter().map(task_item).collect();
-    let siblings: Vec<&str> = named.iter().flatten().filter_map(|(name, _)| name.text()).collect();
+    let siblings: BTreeSet<&str> = named.iter().flatten().filter_map(|(name, _)| name.text()).collect();
     refuse_names_given_twice(field, named.iter().flatten().map(|(name, _)| *name));
     let tasks: Vec<Option<Task>> = named
         .into_iter()
@@ -150,6 +150,7 @@ fn kind_of(task: &Field, name: &Node) -> Option<&'static Kind> {
     }
     match kinds[..] {
         [kind] => Some(kind),
+        [] if task.problems.is_full() => None,
         [] => {
             let unknown =
                 task.members()?.iter().map(|(key, _)| key).filter(|key| {

@@ -1,7 +1,7 @@
 //! The values that many fields share: expressions, durations, data flow, names.
 
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::super::duration::{parse_duration, sum};
@@ -29,7 +29,7 @@ pub fn expression_of(field: &Field, text: &str) -> Option<Expression> {
 
 /// Any value whose texts of the form `${ … }` are expressions.
 pub fn template(field: &Field) -> Option<Template> {
-    refuse_half_expressions(field, field.node);
+    refuse_half_expressions(field);
     compiled(field, Template::compile)
 }
 
@@ -92,19 +92,14 @@ fn in_jq_string(text: &str) -> String {
 }
 
 /// `--version=${ .version }` would be passed on as it is written: nobody means that.
-fn refuse_half_expressions(field: &Field, node: &Node) {
-    match &node.value {
-        NodeValue::Text(text) => {
-            let half = text.match_indices("${").any(|(at, _)| text[at + 2..].trim_start().starts_with(['.', '$']));
-            if half && !is_expression(text) {
-                let message = format!("`{}`: `{text}` is only partly an expression", field.label);
-                let help = "make the whole text one, like `${ \"v\\(.release.version)\" }`";
-                field.problems.error(node, message, Some(help.to_owned()));
-            }
+fn refuse_half_expressions(field: &Field) {
+    for (node, text) in field.node.texts() {
+        let half = text.match_indices("${").any(|(at, _)| text[at + 2..].trim_start().starts_with(['.', '$']));
+        if half && !is_expression(text) {
+            let message = format!("`{}`: `{text}` is only partly an expression", field.label);
+            let help = "make the whole text one, like `${ \"v\\(.release.version)\" }`";
+            field.problems.error(node, message, Some(help.to_owned()));
         }
-        NodeValue::List(items) => items.iter().for_each(|item| refuse_half_expressions(field, item)),
-        NodeValue::Map(members) => members.iter().for_each(|(_, value)| refuse_half_expressions(field, value)),
-        NodeValue::Null | NodeValue::Bool(_) | NodeValue::Number(_) => {}
     }
 }
 
@@ -125,40 +120,26 @@ pub fn named_text_templates(field: &Field) -> Option<BTreeMap<String, Template>>
 
 /// Whether a text somewhere in this value is an expression.
 pub fn has_expression(node: &Node) -> bool {
-    match &node.value {
-        NodeValue::Text(text) => is_expression(text),
-        NodeValue::List(items) => items.iter().any(has_expression),
-        NodeValue::Map(members) => members.iter().any(|(_, value)| has_expression(value)),
-        NodeValue::Null | NodeValue::Bool(_) | NodeValue::Number(_) => false,
-    }
+    node.texts().into_iter().any(|(_, text)| is_expression(text))
 }
 
 /// Compiles a value; if that fails, says so at each text that does not compile.
 fn compiled(field: &Field, compile: fn(&Value) -> Result<Template, ExpressionError>) -> Option<Template> {
-    match compile(&field.node.to_json()) {
-        Ok(template) => Some(template),
-        Err(error) => {
-            if !blame_texts(field, field.node) {
-                field.error(format!("`{}`: {error}", field.label), None);
-            }
-            None
+    let whole = match compile(&field.node.to_json()) {
+        Ok(template) => return Some(template),
+        Err(error) => error,
+    };
+    let mut said = false;
+    for (node, text) in field.node.texts() {
+        if let Err(error) = Template::compile(&Value::from(text)) {
+            field.problems.error(node, format!("`{}`: {error}", field.label), None);
+            said = true;
         }
     }
-}
-
-fn blame_texts(field: &Field, node: &Node) -> bool {
-    match &node.value {
-        NodeValue::Text(text) => match Template::compile(&Value::from(text.as_str())) {
-            Ok(_) => false,
-            Err(error) => {
-                field.problems.error(node, format!("`{}`: {error}", field.label), None);
-                true
-            }
-        },
-        NodeValue::List(items) => items.iter().fold(false, |found, item| blame_texts(field, item) || found),
-        NodeValue::Map(members) => members.iter().fold(false, |found, (_, value)| blame_texts(field, value) || found),
-        NodeValue::Null | NodeValue::Bool(_) | NodeValue::Number(_) => false,
+    if !said {
+        field.error(format!("`{}`: {whole}", field.label), None);
     }
+    None
 }
 
 /// `input`, `output` and `export`; `transform` is the name of the field with the expression.
@@ -262,11 +243,12 @@ pub fn reused<T: Clone>(field: &Field, named: &BTreeMap<String, Option<T>>, plac
     let name = field.text()?;
     match named.get(name) {
         Some(found) => found.clone(),
+        None if field.problems.is_full() => None,
         None => {
             let help = match closest(name, named.keys().map(String::as_str)) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None if named.is_empty() => format!("declare it under `{place}`"),
-                None => format!("declared there are {}", among(named.keys())),
+                None => format!("declared there are {}", among(named.keys().take(20))),
             };
             field.error(format!("`{}`: there is no `{name}` in `{place}`", field.label), Some(&help));
             None
@@ -275,12 +257,13 @@ pub fn reused<T: Clone>(field: &Field, named: &BTreeMap<String, Option<T>>, plac
 }
 
 /// Where the flow goes: a directive, or a task among `siblings`.
-pub fn flow_target(field: &Field, siblings: &[&str]) -> Option<FlowTarget> {
+pub fn flow_target(field: &Field, siblings: &BTreeSet<&str>) -> Option<FlowTarget> {
     match field.text()? {
         "continue" => Some(FlowTarget::Continue),
         "exit" => Some(FlowTarget::Exit),
         "end" => Some(FlowTarget::End),
-        name if siblings.contains(&name) => Some(FlowTarget::Task(name.to_owned())),
+        name if siblings.contains(name) => Some(FlowTarget::Task(name.to_owned())),
+        _ if field.problems.is_full() => None,
         name => {
             let help = match closest(name, siblings.iter().copied().chain(["continue", "exit", "end"])) {
                 Some(meant) => format!("did you mean `{meant}`?"),

@@ -1,0 +1,95 @@
+//! `POST /v1/releases`: start a release.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+use workflow::request;
+
+use super::request_schema::ReleaseRequestSchema;
+use crate::ApiState;
+use crate::http::{Caller, JsonText, single_header};
+use crate::problem::{ErrorType, Problem, RequestProblem, chain};
+use crate::starter::StartReleaseError;
+
+/// Longest idempotency key: a UUID has 36 characters, a digest 71.
+const KEY_CHARACTERS_MAX: usize = 255;
+
+/// What was started.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StartedReleaseView {
+    /// Id of the instance.
+    id: String,
+    release_id: String,
+    /// The idempotency key had started it before; nothing was done now.
+    existing: bool,
+}
+
+/// Start a release
+///
+/// The same `Idempotency-Key` with the same request answers with the release that it started first,
+/// so a request whose answer was lost can be repeated.
+#[utoipa::path(post, path = "/v1/releases", operation_id = "startRelease", tag = "releases",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible characters, new for each release")),
+    request_body = ReleaseRequestSchema,
+    responses(
+        (status = 201, description = "The release is recorded and will run", body = StartedReleaseView,
+            headers(("Location" = String, description = "The release"))),
+        (status = 200, description = "The key started it before", body = StartedReleaseView,
+            headers(("Location" = String, description = "The release"))),
+        (status = 409, description = "The release is running already, or the key was used for another request"),
+        (status = 422, description = "The request is not valid; `errors` lists all that is wrong"),
+        (status = 503, description = "This host cannot run such a release"),
+    ))]
+pub(crate) async fn start_release(
+    State(state): State<ApiState>,
+    Caller(by): Caller,
+    headers: HeaderMap,
+    JsonText(text): JsonText,
+) -> Result<Response, Problem> {
+    let key = single_header(&headers, "idempotency-key", KEY_CHARACTERS_MAX)?.map(str::to_owned);
+    let request =
+        request::parse(&text, "request").map_err(|found| invalid(found.into_iter().map(problem).collect()))?;
+    let started = state.starter.start_release(request, key, by.clone()).await.map_err(not_started)?;
+    let status = if started.existing { StatusCode::OK } else { StatusCode::CREATED };
+    if !started.existing {
+        tracing::info!(release.id = %started.release_id, instance.id = %started.instance,
+            "Release `{}` started as instance `{}` by {by}", started.release_id, started.instance);
+    }
+    let location = format!("/v1/releases/{}", started.instance);
+    let view =
+        StartedReleaseView { id: started.instance.into(), release_id: started.release_id, existing: started.existing };
+    Ok((status, [(LOCATION, location)], Json(view)).into_response())
+}
+
+fn not_started(error: StartReleaseError) -> Problem {
+    let text = error.to_string();
+    match error {
+        StartReleaseError::Invalid { problems } => invalid(problems),
+        StartReleaseError::AlreadyRunning { .. } => Problem::new(ErrorType::ReleaseRunning, text),
+        StartReleaseError::KeyReused { .. } => Problem::new(ErrorType::IdempotencyKeyReused, text),
+        StartReleaseError::Unavailable { detail } => {
+            let client = "this host is not set up for such a release; its log says what is missing";
+            Problem::new(ErrorType::ReleaseUnavailable, client).with_operator(detail)
+        }
+        StartReleaseError::Store(error) => {
+            let text = chain(&error);
+            Problem::from(error).with_operator(text)
+        }
+    }
+}
+
+fn problem(found: workflow::located::Problem) -> RequestProblem {
+    let place = format!("line {}, column {}", found.line, found.column);
+    let help = found.help.map(|help| format!("; {help}")).unwrap_or_default();
+    RequestProblem { pointer: found.pointer, detail: format!("{} ({place}){help}", found.message) }
+}
+
+fn invalid(problems: Vec<RequestProblem>) -> Problem {
+    let list: Vec<_> = problems.iter().map(|problem| format!("{}: {}", problem.pointer, problem.detail)).collect();
+    Problem::new(ErrorType::InvalidRequest, list.join("; ")).with_errors(problems)
+}

@@ -1,0 +1,165 @@
+//! `GET /v1/releases/{id}`: one release with all that ran, folded from its history.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use workflow::approval::canonical;
+use workflow::engine::{Instance, RecordedResult, TaskRun, TaskStatus};
+use workflow::{CommandStatus, Digest, Timestamp};
+
+use super::{ReleaseLine, find};
+use crate::ApiState;
+use crate::http::PathParam;
+use crate::human_tasks::HumanTaskView;
+use crate::problem::{Problem, chain};
+
+/// A release with all that ran.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Release)]
+pub(crate) struct ReleaseView {
+    #[serde(flatten)]
+    line: ReleaseLine,
+    started_by: String,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    ended_at: Option<Timestamp>,
+    /// Digest over the canonical JSON of the effective policy, which was fixed at the start; the policy itself is in the
+    /// first event.
+    policy_digest: String,
+    /// Every execution of a task, in the order they started.
+    tasks: Vec<TaskView>,
+    /// Every command that ended, in that order.
+    commands: Vec<CommandView>,
+    /// What was asked of people, answered or not.
+    human_tasks: Vec<HumanTaskView>,
+    /// Once completed.
+    #[schema(value_type = Option<Object>)]
+    output: Option<Value>,
+    /// Once faulted: `type`, `status`, `title`, `detail`, and the task as `instance`.
+    #[schema(value_type = Option<Object>)]
+    error: Option<Value>,
+    /// Once cancelled.
+    cancelled: Option<CancelledView>,
+}
+
+/// One execution of a task; a task in a loop has several.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Task)]
+struct TaskView {
+    name: String,
+    path: String,
+    /// `running`, `completed`, `faulted`, `skipped` or `cancelled`.
+    #[schema(value_type = String)]
+    status: TaskStatus,
+    /// From 1.
+    attempt: u32,
+    #[schema(value_type = String, format = DateTime)]
+    started_at: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    ended_at: Option<Timestamp>,
+    /// One line for people: how the command ended, what the error says.
+    summary: Option<String>,
+}
+
+/// A command that ended, well or not.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Command)]
+struct CommandView {
+    task: String,
+    attempt: u32,
+    /// 0 for the task's own command, else the number of the plugin's call.
+    sequence: u32,
+    /// The command line, shell-quoted and redacted.
+    command: String,
+    /// `succeeded`, `failed`, `timed-out`, `killed` or `policy-violation`.
+    #[schema(value_type = String)]
+    status: CommandStatus,
+    exit_code: Option<i32>,
+    /// One line for people.
+    summary: String,
+    duration_ms: u64,
+    /// Digest of what it ran in.
+    sandbox_digest: String,
+    stdout_ref: String,
+    stderr_ref: String,
+    artifacts: Vec<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Cancelled)]
+struct CancelledView {
+    by: String,
+    reason: String,
+}
+
+/// Show a release
+#[utoipa::path(get, path = "/v1/releases/{id}", operation_id = "getRelease", tag = "releases",
+    params(("id" = String, Path, description = "Release id (the newest run of it) or instance id")),
+    responses(
+        (status = 200, description = "The release", body = ReleaseView),
+        (status = 404, description = "No such release"),
+    ))]
+pub(crate) async fn get_release(
+    State(state): State<ApiState>,
+    PathParam(name): PathParam,
+) -> Result<Json<ReleaseView>, Problem> {
+    let row = find(&state.store, &name).await?;
+    let definition = state.definitions.get(&state.store, &row.definition).await?;
+    let history = state.store.history(&row.id, 0).await?;
+    let instance = Instance::fold(row.id.clone(), definition, history)
+        .map_err(|error| Problem::internal(format!("the history of `{}` cannot be read: {}", row.id, chain(&error))))?;
+    let human_tasks = state.store.human_tasks(Some(&row.id), false).await?;
+    let policy = serde_json::to_value(instance.policy()).expect("a policy is plain JSON");
+    let error = instance.error().map(|error| serde_json::to_value(error).expect("a fault is plain JSON"));
+    let cancelled = instance.cancelled();
+    Ok(Json(ReleaseView {
+        line: row.into(),
+        started_by: instance.started_by().to_string(),
+        ended_at: instance.ended_at(),
+        policy_digest: Digest::of(canonical(&policy).as_bytes()).into(),
+        tasks: instance.task_runs().iter().map(TaskView::from).collect(),
+        commands: instance.command_results().iter().map(CommandView::from).collect(),
+        human_tasks: human_tasks.into_iter().map(HumanTaskView::from).collect(),
+        output: instance.output().cloned(),
+        error,
+        cancelled: cancelled.map(|(by, reason)| CancelledView { by: by.to_string(), reason: reason.to_owned() }),
+    }))
+}
+
+impl From<&TaskRun> for TaskView {
+    fn from(run: &TaskRun) -> Self {
+        Self {
+            name: run.name.clone(),
+            path: run.path.to_string(),
+            status: run.status,
+            attempt: run.attempt,
+            started_at: run.started_at,
+            ended_at: run.ended_at,
+            summary: run.summary.clone(),
+        }
+    }
+}
+
+impl From<&RecordedResult> for CommandView {
+    fn from(recorded: &RecordedResult) -> Self {
+        let result = &recorded.result;
+        Self {
+            task: recorded.path.to_string(),
+            attempt: recorded.attempt,
+            sequence: recorded.sequence,
+            command: result.command.clone(),
+            status: result.status,
+            exit_code: result.exit_code,
+            summary: result.summary.clone(),
+            duration_ms: result.duration_ms,
+            sandbox_digest: result.sandbox_digest.to_string(),
+            stdout_ref: result.stdout_ref.to_string(),
+            stderr_ref: result.stderr_ref.to_string(),
+            artifacts: result.artifacts.iter().map(|artifact| artifact.uri.to_string()).collect(),
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Definitions and requests with random damage: whatever comes, a list of
+//! problems inside the file or a definition comes back.
+
+#![allow(clippy::disallowed_methods, reason = "the tests of the core read the files of the specification")]
+
+use std::fs;
+use std::path::Path;
+
+use workflow::definition::{self, Problem};
+use workflow::request;
+
+/// Damaged texts for each undamaged one.
+const ROUNDS: usize = 150;
+
+/// Pieces that mean something to a parser.
+const PIECES: [&str; 32] = [
+    ":",
+    "- ",
+    "{",
+    "}",
+    "[",
+    "]",
+    "\"",
+    "'",
+    "\n",
+    "\t",
+    "#",
+    "&a ",
+    "*a",
+    "!!int ",
+    "|",
+    ">-\n",
+    "---\n",
+    "? ",
+    "${ ",
+    " }",
+    "~",
+    "null",
+    "0x",
+    "1e999",
+    "\\u0000",
+    "\u{feff}",
+    "é😀",
+    "\r\n",
+    "<<: ",
+    "then: end\n",
+    "\"\\ud800\"",
+    "P1Y",
+];
+
+/// xorshift64*: the same damage at each run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % end.max(1)
+    }
+
+    /// Two places in the text, in order, not far from each other.
+    fn range(&mut self, text: &[char]) -> (usize, usize) {
+        let start = self.below(text.len());
+        (start, (start + self.below(40)).min(text.len()))
+    }
+}
+
+fn damage(text: &str, dice: &mut Dice) -> String {
+    let mut text: Vec<char> = text.chars().collect();
+    for _ in 0..=dice.below(3) {
+        let (start, end) = dice.range(&text);
+        match dice.below(5) {
+            0 => drop(text.drain(start..end)),
+            1 => {
+                let copy = text[start..end].to_vec();
+                let at = dice.below(text.len());
+                text.splice(at..at, copy);
+            }
+            2 => {
+                text.splice(start..start, PIECES[dice.below(PIECES.len())].chars());
+            }
+            3 => {
+                text.splice(start..end, PIECES[dice.below(PIECES.len())].chars());
+            }
+            _ => text[start..end].reverse(),
+        }
+    }
+    text.into_iter().collect()
+}
+
+fn assert_problems_are_inside(problems: &[Problem], text: &str) {
+    assert!(!problems.is_empty());
+    let lines = text.split(['\n', '\r']).count();
+    for problem in problems {
+        assert!((1..=lines + 1).contains(&problem.line) && problem.column >= 1, "{problem} in\n{text}");
+        assert!(!problem.message.is_empty());
+    }
+}
+
+#[test]
+fn a_damaged_definition_is_refused_or_parses() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let sketch = fs::read_to_string(data.join("design/release-workflow.txt")).unwrap();
+    let start = sketch.find("document:\n  dsl:").unwrap();
+    let end = sketch.find("\nCommand Result Contract").unwrap();
+    let mut texts = vec![sketch[start..end].to_owned()];
+    for name in
+        ["try-catch-then", "run-shell-stdin-and-arguments", "switch-then-string", "raise-reusable", "for", "emit"]
+    {
+        texts.push(fs::read_to_string(data.join(format!("data/sw-spec/examples/{name}.yaml"))).unwrap());
+    }
+    let mut dice = Dice(0x5EED);
+    let (mut parsed, mut refused) = (0, 0);
+    for text in &texts {
+        for _ in 0..ROUNDS {
+            let damaged = damage(text, &mut dice);
+            match definition::parse(&damaged, "d.yaml") {
+                Ok(definition) => {
+                    parsed += 1;
+                    definition::warnings(&definition, "d.yaml");
+                }
+                Err(problems) => {
+                    refused += 1;
+                    assert_problems_are_inside(&problems, &damaged);
+                }
+            }
+        }
+    }
+    assert!(parsed > 50 && refused > 500, "the damage is neither too small nor too great: {parsed} {refused}");
+}
+
+#[test]
+fn a_damaged_request_is_refused_or_parses() {
+    let text = r#"{"releaseId": "r1", "releaseType": "rust-products", "runtimeFamilies": ["rust"],
+  "repos": [{"name": "a", "url": "https://example.com/a.git", "ref": "main", "version": "1.0.0"}],
+  "configProfileManifest": {"repo": "https://example.com/m.git", "ref": "main", "paths": ["a/b.json"]},
+  "portalTargets": [{"name": "dev", "hostId": "h\u00e9", "dryRunRequired": true}],
+  "publishPolicy": {"requireHumanApproval": true, "allowAiPatch": false, "maxRepairAttempts": 2}}"#;
+    let mut dice = Dice(0xF00D);
+    let (mut parsed, mut refused) = (0, 0);
+    for _ in 0..ROUNDS * 10 {
+        let damaged = damage(text, &mut dice);
+        match request::parse(&damaged, "r.json") {
+            Ok(_) => parsed += 1,
+            Err(problems) => {
+                refused += 1;
+                assert_problems_are_inside(&problems, &damaged);
+            }
+        }
+    }
+    assert!(parsed > 10 && refused > 1000, "the damage is neither too small nor too great: {parsed} {refused}");
+}
+
+/// Nothing here is timed: what compares everything with everything would not come back.
+#[test]
+fn a_great_text_of_one_kind_comes_back() {
+    const SIZE_BYTES: usize = workflow::located::TEXT_BYTES_MAX / 4;
+    let fill = |piece: &str| piece.repeat(SIZE_BYTES / piece.len());
+    for piece in [
+        "a",
+        " ",
+        "\n",
+        "\t",
+        "#",
+        "'",
+        "\"",
+        "&a ",
+        "%",
+        "|\n",
+        "- ",
+        "a: ",
+        "? ",
+        "[",
+        "{",
+        "a,",
+        "a: 1\n",
+        "- a\n",
+        "!",
+        "---\n",
+        "é",
+        "\\",
+        "- {a: b}\n",
+        "\"\\",
+        "${",
+    ] {
+        assert_problems_are_inside(&definition::parse(&fill(piece), "d.yaml").unwrap_err(), &fill(piece));
+        assert!(request::parse(&fill(piece), "r.json").is_err());
+    }
+    let head = "document: { dsl: '1.0.3', namespace: n, name: w, version: 1.0.0 }\ndo:\n";
+    let tasks = |line: &dyn Fn(usize) -> String| {
+        let mut text = head.to_owned();
+        let mut number = 0;
+        while text.len() < SIZE_BYTES {
+            text.push_str(&line(number));
+            number += 1;
+        }
+        text
+    };
+    let chain = tasks(&|number| format!("- t{number}: {{ wait: PT1S, then: t{number} }}\n"));
+    let definition = definition::parse(&chain, "d.yaml").unwrap();
+    assert_eq!(definition::warnings(&definition, "d.yaml").len(), 100);
+    for text in [
+        tasks(&|number| format!("- t{number}: {{ wait: PT1S, then: x{number} }}\n")),
+        tasks(&|number| format!("- t{number}: {{ wiat: PT1S }}\n")),
+        tasks(&|_| "- t: { set: { x: 1 } }\n".to_owned()),
+    ] {
+        assert_eq!(definition::parse(&text, "d.yaml").unwrap_err().len(), 100);
+    }
+}

@@ -1,0 +1,229 @@
+//! Publishes one crate, or pushes one tag, from an approved source.
+//!
+//! A component of its own, so that no other plugin's import list names secrets.
+//! It sends and says what it sent; whether it arrived is for `cargo` `verify`
+//! to find out from the registry.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use step_kit::{About, CommandResult, Host, Invocation, Parameter, Planned, Status, Step, StepError};
+
+/// What a task passes in `with`.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "operation", rename_all = "kebab-case", deny_unknown_fields)]
+enum Operation {
+    Publish(Publish),
+    Tag(Tag),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Publish {
+    #[serde(rename = "crate")]
+    name: String,
+    version: String,
+    /// The bundle that `cargo` `package` made.
+    source: String,
+    /// Of the `.crate` file that was approved: `sha256:` and 64 hex digits.
+    digest: String,
+    #[serde(default = "registry_token")]
+    secret: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tag {
+    url: String,
+    tag: String,
+    commit: String,
+    /// The tag's name if absent.
+    message: Option<String>,
+    source: String,
+    #[serde(default = "git_credential")]
+    secret: String,
+}
+
+fn registry_token() -> String {
+    "cargo-registry-token".to_owned()
+}
+
+fn git_credential() -> String {
+    "git-credential".to_owned()
+}
+
+/// How the command template says that the crate it made is not the approved one; nothing was sent then.
+const OTHER_DIGEST: i32 = 65;
+
+/// The step.
+pub struct CargoPublish;
+
+impl Step for CargoPublish {
+    fn about() -> About {
+        About {
+            name: "cargo-publish",
+            summary: "Publishes one crate or pushes one tag, from an approved source",
+            input_schema: include_str!("../schema/input.json"),
+            output_schema: include_str!("../schema/output.json"),
+            idempotent: false,
+        }
+    }
+
+    fn plan(input: &str) -> Result<Vec<Planned>, StepError> {
+        let command = match step_kit::input(input)? {
+            Operation::Publish(publish) => publish.command()?,
+            Operation::Tag(tag) => tag.command(),
+        };
+        Ok(vec![command.planned()])
+    }
+
+    fn execute(host: &mut dyn Host, input: &str) -> Result<Value, StepError> {
+        match step_kit::input(input)? {
+            Operation::Publish(publish) => publish.execute(host),
+            Operation::Tag(tag) => tag.execute(host),
+        }
+    }
+}
+
+impl Publish {
+    fn command(&self) -> Result<Invocation, StepError> {
+        let hex = self.digest.strip_prefix("sha256:").filter(|hex| hex.len() == 64);
+        let hex = hex.filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
+        let Some(hex) = hex else {
+            return Err(StepError::InvalidInput(format!(
+                "`digest` is `{}`; it must be `sha256:` and 64 hex digits",
+                self.digest
+            )));
+        };
+        let parameters = vec![
+            ("crate", Parameter::text(&self.name)),
+            ("version", Parameter::text(&self.version)),
+            ("source", Parameter::Artifact(self.source.clone())),
+            ("digest", Parameter::text(hex)),
+        ];
+        Ok(Invocation::new("cargo-publish", parameters, "the crate becomes visible to everyone, for good"))
+    }
+
+    fn execute(&self, host: &mut dyn Host) -> Result<Value, StepError> {
+        let result = self.command()?.run_with(host, &self.secret)?;
+        let Publish { name, version, .. } = self;
+        let sent = |state: &str| Ok(json!({ "crate": name, "version": version, "state": state, "verify": true }));
+        match result.status {
+            Status::Succeeded => sent("sent"),
+            Status::Failed if result.exit_code == Some(OTHER_DIGEST) => Err(result.failure(format!(
+                "nothing was sent: packaging {name} {version} from its source does not give the approved digest {}",
+                self.digest
+            ))),
+            Status::Failed if says_already_there(&result) => sent("already-there"),
+            Status::Failed | Status::PolicyViolation => {
+                Err(result.failure(format!("failed to publish {name} {version}: {}", result.last_line())))
+            }
+            Status::TimedOut | Status::Killed => Err(outcome_unknown(&result, &format!("publishing {name} {version}"))),
+        }
+    }
+}
+
+/// The registry refuses a version twice. Whether it holds the approved bytes is
+/// for `verify` to say.
+fn says_already_there(result: &CommandResult) -> bool {
+    let stderr = result.stderr_excerpt.to_lowercase();
+    ["already uploaded", "already exists", "already been uploaded"].iter().any(|words| stderr.contains(words))
+}
+
+impl Tag {
+    fn command(&self) -> Invocation {
+        let message = self.message.as_ref().unwrap_or(&self.tag);
+        let parameters = vec![
+            ("url", Parameter::text(&self.url)),
+            ("tag", Parameter::text(&self.tag)),
+            ("commit", Parameter::text(&self.commit)),
+            ("message", Parameter::text(message)),
+            ("source", Parameter::Artifact(self.source.clone())),
+        ];
+        Invocation::new("git-push-tag", parameters, "the tag tells everyone that the release is out")
+    }
+
+    fn execute(&self, host: &mut dyn Host) -> Result<Value, StepError> {
+        let result = self.command().run_with(host, &self.secret)?;
+        let Tag { tag, commit, .. } = self;
+        match result.status {
+            Status::Succeeded => Ok(json!({ "tag": tag, "commit": commit, "state": "sent", "verify": true })),
+            Status::Failed | Status::PolicyViolation => {
+                Err(result.failure(format!("failed to push tag {tag}: {}", result.last_line())))
+            }
+            Status::TimedOut | Status::Killed => Err(outcome_unknown(&result, &format!("pushing tag {tag}"))),
+        }
+    }
+}
+
+/// Cut off in the middle is not failed: the world is asked before anything is sent again.
+fn outcome_unknown(result: &CommandResult, doing: &str) -> StepError {
+    StepError::NeedsHuman(format!(
+        "{doing} was cut off ({}): it may or may not have happened; verify before another attempt",
+        result.summary
+    ))
+}
+
+// Native builds are for tests; a linker for them cannot write a component's export names.
+#[cfg(target_arch = "wasm32")]
+step_kit::export_step!(publish, CargoPublish);
+
+#[cfg(test)]
+mod tests {
+    use step_kit::scripted::{Script, result};
+
+    use super::*;
+
+    fn publish(ended: CommandResult) -> (Result<Value, StepError>, Script) {
+        let digest = format!("sha256:{}", "ab".repeat(32));
+        let input = json!({ "operation": "publish", "crate": "demo-core", "version": "0.1.0", "source": "artifact://i/p/1/files/source.bundle", "digest": digest });
+        let mut script = Script::new(vec![("rust-release/cargo-publish", ended)]);
+        (CargoPublish::execute(&mut script, &input.to_string()), script)
+    }
+
+    #[test]
+    fn a_publish_names_secret_source_and_approved_digest() {
+        let (output, script) = publish(result(0, "", ""));
+        assert_eq!(output.unwrap()["state"], "sent");
+        let asked = &script.asked[0];
+        assert_eq!(asked.secret.as_deref(), Some("cargo-registry-token"));
+        assert_eq!(asked.text("digest"), "ab".repeat(32));
+        assert_eq!(asked.parameters["source"], Parameter::Artifact("artifact://i/p/1/files/source.bundle".to_owned()));
+    }
+
+    #[test]
+    fn already_uploaded_needs_verification_and_is_no_success() {
+        let (output, _) = publish(result(101, "", "error: crate version `0.1.0` is already uploaded\n"));
+        let output = output.unwrap();
+        assert_eq!((&output["state"], &output["verify"]), (&json!("already-there"), &json!(true)));
+    }
+
+    #[test]
+    fn another_digest_is_a_failure_before_anything_is_sent() {
+        let (output, _) = publish(result(65, "", "digest differs\n"));
+        assert!(matches!(output, Err(StepError::Failed(failure)) if failure.summary.starts_with("nothing was sent")));
+    }
+
+    #[test]
+    fn a_publish_cut_off_in_the_middle_is_unknown() {
+        let (output, _) = publish(CommandResult { status: Status::TimedOut, exit_code: None, ..result(0, "", "") });
+        assert!(matches!(output, Err(StepError::NeedsHuman(text)) if text.contains("may or may not have happened")));
+    }
+
+    #[test]
+    fn a_digest_in_another_form_is_invalid() {
+        let input =
+            r#"{"operation":"publish","crate":"a","version":"0.1.0","source":"artifact://i/x","digest":"md5:1"}"#;
+        let error = CargoPublish::execute(&mut Script::new(vec![]), input).unwrap_err();
+        assert!(matches!(error, StepError::InvalidInput(text) if text.contains("`md5:1`")));
+    }
+
+    #[test]
+    fn a_tag_carries_its_own_name_as_message() {
+        let mut script = Script::new(vec![("rust-release/git-push-tag", result(0, "", ""))]);
+        let input =
+            r#"{"operation":"tag","url":"http://g/d.git","tag":"v0.1.0","commit":"aa","source":"artifact://i/x"}"#;
+        CargoPublish::execute(&mut script, input).unwrap();
+        assert_eq!(script.asked[0].text("message"), "v0.1.0");
+        assert_eq!(script.asked[0].secret.as_deref(), Some("git-credential"));
+    }
+}

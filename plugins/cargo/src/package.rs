@@ -1,0 +1,117 @@
+//! `.crate` files with their digests, and the source they can be made from again.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use step_kit::{Artifact, Host, Invocation, Level, Parameter, StepError};
+
+use crate::metadata;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Package {
+    directory: String,
+    /// What the release request says; every packaged crate must have it.
+    version: Option<String>,
+}
+
+impl Package {
+    pub fn commands(&self) -> Vec<Invocation> {
+        vec![metadata::command(&self.directory), self.package(), self.bundle()]
+    }
+
+    fn package(&self) -> Invocation {
+        let parameters = vec![("directory", Parameter::text(&self.directory))];
+        Invocation::new("cargo-package", parameters, "the files that are approved by digest and published")
+    }
+
+    fn bundle(&self) -> Invocation {
+        let parameters = vec![("directory", Parameter::text(&self.directory))];
+        Invocation::new("git-bundle", parameters, "the commit travels to the publish sandbox without the workspace")
+    }
+
+    pub fn execute(&self, host: &mut dyn Host) -> Result<Value, StepError> {
+        let crates = metadata::crates(host, &self.directory, self.version.as_deref())?;
+        let packaged = self.package().run(host)?;
+        packaged.expect_success("package the crates")?;
+        let mut found = Vec::with_capacity(crates.len());
+        let mut missing = Vec::new();
+        for krate in &crates {
+            let file = format!("{}-{}.crate", krate.name, krate.version);
+            match packaged.artifacts.iter().find(|artifact| artifact.file_name() == file) {
+                Some(artifact) => found.push(described(&krate.name, &krate.version, artifact)),
+                None => missing.push(file),
+            }
+        }
+        if !missing.is_empty() {
+            return Err(packaged.failure(format!("packaging left no {}", missing.join(", "))));
+        }
+        let bundled = self.bundle().run(host)?;
+        bundled.expect_success("bundle the commit")?;
+        let [source] = bundled.artifacts.as_slice() else {
+            let count = bundled.artifacts.len();
+            return Err(bundled.failure(format!("the bundle command captured {count} files instead of one")));
+        };
+        host.log(Level::Info, &format!("packaged {} crates", found.len()));
+        let source = json!({ "artifact": source.uri, "digest": source.digest, "sizeBytes": source.size_bytes });
+        Ok(json!({ "crates": found, "source": source }))
+    }
+}
+
+fn described(name: &str, version: &str, artifact: &Artifact) -> Value {
+    json!({
+        "name": name,
+        "version": version,
+        "artifact": artifact.uri,
+        "digest": artifact.digest,
+        "sizeBytes": artifact.size_bytes,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use step_kit::scripted::{Script, result, with_files};
+    use step_kit::{Step, StepError};
+
+    use super::*;
+    use crate::Cargo;
+
+    fn run(files: &[&str], bundles: &[&str]) -> Result<Value, StepError> {
+        let package = |name: &str, on: Value| {
+            json!({ "name": name, "version": "0.1.0", "publish": null, "dependencies": on,
+                    "manifest_path": format!("/w/{name}/Cargo.toml") })
+        };
+        let on_core = json!([{ "name": "demo-core", "req": "^0.1", "kind": null, "path": "/w/demo-core" }]);
+        let metadata = json!({ "workspace_root": "/w", "packages": [package("demo-app", on_core), package("demo-core", json!([]))] });
+        let mut script = Script::new(vec![
+            ("rust-release/cargo-metadata", result(0, &metadata.to_string(), "")),
+            ("rust-release/cargo-package", with_files(result(0, "", ""), files)),
+            ("rust-release/git-bundle", with_files(result(0, "", ""), bundles)),
+        ]);
+        Cargo::execute(&mut script, r#"{"operation":"package","directory":"repos/demo","version":"0.1.0"}"#)
+    }
+
+    #[test]
+    fn crates_come_in_order_with_artifact_and_digest() {
+        let output = run(
+            &["repos/demo/target/package/demo-app-0.1.0.crate", "repos/demo/target/package/demo-core-0.1.0.crate"],
+            &["source.bundle"],
+        )
+        .unwrap();
+        assert_eq!(output["crates"][0]["name"], "demo-core");
+        assert_eq!(
+            output["crates"][1]["artifact"],
+            "artifact://i/t/1/files/repos/demo/target/package/demo-app-0.1.0.crate"
+        );
+        assert_eq!(output["source"]["artifact"], "artifact://i/t/1/files/source.bundle");
+    }
+
+    #[test]
+    fn a_missing_crate_file_is_named() {
+        let error = run(&["demo-core-0.1.0.crate"], &["source.bundle"]).unwrap_err();
+        assert!(
+            matches!(error, StepError::Failed(failure) if failure.summary == "packaging left no demo-app-0.1.0.crate")
+        );
+        let error = run(&["demo-core-0.1.0.crate", "demo-app-0.1.0.crate"], &[]).unwrap_err();
+        assert!(matches!(error, StepError::Failed(failure) if failure.summary.contains("captured 0 files")));
+    }
+}

@@ -1,0 +1,197 @@
+//! What the world sees after publishing: the registry's index and the remote's
+//! tags are the truth, not the exit code of a publish.
+
+use semver::{Version, VersionReq};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use step_kit::index::{self, Dependency, Entry};
+use step_kit::{Host, Invocation, StepError, git};
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Verify {
+    registry_index: String,
+    #[serde(rename = "crate")]
+    name: String,
+    version: String,
+    /// Of the packaged `.crate` file: `sha256:` and 64 hex digits.
+    digest: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyTag {
+    url: String,
+    tag: String,
+    commit: String,
+}
+
+/// A dependency in the same registry, and the newest version there that fits.
+#[derive(Debug, Serialize)]
+struct FoundDependency {
+    name: String,
+    requirement: String,
+    found: String,
+}
+
+const WHY: &str = "the registry says what was published";
+
+impl Verify {
+    pub fn command(&self) -> Invocation {
+        index::look_up(&self.registry_index, &self.name, WHY)
+    }
+
+    pub fn execute(&self, host: &mut dyn Host) -> Result<Value, StepError> {
+        let Verify { name, version, digest, .. } = self;
+        let entries = index::versions(host, &self.registry_index, name, WHY)?;
+        let Some(entry) = entries.iter().find(|entry| entry.vers == *version) else {
+            // An index may lag behind its upload.
+            return Err(StepError::Transient(format!("{name} {version} is not in the index yet")));
+        };
+        let published = format!("sha256:{}", entry.cksum.to_ascii_lowercase());
+        if published != *digest {
+            return Err(StepError::failed(format!(
+                "{name} {version} is published with digest {published}, but {digest} was packaged"
+            )));
+        }
+        if entry.yanked {
+            return Err(StepError::failed(format!("{name} {version} is published and yanked")));
+        }
+        let dependencies = self.dependencies(host, entry)?;
+        Ok(json!({
+            "crate": name,
+            "version": version,
+            "digest": published,
+            "yanked": false,
+            "index": index::url(&self.registry_index, name),
+            "dependencies": dependencies,
+        }))
+    }
+
+    /// A crate that cannot be resolved is not released, so what it needs must be there too.
+    fn dependencies(&self, host: &mut dyn Host, entry: &Entry) -> Result<Vec<FoundDependency>, StepError> {
+        let here =
+            |dependency: &&Dependency| dependency.registry.is_none() && dependency.kind.as_deref() != Some("dev");
+        let mut found = Vec::new();
+        for dependency in entry.deps.iter().filter(here) {
+            let name = dependency.package.as_ref().unwrap_or(&dependency.name);
+            let versions = index::versions(host, &self.registry_index, name, "what it depends on must be there too")?;
+            let newest = newest(&versions, &dependency.req);
+            let Some(newest) = newest else {
+                return Err(StepError::failed(format!(
+                    "{} {} needs {name} {}, which the registry does not have",
+                    self.name, self.version, dependency.req
+                )));
+            };
+            found.push(FoundDependency {
+                name: name.clone(),
+                requirement: dependency.req.clone(),
+                found: newest.to_string(),
+            });
+        }
+        Ok(found)
+    }
+}
+
+fn newest(entries: &[Entry], requirement: &str) -> Option<Version> {
+    let requirement = VersionReq::parse(requirement).ok()?;
+    let usable = entries.iter().filter(|entry| !entry.yanked).filter_map(|entry| Version::parse(&entry.vers).ok());
+    usable.filter(|version| requirement.matches(version)).max()
+}
+
+impl VerifyTag {
+    pub fn command(&self) -> Invocation {
+        git::ls_remote(&self.url, "the remote says which tags exist")
+    }
+
+    pub fn execute(&self, host: &mut dyn Host) -> Result<Value, StepError> {
+        let result = self.command().run(host)?;
+        result.expect_success(&format!("list the references of {}", self.url))?;
+        let remote = git::parse_ls_remote(&result.whole_stdout(host)?);
+        let VerifyTag { tag, commit, .. } = self;
+        match remote.tags.get(tag) {
+            Some(found) if found == commit => Ok(json!({ "tag": tag, "commit": commit, "url": self.url })),
+            Some(found) => Err(result.failure(format!("tag {tag} is at {found} on the remote, not at {commit}"))),
+            None => Err(result.failure(format!("tag {tag} is not on the remote"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use step_kit::Step;
+    use step_kit::scripted::{Script, result};
+
+    use super::*;
+    use crate::Cargo;
+
+    const SUM: &str = "00000000000000000000000000000000000000000000000000000000000000ab";
+
+    fn index(answers: &[Value]) -> Script {
+        let file = |line: &Value| match line {
+            Value::Null => "\n404\n".to_owned(),
+            line => format!("{line}\n\n200\n"),
+        };
+        Script::new(answers.iter().map(|line| ("rust-release/registry-index", result(0, &file(line), ""))).collect())
+    }
+
+    fn app(yanked: bool) -> Value {
+        json!({ "name": "app", "vers": "0.1.0", "cksum": SUM, "yanked": yanked, "deps": [
+            { "name": "core", "req": "^0.1", "registry": null, "kind": "normal" },
+            { "name": "serde", "req": "^1", "registry": "https://github.com/rust-lang/crates.io-index", "kind": "normal" },
+            { "name": "probe", "req": "^9", "registry": null, "kind": "dev" },
+        ] })
+    }
+
+    fn verify(script: &mut Script, digest: &str) -> Result<Value, StepError> {
+        let input = json!({ "operation": "verify", "registryIndex": "sparse+http://r/i/", "crate": "app", "version": "0.1.0", "digest": digest });
+        Cargo::execute(script, &input.to_string())
+    }
+
+    #[test]
+    fn the_index_is_compared_with_what_was_packaged() {
+        let core = json!({ "name": "core", "vers": "0.1.7", "cksum": SUM, "deps": [] });
+        let mut script = index(&[app(false), core]);
+        let output = verify(&mut script, &format!("sha256:{SUM}")).unwrap();
+        assert_eq!(output["dependencies"], json!([{ "name": "core", "requirement": "^0.1", "found": "0.1.7" }]));
+        assert_eq!(script.asked[0].text("url"), "http://r/i/3/a/app");
+    }
+
+    #[test]
+    fn another_digest_a_yank_and_a_missing_dependency_stop_the_release() {
+        let right = format!("sha256:{SUM}");
+        let wrong = format!("sha256:{}", SUM.replace("ab", "cd"));
+        for (answers, digest, expected) in [
+            (vec![app(false)], &wrong, "but sha256:"),
+            (vec![app(true)], &right, "published and yanked"),
+            (vec![app(false), Value::Null], &right, "app 0.1.0 needs core ^0.1, which the registry does not have"),
+        ] {
+            let error = verify(&mut index(&answers), digest).unwrap_err();
+            assert!(matches!(&error, StepError::Failed(failure) if failure.summary.contains(expected)), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_crate_that_is_not_visible_yet_is_asked_for_again() {
+        let error = verify(&mut index(&[Value::Null]), &format!("sha256:{SUM}")).unwrap_err();
+        assert_eq!(error, StepError::Transient("app 0.1.0 is not in the index yet".to_owned()));
+    }
+
+    #[test]
+    fn a_tag_must_stand_at_the_released_commit() {
+        let run = |stdout: &str| {
+            let mut script = Script::new(vec![("rust-release/git-ls-remote", result(0, stdout, ""))]);
+            Cargo::execute(
+                &mut script,
+                r#"{"operation":"verify-tag","url":"http://g/d.git","tag":"v0.1.0","commit":"aa"}"#,
+            )
+        };
+        assert!(run("ff\trefs/tags/v0.1.0\naa\trefs/tags/v0.1.0^{}\n").is_ok());
+        for (stdout, expected) in
+            [("ff\trefs/tags/v0.1.0\n", "is at ff"), ("aa\trefs/heads/main\n", "not on the remote")]
+        {
+            let error = run(stdout).unwrap_err();
+            assert!(matches!(&error, StepError::Failed(failure) if failure.summary.contains(expected)), "{error:?}");
+        }
+    }
+}
