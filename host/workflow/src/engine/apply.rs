@@ -9,7 +9,7 @@ use super::frame::{Asking, Attempting, Branch, Frame, Looping, Sequence, State, 
 use super::instance::{End, HistoryError, Instance};
 use super::views::{RecordedResult, TaskRun, TaskStatus};
 use crate::approval;
-use crate::definition::{Task, TaskKind};
+use crate::definition::{Definition, Task, TaskKind};
 use crate::effect::{Effect, EffectOutcome, Fault};
 use crate::event::{Decision, Event, FlowTarget, Question, Recorded};
 use crate::ids::{TaskPath, Timestamp};
@@ -65,7 +65,13 @@ impl Instance {
                 self.task_completed(&path, output, context, &then, at)
             }
             Event::TaskFaulted { path, error } => self.task_faulted(&path, error, at),
-            Event::InstanceCompleted { output } => self.ended(End::Completed { output }, TaskStatus::Completed, at),
+            Event::InstanceCompleted { output } => {
+                let definition = self.definition().clone();
+                if !is_done(self.frame(&TaskPath::root())?, &definition) || self.frames.len() > 1 {
+                    return Err("a task still runs or is to run".to_owned());
+                }
+                self.ended(End::Completed { output }, TaskStatus::Completed, at)
+            }
             Event::InstanceFaulted { error } => self.ended(End::Faulted { error }, TaskStatus::Cancelled, at),
             Event::InstanceCancelled { by, reason } => {
                 self.ended(End::Cancelled { by, reason }, TaskStatus::Cancelled, at)
@@ -110,7 +116,7 @@ impl Instance {
     fn enter<'d>(
         &mut self,
         path: &TaskPath,
-        definition: &'d crate::definition::Definition,
+        definition: &'d Definition,
     ) -> Result<(TaskPath, Step, &'d Task), Refusal> {
         let is_parent = |candidate: &TaskPath| {
             candidate.as_str().is_empty()
@@ -287,6 +293,9 @@ impl Instance {
         at: Timestamp,
     ) -> Result<(), Refusal> {
         let definition = self.definition().clone();
+        if !is_done(self.frame(path)?, &definition) {
+            return Err(format!("`{path}` is not done"));
+        }
         let parent = self.leave(path, TaskStatus::Completed, at)?;
         if let Some(context) = context {
             self.context = Arc::new(context);
@@ -401,6 +410,37 @@ impl Instance {
             state @ State::Entered => Ok(state),
             _ => Err(format!("`{path}` is busy with something else")),
         }
+    }
+}
+
+/// Whether nothing is left to happen in a frame.
+fn is_done(frame: &Frame, definition: &Definition) -> bool {
+    let walked = |sequence: &Sequence| {
+        frame.list(definition, sequence.branch).is_none_or(|tasks| sequence.next >= tasks.0.len())
+    };
+    match &frame.state {
+        State::Entered => frame.task(definition).is_some_and(|task| match &task.kind {
+            // A loop over nothing is never more than entered.
+            TaskKind::Set(_) | TaskKind::Switch(_) | TaskKind::Assert(_) | TaskKind::Emit(_) | TaskKind::For(_) => true,
+            TaskKind::Call(_)
+            | TaskKind::Run(_)
+            | TaskKind::Ask(_)
+            | TaskKind::Wait(_)
+            | TaskKind::Raise(_)
+            | TaskKind::Do(_)
+            | TaskKind::Try(_) => false,
+        }),
+        State::Sequence(sequence) => walked(sequence),
+        State::Looping(looping) => walked(&looping.body),
+        State::Trying(trying) => match &trying.step {
+            TryStep::Block(sequence) | TryStep::Handling { handler: sequence, .. } => walked(sequence),
+            TryStep::Caught(_) => true,
+            TryStep::Faulted(_) | TryStep::Backoff { .. } => false,
+        },
+        State::Attempting(attempting) => attempting.outcome.is_some(),
+        State::Asking(asking) => asking.answer.is_some(),
+        State::Timing { fired, .. } => *fired,
+        State::Faulted(_) => false,
     }
 }
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::flow::value_of;
-use crate::definition::{Backoff, ErrorFilter, Retry, TaskKind, Try};
-use crate::effect::{Fault, STANDARD_ERRORS, StandardError};
+use crate::definition::{Backoff, ErrorFilter, Retry, TaskKind, Try, canonical_error_type};
+use crate::effect::{Fault, StandardError};
 use crate::engine::data_flow::{Running, after};
 use crate::engine::decide::next_task;
-use crate::engine::frame::{Sequence, Trying};
+use crate::engine::frame::{Branch, Frame, Sequence, State, TryStep, Trying};
 use crate::event::Event;
 use crate::expression::Expression;
 use crate::ids::{Digest, Timestamp};
@@ -43,7 +43,7 @@ pub fn retry_or_handle(running: Running<'_>, trying: &Trying, error: &Fault, now
         }
         // The handler is entered with its first task; without one there is nothing to do.
         let input = running.input()?;
-        let handler = Sequence::new(crate::engine::frame::Branch::Catch);
+        let handler = Sequence::new(Branch::Catch);
         let handling = handling_frame(running, error, handler);
         match next_task(running.instance, running.path, &handling, &input) {
             Some(event) => Ok(event),
@@ -61,8 +61,7 @@ pub fn handle(running: Running<'_>, handler: &Sequence) -> Result<Event, Fault> 
 }
 
 /// The frame as it is once the handler is entered.
-fn handling_frame(running: Running<'_>, error: &Fault, handler: Sequence) -> crate::engine::frame::Frame {
-    use crate::engine::frame::{State, TryStep};
+fn handling_frame(running: Running<'_>, error: &Fault, handler: Sequence) -> Frame {
     let mut frame = running.frame.clone();
     if let State::Trying(trying) = &mut frame.state {
         trying.step = TryStep::Handling { error: Arc::new(error_value(error)), handler };
@@ -99,26 +98,11 @@ fn holds(
 /// All given parts must be those of the error.
 fn matches_filter(filter: &ErrorFilter, error: &Fault) -> bool {
     let same = |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|w| Some(w) == found);
-    filter.kind.as_deref().is_none_or(|kind| canonical_type(kind) == canonical_type(&error.kind))
+    filter.kind.as_deref().is_none_or(|kind| canonical_error_type(kind) == canonical_error_type(&error.kind))
         && filter.status.is_none_or(|status| status == error.status)
         && same(&filter.instance, error.instance.as_deref())
         && same(&filter.title, error.title.as_deref())
         && same(&filter.detail, error.detail.as_deref())
-}
-
-/// The specification has changed its name and its paths: the standard errors
-/// have several URIs, which all name the same one.
-fn canonical_type(kind: &str) -> Cow<'_, str> {
-    const HOSTS: [&str; 2] = ["https://serverlessworkflow.io/", "https://open-workflow-specification.org/"];
-    const PATHS: [&str; 3] = ["spec/1.0.0/errors/", "dsl/errors/types/", "errors/types/"];
-    let name = HOSTS
-        .iter()
-        .filter_map(|host| kind.strip_prefix(host))
-        .find_map(|rest| PATHS.iter().find_map(|path| rest.strip_prefix(path)));
-    match name {
-        Some(name) => Cow::Owned(format!("{STANDARD_ERRORS}{name}")),
-        None => Cow::Borrowed(kind),
-    }
 }
 
 /// When the block is tried again; none when it is not.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::definition::Wait;
+use crate::definition::{Wait, parse_duration};
 use crate::effect::{Fault, StandardError};
 use crate::engine::data_flow::{Running, after};
 use crate::event::Event;
@@ -22,18 +22,12 @@ pub fn start(running: Running<'_>, wait: &Wait, now: Timestamp) -> Result<Event,
     Ok(Event::TimerStarted { path: running.path.clone(), due })
 }
 
-/// `value` is an ISO 8601 duration of days and smaller units.
+/// `value` is an ISO 8601 duration.
 fn due_of(value: &Value, now: Timestamp) -> Result<Timestamp, Fault> {
     let refuse = |why: String| StandardError::Expression.fault(format!("`wait` has no duration: {why}"));
     let text = value.as_str().ok_or_else(|| refuse(format!("{value} is not an ISO 8601 text")))?;
-    let span: jiff::Span = text.parse().map_err(|error| refuse(format!("`{text}`: {error}")))?;
-    let duration = span
-        .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
-        .map_err(|error| refuse(format!("`{text}`: {error}")))?;
-    if duration.is_negative() {
-        return Err(refuse(format!("`{text}` is negative")));
-    }
-    Ok(now.checked_add(duration).unwrap_or(Timestamp::MAX))
+    let duration = parse_duration(text).map_err(|error| refuse(error.to_string()))?;
+    Ok(after(now, duration))
 }
 
 pub fn conclude(running: Running<'_>, due: Timestamp, fired: bool, now: Timestamp) -> Option<Event> {
