@@ -18,15 +18,15 @@ pub enum RebuildProblem {
     Store(#[from] StoreError),
 }
 
+/// The fold that tells a history's phase and earliest timer.
+pub type Project<'a> = &'a (dyn Fn(&[Recorded]) -> Projection + Sync);
+
 /// Compares every instance, attempt and human task with the history, and gives
 /// the number of instances. Nothing else may write meanwhile.
 ///
 /// `project` is the fold that knows running from waiting and the earliest
 /// timer; without it the phase is compared as far as events alone tell it.
-pub async fn rebuild_check(
-    store: &dyn Store,
-    project: Option<&(dyn Fn(&[Recorded]) -> Projection + Sync)>,
-) -> Result<usize, RebuildProblem> {
+pub async fn rebuild_check(store: &dyn Store, project: Option<Project<'_>>) -> Result<usize, RebuildProblem> {
     let rows = store.instances(InstanceFilter::default()).await?;
     for row in &rows {
         let history = store.history(&row.id, 0).await?;
@@ -37,11 +37,7 @@ pub async fn rebuild_check(
     Ok(rows.len())
 }
 
-fn check_instance(
-    row: &InstanceRow,
-    history: &[Recorded],
-    project: Option<&(dyn Fn(&[Recorded]) -> Projection + Sync)>,
-) -> Result<(), RebuildProblem> {
+fn check_instance(row: &InstanceRow, history: &[Recorded], project: Option<Project<'_>>) -> Result<(), RebuildProblem> {
     let numbers: Vec<u64> = history.iter().map(|recorded| recorded.revision).collect();
     same(row, "the list of revisions", &(1..=row.revision).collect::<Vec<_>>(), &numbers)?;
     same(row, "shard", &row.shard, &shard_of(&row.id))?;
@@ -69,7 +65,6 @@ async fn check_attempts(store: &dyn Store, row: &InstanceRow, history: &[Recorde
 
 async fn check_human_tasks(store: &dyn Store, row: &InstanceRow, history: &[Recorded]) -> Result<(), RebuildProblem> {
     let mut told = BTreeMap::new();
-    // One by one: a question that was asked again replaces the one before.
     let last_at = history.last().map_or(row.updated_at, |recorded| recorded.at);
     apply_human_tasks(&mut told, &row.id, row.release_id.as_deref(), last_at, derive(history).human_tasks);
     // A decision that its owner has not taken up is in the inbox, not in the history.
