@@ -68,20 +68,22 @@ async fn check_human_tasks(store: &dyn Store, row: &InstanceRow, history: &[Reco
     let last_at = history.last().map_or(row.updated_at, |recorded| recorded.at);
     apply_human_tasks(&mut told, &row.id, row.release_id.as_deref(), last_at, derive(history).human_tasks);
     // A decision that its owner has not taken up is in the inbox, not in the history.
-    for item in store.inbox(&row.id).await? {
-        match item.message {
-            Message::Decided { path, decision } => {
-                let task = told.values_mut().find(|task| task.path == path && task.is_open());
-                if let Some(task) = task {
-                    task.decision = Some(decision);
-                }
-            }
-            Message::Cancel { .. } => {}
+    let inbox = store.inbox(&row.id).await?;
+    let is_waiting = |task: &HumanTask| {
+        inbox.iter().any(|item| match &item.message {
+            Message::Decided { path, decision } => *path == task.path && Some(decision) == task.decision.as_ref(),
+            Message::Cancel { .. } => false,
+        })
+    };
+    let stored = store.human_tasks(Some(&row.id), false).await?;
+    for task in stored.iter().filter(|task| is_waiting(task)) {
+        if let Some(told) = told.get_mut(&task.id).filter(|told| told.is_open()) {
+            told.decision.clone_from(&task.decision);
         }
     }
     let mut told: Vec<HumanTask> = told.into_values().collect();
     told.sort_by(|a, b| (a.asked_at, &a.id).cmp(&(b.asked_at, &b.id)));
-    same(row, "the list of human tasks", &store.human_tasks(Some(&row.id), false).await?, &told)
+    same(row, "the list of human tasks", &stored, &told)
 }
 
 fn final_phase(event: &Event) -> Option<Phase> {
