@@ -23,7 +23,7 @@ pub use contract::{SharedStore, Store};
 pub use errors::{AppendError, DecideError, OpenError, StartError, StoreError};
 #[cfg(feature = "simulation")]
 pub use memory::{CommitFault, MemoryFaults, MemoryStore};
-pub use rebuild::{RebuildProblem, rebuild_check};
+pub use rebuild::{Project, RebuildProblem, rebuild_check};
 pub use rows::{
     Append, ArtifactBytes, ArtifactRow, AttemptOutcome, AttemptRow, Change, EffectKind, HostId, HumanTask, InboxItem,
     InstanceFilter, InstanceRow, Lease, Message, NewArtifact, NewInstance, Phase, Projection, SHARDS, Started,

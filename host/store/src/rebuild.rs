@@ -18,15 +18,15 @@ pub enum RebuildProblem {
     Store(#[from] StoreError),
 }
 
+/// The fold that tells a history's phase and earliest timer.
+pub type Project<'a> = &'a (dyn Fn(&[Recorded]) -> Projection + Sync);
+
 /// Compares every instance, attempt and human task with the history, and gives
 /// the number of instances. Nothing else may write meanwhile.
 ///
 /// `project` is the fold that knows running from waiting and the earliest
 /// timer; without it the phase is compared as far as events alone tell it.
-pub async fn rebuild_check(
-    store: &dyn Store,
-    project: Option<&(dyn Fn(&[Recorded]) -> Projection + Sync)>,
-) -> Result<usize, RebuildProblem> {
+pub async fn rebuild_check(store: &dyn Store, project: Option<Project<'_>>) -> Result<usize, RebuildProblem> {
     let rows = store.instances(InstanceFilter::default()).await?;
     for row in &rows {
         let history = store.history(&row.id, 0).await?;
@@ -37,11 +37,7 @@ pub async fn rebuild_check(
     Ok(rows.len())
 }
 
-fn check_instance(
-    row: &InstanceRow,
-    history: &[Recorded],
-    project: Option<&(dyn Fn(&[Recorded]) -> Projection + Sync)>,
-) -> Result<(), RebuildProblem> {
+fn check_instance(row: &InstanceRow, history: &[Recorded], project: Option<Project<'_>>) -> Result<(), RebuildProblem> {
     let numbers: Vec<u64> = history.iter().map(|recorded| recorded.revision).collect();
     same(row, "the list of revisions", &(1..=row.revision).collect::<Vec<_>>(), &numbers)?;
     same(row, "shard", &row.shard, &shard_of(&row.id))?;
@@ -69,24 +65,25 @@ async fn check_attempts(store: &dyn Store, row: &InstanceRow, history: &[Recorde
 
 async fn check_human_tasks(store: &dyn Store, row: &InstanceRow, history: &[Recorded]) -> Result<(), RebuildProblem> {
     let mut told = BTreeMap::new();
-    // One by one: a question that was asked again replaces the one before.
     let last_at = history.last().map_or(row.updated_at, |recorded| recorded.at);
     apply_human_tasks(&mut told, &row.id, row.release_id.as_deref(), last_at, derive(history).human_tasks);
     // A decision that its owner has not taken up is in the inbox, not in the history.
-    for item in store.inbox(&row.id).await? {
-        match item.message {
-            Message::Decided { path, decision } => {
-                let task = told.values_mut().find(|task| task.path == path && task.is_open());
-                if let Some(task) = task {
-                    task.decision = Some(decision);
-                }
-            }
-            Message::Cancel { .. } => {}
+    let inbox = store.inbox(&row.id).await?;
+    let is_waiting = |task: &HumanTask| {
+        inbox.iter().any(|item| match &item.message {
+            Message::Decided { path, decision } => *path == task.path && Some(decision) == task.decision.as_ref(),
+            Message::Cancel { .. } => false,
+        })
+    };
+    let stored = store.human_tasks(Some(&row.id), false).await?;
+    for task in stored.iter().filter(|task| is_waiting(task)) {
+        if let Some(told) = told.get_mut(&task.id).filter(|told| told.is_open()) {
+            told.decision.clone_from(&task.decision);
         }
     }
     let mut told: Vec<HumanTask> = told.into_values().collect();
     told.sort_by(|a, b| (a.asked_at, &a.id).cmp(&(b.asked_at, &b.id)));
-    same(row, "the list of human tasks", &store.human_tasks(Some(&row.id), false).await?, &told)
+    same(row, "the list of human tasks", &stored, &told)
 }
 
 fn final_phase(event: &Event) -> Option<Phase> {

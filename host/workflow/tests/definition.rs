@@ -62,7 +62,7 @@ fn the_document_says_what_it_is() {
 
 #[test]
 fn a_list_holds_named_tasks() {
-    assert_snapshot!(said("- a: { set: { x: 1 } }\n  b: { set: { x: 1 } }"), @r#"d.yaml:3:3: an item of `do[0]` must be one task under its name; begin each task with its own `- name:`, as `a`, `b` here do not"#);
+    assert_snapshot!(said("- a: { set: { x: 1 } }\n  b: { set: { x: 1 } }"), @r#"d.yaml:3:3: `do[0]` must be one task under its name; begin each task with its own `- name:`, as `a`, `b` here do not"#);
     assert_snapshot!(said("- a: { set: { x: 1 } }\n- a: { set: { x: 2 } }"), @r#"d.yaml:4:3: two tasks of this list are named `a`, the first on line 3; rename one of them"#);
     assert_snapshot!(said("- a/b: { set: { x: 1 } }"), @r#"d.yaml:3:3: `a/b` cannot name a task; use 1 to 126 bytes without `/`, `~`, `[`, `]`"#);
     assert_snapshot!(said("- just-text"), @r#"d.yaml:3:3: `do[0]` must be a mapping, not text"#);

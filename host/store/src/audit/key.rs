@@ -61,7 +61,10 @@ impl AuditKey {
 fn create(path: &Path) -> io::Result<()> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)?;
-    let draft = path.with_extension(format!("key.{}", std::process::id()));
+    // A name of its own: one that a crash left behind is in nobody's way.
+    let mut name = [0; 8];
+    getrandom::fill(&mut name)?;
+    let draft = path.with_extension(format!("key.{}", hex::encode(name)));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
     file.write_all(format!("{}\n", hex::encode(seed)).as_bytes())?;
     file.sync_all()?;

@@ -59,20 +59,19 @@ pub(super) async fn instance(pool: &SqlitePool, id: &InstanceId) -> Result<Optio
 }
 
 pub(super) async fn instances(pool: &SqlitePool, filter: InstanceFilter) -> Result<Vec<InstanceRow>, StoreError> {
-    let sql = AssertSqlSafe(format!(
-        "{INSTANCE}
-        where (?1 is null or phase = ?1)
-        and (?2 is null or release_id = ?2)
-        and (not ?3 or release_id is not null)
-        and (?4 is null or sequence < (select sequence from instance where id = ?4))
-        order by sequence desc
-        limit ?5"
-    ));
+    // Only the clauses that are asked for: `or ?1 is null` would keep SQLite from its indexes.
+    let clauses = [
+        filter.phase.map(|_| "and phase = ?1"),
+        filter.release_id.as_ref().map(|_| "and release_id = ?2"),
+        filter.releases_only.then_some("and release_id is not null"),
+        filter.before.as_ref().map(|_| "and sequence < (select sequence from instance where id = ?3)"),
+    ];
+    let clauses: Vec<&str> = clauses.into_iter().flatten().collect();
+    let sql = AssertSqlSafe(format!("{INSTANCE} where true {} order by sequence desc limit ?4", clauses.join(" ")));
     let limit = if filter.limit == 0 { -1 } else { i64::from(filter.limit) };
     let rows = sqlx::query(sql)
         .bind(filter.phase.map(Phase::name))
         .bind(filter.release_id)
-        .bind(filter.releases_only)
         .bind(filter.before.map(String::from))
         .bind(limit)
         .fetch_all(pool)
@@ -112,23 +111,26 @@ pub(super) async fn attempts(pool: &SqlitePool, instance: &InstanceId) -> Result
 
 pub(super) async fn ready(pool: &SqlitePool, shards: &[u32], now: Timestamp) -> Result<Vec<InstanceId>, StoreError> {
     let sql = "
-        select sequence, id
+        select id
         from instance
-        where phase in ('pending', 'running')
-        and shard in (select value from json_each(?1))
-        union
-        select sequence, id
-        from instance
-        where phase in ('pending', 'running', 'waiting')
-        and wake_at <= ?2
-        and shard in (select value from json_each(?1))
-        union
-        select instance.sequence, instance.id
-        from inbox
-        cross join instance on instance.id = inbox.instance
-        where instance.phase in ('pending', 'running', 'waiting')
-        and instance.shard in (select value from json_each(?1))
-        order by 1";
+        where sequence in (
+            select sequence
+            from instance
+            where phase in ('pending', 'running')
+            and shard in (select value from json_each(?1))
+            union all
+            select sequence
+            from instance
+            where phase in ('pending', 'running', 'waiting')
+            and wake_at <= ?2
+            and shard in (select value from json_each(?1))
+            union all
+            select instance.sequence
+            from inbox
+            cross join instance on instance.id = inbox.instance
+            where instance.phase in ('pending', 'running', 'waiting')
+            and instance.shard in (select value from json_each(?1)))
+        order by sequence";
     let rows = sqlx::query(sql)
         .bind(json_text(&shards))
         .bind(time_text(now))
@@ -176,12 +178,14 @@ pub(super) async fn human_tasks(
     instance: Option<&InstanceId>,
     open: bool,
 ) -> Result<Vec<HumanTask>, StoreError> {
-    let which = if open { "human_task.decision is null and human_task.closed_at is null" } else { "true" };
+    let clauses = [
+        open.then_some("and human_task.decision is null and human_task.closed_at is null"),
+        instance.map(|_| "and human_task.instance = ?1"),
+    ];
+    let clauses: Vec<&str> = clauses.into_iter().flatten().collect();
     let sql = AssertSqlSafe(format!(
-        "{HUMAN_TASK}
-        where {which}
-        and (?1 is null or human_task.instance = ?1)
-        order by human_task.asked_at, human_task.id"
+        "{HUMAN_TASK} where true {} order by human_task.asked_at, human_task.id",
+        clauses.join(" ")
     ));
     let rows = sqlx::query(sql)
         .bind(instance.map(InstanceId::as_str))

@@ -29,7 +29,9 @@ pub fn read(text: &str, problems: &Problems) -> Option<Node> {
             Ok((event, span)) => builder.event(event, span),
             Err(error) => {
                 let at = error.marker();
-                problems.unreadable(at.line(), at.col() + 1, format!("not YAML: {}", error.info()), None);
+                let help = "put a text that has `: ` or ` #` in it into quotes";
+                let help = error.info().starts_with("mapping values").then(|| help.to_owned());
+                problems.unreadable(at.line(), at.col() + 1, format!("not YAML: {}", error.info()), help);
                 Err(Stop)
             }
         };
@@ -275,6 +277,11 @@ mod tests {
             ("a: 1\n---\nb: 2\n", "f.yaml:2:1: a second document begins here; keep one document in a file\n"),
             ("? [a]\n: 1\n", "f.yaml:1:3: a key must be text; give it a name\n"),
             ("~: 1\n", "f.yaml:1:1: a key must be text; put it in quotes\n"),
+            (
+                "a: ${ { b: 1 } }\n",
+                "f.yaml:1:10: not YAML: mapping values are not allowed in this context; \
+                 put a text that has `: ` or ` #` in it into quotes\n",
+            ),
             ("a: .inf\n", "f.yaml:1:4: `.inf` is not a number that JSON has; use a finite number\n"),
             ("a: 1e999\n", "f.yaml:1:4: `1e999` is not a number that JSON has; use a finite number\n"),
         ];

@@ -79,7 +79,7 @@ fn task_item<'a>(item: &Field<'a>) -> Option<(&'a Node, &'a Node)> {
     let [(name, body)] = item.members()? else {
         let keys = item.members()?.iter().filter_map(|(key, _)| key.text());
         let help = format!("begin each task with its own `- name:`, as {} here do not", among(keys.take(20)));
-        item.error(format!("an item of `{}` must be one task under its name", item.label), Some(&help));
+        item.error(format!("`{}` must be one task under its name", item.label), Some(&help));
         return None;
     };
     let text = name.text().unwrap_or_default();

@@ -1,0 +1,149 @@
+//! Opening a folder: what is kept, and what is refused.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
+use store::{OpenError, SqliteOptions, SqliteStore, Store as _, rebuild_check};
+
+use crate::fixtures::{WAITING, append, claim, id, new_instance, question_asked};
+
+/// Runs `sql` on the database as somebody else would, with the store closed or open.
+pub async fn tamper(dir: &Path, sql: &'static str) {
+    let mut connection =
+        sqlx::sqlite::SqliteConnectOptions::new().filename(dir.join("light-workflow.db")).connect().await.unwrap();
+    connection.execute(sqlx::raw_sql(sql)).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+pub async fn open(dir: &Path) -> SqliteStore {
+    SqliteStore::open(dir, SqliteOptions::default()).await.unwrap()
+}
+
+async fn open_error(dir: &Path) -> OpenError {
+    SqliteStore::open(dir, SqliteOptions::default()).await.expect_err("it opens")
+}
+
+fn mode(path: &Path) -> u32 {
+    path.metadata().unwrap().permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn a_store_that_is_opened_again_has_everything() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    store.start_instance(new_instance("i-1")).await.unwrap();
+    let leases = claim(&store, "host-a", 0).await;
+    append(&store, &leases, "i-1", 1, vec![question_asked("approve", "go?")], WAITING).await.unwrap();
+    let (history, checkpoint) = (store.history(&id("i-1"), 0).await.unwrap(), store.checkpoint().await.unwrap());
+    drop(store);
+
+    let store = open(dir.path()).await;
+    assert_eq!(store.history(&id("i-1"), 0).await.unwrap(), history);
+    assert_eq!(store.checkpoint().await.unwrap(), checkpoint);
+    assert_eq!(store.human_tasks(None, true).await.unwrap().len(), 1);
+    // The lease is still that host's, and its fence still counts.
+    append(&store, &leases, "i-1", 2, vec![question_asked("approve-2", "go on?")], WAITING).await.unwrap();
+    assert_eq!(rebuild_check(&store, None).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn only_the_owner_can_read_a_store() {
+    let outer = tempfile::tempdir().unwrap();
+    let dir = outer.path().join("data");
+    let store = open(&dir).await;
+    drop(store);
+    assert_eq!(mode(&dir), 0o700);
+    assert_eq!(mode(&dir.join("artifacts/sha256")), 0o700);
+    assert_eq!(mode(&dir.join("audit.key")), 0o600);
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()).await);
+    tamper(dir.path(), "pragma user_version = 99").await;
+    let refused = open_error(dir.path()).await;
+    assert!(matches!(refused, OpenError::TooNew { found: 99, known: 1, .. }), "{refused}");
+    assert!(refused.to_string().ends_with("use a newer light-workflow"));
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("light-workflow.db"), "not a database, but long enough to be read as one").unwrap();
+    let refused = open_error(dir.path()).await;
+    assert!(matches!(refused, OpenError::Database { .. } | OpenError::Damaged { .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn an_audit_key_that_others_can_read_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()).await);
+    std::fs::set_permissions(dir.path().join("audit.key"), Permissions::from_mode(0o644)).unwrap();
+    assert!(matches!(open_error(dir.path()).await, OpenError::KeyExposed { .. }));
+}
+
+#[tokio::test]
+async fn an_audit_key_that_was_exchanged_or_lost_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    store.start_instance(new_instance("i-1")).await.unwrap();
+    drop(store);
+    let key = dir.path().join("audit.key");
+    std::fs::write(&key, "00".repeat(32)).unwrap();
+    assert!(matches!(open_error(dir.path()).await, OpenError::KeyChanged { .. }));
+    std::fs::write(&key, "not hex").unwrap();
+    assert!(matches!(open_error(dir.path()).await, OpenError::KeyForm { .. }));
+    std::fs::remove_file(&key).unwrap();
+    assert!(matches!(open_error(dir.path()).await, OpenError::KeyChanged { .. }));
+    assert!(!key.exists(), "no new key is made for a log that was signed");
+}
+
+#[tokio::test]
+async fn the_history_cannot_be_changed_through_sql() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    store.start_instance(new_instance("i-1")).await.unwrap();
+    let mut connection = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(dir.path().join("light-workflow.db"))
+        .connect()
+        .await
+        .unwrap();
+    for sql in ["update event set body = '{}'", "delete from event", "update event set revision = 2"] {
+        let refused = connection.execute(sql).await.unwrap_err();
+        assert!(refused.to_string().contains("an event is never"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn rows_that_do_not_follow_from_the_history_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    for sql in [
+        "update attempt set completed_at = null, outcome = null",
+        "update attempt set started_at = '2026-01-01T00:00:00.000000000Z'",
+        "delete from attempt",
+        "update human_task set closed_at = asked_at",
+        "delete from human_task",
+        "update instance set revision = revision + 1",
+        "update instance set phase = 'completed'",
+        "update instance set created_at = '2026-01-01T00:00:00.000000000Z'",
+        "update instance set definition_name = 'another'",
+        "drop trigger event_is_never_removed; delete from event where revision = 3",
+    ] {
+        let dir = dir.path().join(workflow::Digest::of(sql.as_bytes()).hex());
+        let store = open(&dir).await;
+        store.start_instance(new_instance("i-1")).await.unwrap();
+        let leases = claim(&store, "host-a", 0).await;
+        let events = vec![
+            crate::fixtures::attempt_started("a", 1),
+            crate::fixtures::attempt_completed("a", 1),
+            question_asked("approve", "go?"),
+        ];
+        append(&store, &leases, "i-1", 1, events, WAITING).await.unwrap();
+        rebuild_check(&store, None).await.unwrap();
+        tamper(&dir, sql).await;
+        assert!(rebuild_check(&store, None).await.is_err(), "`{sql}` is not found");
+    }
+}
