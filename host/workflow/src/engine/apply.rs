@@ -123,17 +123,18 @@ impl Instance {
                 || path.as_str().strip_prefix(candidate.as_str()).is_some_and(|rest| rest.starts_with(['/', '[']))
         };
         // The deepest one first: a list runs one task at a time.
-        let parents: Vec<TaskPath> = self.frames.keys().rev().filter(|key| is_parent(key)).cloned().collect();
-        let Some(parent) = parents.first() else { return Err("nothing runs".to_owned()) };
-        let frame = self.frame_mut(parent)?;
+        let Some(parent) = self.frames.keys().rev().find(|key| is_parent(key)).cloned() else {
+            return Err("nothing runs".to_owned());
+        };
+        let frame = self.frame_mut(&parent)?;
         if let State::Trying(trying) = &mut frame.state
             && let TryStep::Caught(error) = &trying.step
         {
             let error = Arc::new(serde_json::to_value(error).unwrap_or_default());
             trying.step = TryStep::Handling { error, handler: Sequence::new(Branch::Catch) };
         }
-        match frame.next_task(parent, definition) {
-            Some((expected, step, task)) if expected == *path => Ok((parent.clone(), step, task)),
+        match frame.next_task(&parent, definition) {
+            Some((expected, step, task)) if expected == *path => Ok((parent, step, task)),
             Some((expected, _, _)) => Err(format!("`{expected}` is next, not `{path}`")),
             None => Err(format!("nothing is next in `{parent}`, so not `{path}`")),
         }

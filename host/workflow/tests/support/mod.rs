@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use workflow::capability::{EffectivePolicy, TaskPolicy};
 use workflow::command::{CommandResult, CommandStatus, SandboxMode};
 use workflow::definition::{self, Definition};
@@ -225,8 +225,4 @@ pub fn fault(error: &workflow::effect::Fault) -> String {
         error.instance.as_deref().unwrap_or("-"),
         error.detail.as_deref().unwrap_or("-")
     )
-}
-
-pub fn echo_output() -> Value {
-    json!({"echo": true})
 }
