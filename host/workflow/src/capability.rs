@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::SandboxMode;
 use crate::ids::{CommandName, Digest, PluginName, SecretName, TaskPath, TemplateName};
 
+pub use algebra::Excess;
 pub use approval::{LockEntry, LockError, PluginsLock};
 pub use effective::{Approval, GrantProblem, effective};
 pub use jiff::civil::Date;

@@ -1,0 +1,196 @@
+//! The bundled plugins: what they import, what they ask, and that they run.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use plugin_host::{CallError, Interface, Limits};
+use serde_json::{Value, json};
+use workflow::capability::{Approval, Date, Grants, PluginManifest, PluginsLock, effective};
+
+use crate::common::{Scripted, commands, components, host, plugin, plugin_name, root, run};
+
+const BUNDLED: [&str; 3] = ["cargo", "cargo-publish", "preflight"];
+
+#[test]
+fn the_imports_of_each_plugin_are_what_a_reviewer_saw() {
+    let mut text = String::new();
+    for name in BUNDLED {
+        let inspection = plugin_host::inspect(&components()[name]).unwrap();
+        assert!(inspection.import_pure, "{name}");
+        writeln!(text, "{name}").unwrap();
+        for (interface, functions) in &inspection.imports {
+            let functions: Vec<_> = functions.iter().map(String::as_str).collect();
+            writeln!(text, "  {interface}: {}", functions.join(", ")).unwrap();
+        }
+    }
+    assert_eq!(
+        text,
+        "\
+cargo
+  lightapi:release/artifacts-read@0.1.0: read
+  lightapi:release/log@0.1.0: emit
+  lightapi:release/sandbox@0.1.0: exec
+cargo-publish
+  lightapi:release/log@0.1.0: emit
+  lightapi:release/sandbox-secret@0.1.0: exec-with-secrets
+  lightapi:release/secrets@0.1.0: acquire
+preflight
+  lightapi:release/artifacts-read@0.1.0: read
+  lightapi:release/log@0.1.0: emit
+  lightapi:release/sandbox@0.1.0: exec
+"
+    );
+}
+
+fn manifest(name: &str) -> PluginManifest {
+    let path = root().join("plugins").join(name).join("plugin.toml");
+    PluginManifest::parse(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn lock() -> PluginsLock {
+    PluginsLock::parse(&std::fs::read_to_string(root().join("plugins/plugins.lock")).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn each_plugin_asks_for_exactly_what_it_imports() {
+    for name in BUNDLED {
+        let (manifest, plugin) = (manifest(name), plugin(name).await);
+        assert_eq!(manifest.name, plugin_name(name));
+        assert_eq!(plugin.missing_grants(&manifest.asks), [], "{name}");
+        assert_eq!(plugin.over_grants(&manifest.asks), [], "{name}");
+        assert!(plugin.inspection().fits(manifest.world), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn each_plugin_describes_itself_as_its_manifest_does() {
+    for name in BUNDLED {
+        let (manifest, plugin) = (manifest(name), plugin(name).await);
+        let description = host().describe(&plugin).await.unwrap();
+        assert_eq!(description.name, name);
+        assert_eq!(description.version, manifest.version.to_string());
+        assert_eq!(description.summary, manifest.summary);
+        for schema in [&description.input_schema, &description.output_schema] {
+            assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema", "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_lock_approves_what_each_manifest_asks_and_no_more() {
+    let lock = lock();
+    let names: Vec<_> = lock.plugins.keys().map(|name| name.as_str()).collect();
+    assert_eq!(names, BUNDLED);
+    for name in BUNDLED {
+        let (manifest, entry) = (manifest(name), &lock.plugins[&plugin_name(name)]);
+        // The digest depends on the compiler; that a changed one is refused is shown in `workflow`.
+        let today = entry.reviewed;
+        let approval = Approval { manifest: &manifest, lock: Some(entry), digest: &entry.digest, ceiling: None, today };
+        assert_eq!(effective(&approval, &entry.grants), Ok(entry.grants.clone()), "{name}");
+        assert!(entry.expires > Date::constant(2026, 11, 24));
+    }
+}
+
+fn cargo_grants(names: &[&str]) -> Grants {
+    let mut grants = manifest("cargo").asks;
+    grants.sandbox.as_mut().unwrap().commands = commands(names);
+    grants
+}
+
+#[tokio::test]
+async fn cargo_runs_as_a_component() {
+    let cargo = plugin("cargo").await;
+    let package = |name: &str, on: Value| {
+        json!({ "name": name, "version": "0.1.0", "publish": null, "dependencies": on,
+                "manifest_path": format!("/workspace/repos/demo/{name}/Cargo.toml") })
+    };
+    let on_core = json!([{ "name": "core", "req": "^0.1", "kind": null, "path": "/workspace/repos/demo/core" }]);
+    let metadata = json!({ "workspace_root": "/workspace/repos/demo", "packages": [package("app", on_core), package("core", json!([]))] });
+    let scripted = Scripted {
+        commands: vec![
+            (metadata.to_string(), 0, vec![]),
+            (String::new(), 0, vec!["app-0.1.0.crate".to_owned(), "core-0.1.0.crate".to_owned()]),
+            (String::new(), 0, vec!["source.bundle".to_owned()]),
+        ],
+        ..Scripted::default()
+    };
+    let grants =
+        cargo_grants(&["rust-release/cargo-metadata", "rust-release/cargo-package", "rust-release/git-bundle"]);
+    let input = json!({ "operation": "package", "directory": "repos/demo", "version": "0.1.0" });
+    let (result, record) = run(&cargo, input, &grants, Limits::default(), scripted).await;
+    let output = result.unwrap();
+    assert_eq!(output["crates"][0]["name"], "core");
+    assert_eq!(output["source"]["artifact"], "artifact://i/t/1/source.bundle");
+    assert_eq!(record.calls[1], "2 exec rust-release/cargo-package directory=Text(\"repos/demo\")");
+}
+
+#[tokio::test]
+async fn a_command_that_the_task_does_not_grant_ends_as_a_denial_that_names_it() {
+    let cargo = plugin("cargo").await;
+    let input = json!({ "operation": "test", "directory": "repos/demo" });
+    let (result, record) =
+        run(&cargo, input, &cargo_grants(&["rust-release/cargo-build"]), Limits::default(), Scripted::default()).await;
+    let Err(CallError::Denied(denial)) = result else { panic!("{result:?}") };
+    assert_eq!((denial.capability.as_str(), denial.subject.as_str()), ("sandbox", "rust-release/cargo-test"));
+    assert_eq!(record.denied, [(1, denial)]);
+}
+
+#[tokio::test]
+async fn every_planned_command_is_asked_for_and_run() {
+    let digest = format!("sha256:{}", "ab".repeat(32));
+    let uri = "artifact://i/t/1/source.bundle";
+    let request = json!({ "releaseId": "1", "repos": [{ "name": "d", "url": "http://g/d.git", "ref": "main", "version": "1.0.0" }],
+        "crates": [{ "name": "d", "version": "1.0.0" }], "registryIndex": "sparse+http://r/", "tools": { "git": "2" },
+        "publishPolicy": { "requireHumanApproval": true }, "approvalTasks": ["approve"] });
+    let inputs = [
+        ("preflight", request),
+        (
+            "cargo",
+            json!({ "operation": "checkout", "repository": { "name": "d", "url": "http://g/d.git", "ref": "main" } }),
+        ),
+        ("cargo", json!({ "operation": "metadata", "directory": "d" })),
+        ("cargo", json!({ "operation": "build", "directory": "d", "fetch": true })),
+        ("cargo", json!({ "operation": "test", "directory": "d" })),
+        ("cargo", json!({ "operation": "package", "directory": "d" })),
+        (
+            "cargo",
+            json!({ "operation": "verify", "registryIndex": "sparse+http://r/", "crate": "d", "version": "1.0.0", "digest": digest }),
+        ),
+        ("cargo", json!({ "operation": "verify-tag", "url": "http://g/d.git", "tag": "v1", "commit": "aa" })),
+        (
+            "cargo-publish",
+            json!({ "operation": "publish", "crate": "d", "version": "1.0.0", "source": uri, "digest": digest }),
+        ),
+        (
+            "cargo-publish",
+            json!({ "operation": "tag", "url": "http://g/d.git", "tag": "v1", "commit": "aa", "source": uri }),
+        ),
+    ];
+    let mut planned_by = std::collections::BTreeMap::<&str, BTreeSet<_>>::new();
+    for (name, input) in inputs {
+        let plugin = plugin(name).await;
+        let planned = host().plan(&plugin, &input).await.unwrap();
+        assert!(!planned.is_empty(), "{name} {input}");
+        planned_by.entry(name).or_default().extend(planned.into_iter().map(|planned| planned.command));
+    }
+    for name in BUNDLED {
+        assert_eq!(planned_by[name], manifest(name).asks.sandbox.unwrap().commands, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_publish_passes_its_secret_by_name_and_its_source_by_reference() {
+    let publish = plugin("cargo-publish").await;
+    let input = json!({ "operation": "publish", "crate": "d", "version": "1.0.0",
+        "source": "artifact://i/t/1/source.bundle", "digest": format!("sha256:{}", "ab".repeat(32)) });
+    let grants = manifest("cargo-publish").asks;
+    let (result, record) = run(&publish, input, &grants, Limits::default(), Scripted::default()).await;
+    assert_eq!(result, Ok(json!({ "crate": "d", "version": "1.0.0", "state": "sent", "verify": true })));
+    assert!(record.calls[0].starts_with("2 exec rust-release/cargo-publish crate=Text(\"d\")"), "{:?}", record.calls);
+    assert!(record.calls[0].ends_with("with cargo-registry-token"), "{:?}", record.calls);
+    let without = Grants { secrets: None, ..grants };
+    let (result, _) = run(&publish, json!({}), &without, Limits::default(), Scripted::default()).await;
+    let Err(CallError::Refused(missing)) = result else { panic!("{result:?}") };
+    let interfaces: Vec<_> = missing.0.iter().map(|missing| missing.interface).collect();
+    assert_eq!(interfaces, [Interface::Secrets, Interface::SandboxSecret]);
+}

@@ -1,0 +1,112 @@
+//! Each limit ends a call with its own text, and the host lives on.
+
+use std::time::Duration;
+
+use plugin_host::{CallError, LimitReached, Limits};
+use serde_json::json;
+
+use crate::common::{Scripted, all_grants, evil, evil_with, plugin, run};
+
+async fn stopped(input: &str, limits: Limits) -> String {
+    let (result, _) = evil_with(input, all_grants(), limits).await;
+    match result {
+        Err(error @ CallError::Limit { .. }) => error.to_string(),
+        other => panic!("{input} reached no limit: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn each_limit_has_its_own_text() {
+    let limits = Limits::default;
+    for (input, limits, expected) in [
+        (
+            "spin",
+            Limits { fuel_max: 1_000_000, ..limits() },
+            "it used up its 1000000 units of fuel: a loop without end, or too large an input",
+        ),
+        (
+            "spin",
+            Limits { guest_time_max: Duration::from_millis(50), fuel_max: u64::MAX, ..limits() },
+            "it computed for more than 50 ms, waits on commands not counted",
+        ),
+        ("memory", Limits { memory_bytes_max: 8 << 20, ..limits() }, "it asked for more than 8388608 bytes of memory"),
+        ("calls 11", Limits { host_calls_max: 10, ..limits() }, "it made more than 10 host calls"),
+        (
+            "big-argument 100000",
+            Limits { host_call_bytes_max: 65536, ..limits() },
+            "it passed more than 65536 bytes in one call",
+        ),
+        ("log 101", limits(), "it logged more than 100 lines, which is what `log.lines-max` grants"),
+        (
+            "big-result 4096",
+            Limits { result_bytes_max: 1024, ..limits() },
+            "its output has 4098 bytes of JSON; at most 1024 are kept",
+        ),
+        ("hold token", limits(), "it held more than 64 secrets at once"),
+    ] {
+        assert_eq!(stopped(input, limits).await, format!("plugin `evil` was stopped: {expected}"), "{input}");
+    }
+}
+
+#[tokio::test]
+async fn log_bytes_are_bounded_beside_lines() {
+    let mut grants = all_grants();
+    grants.log.as_mut().unwrap().bytes_max = 100;
+    let (result, record) = evil_with("long-log 200", grants, Limits::default()).await;
+    let Err(CallError::Limit { limit, .. }) = result else { panic!("{result:?}") };
+    assert_eq!(limit, LimitReached::LogBytes { max: 100 });
+    assert_eq!(record.log, []);
+}
+
+#[tokio::test]
+async fn a_memory_that_starts_too_large_never_starts() {
+    let text = stopped("say hello", Limits { memory_bytes_max: 64 << 10, ..Limits::default() }).await;
+    assert_eq!(text, "plugin `evil` was stopped: it asked for more than 65536 bytes of memory");
+}
+
+#[tokio::test]
+async fn a_long_honest_command_is_not_the_plugins_time() {
+    let plugin = plugin("evil").await;
+    let limits = Limits { guest_time_max: Duration::from_millis(50), ..Limits::default() };
+    let scripted = Scripted { command_time: Duration::from_millis(400), ..Scripted::default() };
+    let (result, _) = run(&plugin, json!("exec rust-release/cargo-build"), &all_grants(), limits, scripted).await;
+    assert_eq!(result, Ok(json!("exit code 0")));
+}
+
+#[tokio::test]
+async fn a_spinning_plugin_leaves_its_thread_to_others() {
+    // One thread: the second call ends only if the first one yields.
+    let spinning = Limits { guest_time_max: Duration::from_secs(2), fuel_max: u64::MAX, ..Limits::default() };
+    let spin = evil_with("spin", all_grants(), spinning);
+    let honest = evil("say hello");
+    let order = std::sync::Mutex::new(Vec::new());
+    tokio::join!(
+        async {
+            let (result, _) = spin.await;
+            assert!(matches!(result, Err(CallError::Limit { .. })), "{result:?}");
+            order.lock().unwrap().push("spin");
+        },
+        async {
+            let (result, _) = honest.await;
+            assert_eq!(result, Ok(json!("hello")));
+            order.lock().unwrap().push("honest");
+        }
+    );
+    assert_eq!(*order.lock().unwrap(), ["honest", "spin"]);
+}
+
+#[tokio::test]
+async fn the_same_call_uses_the_same_fuel() {
+    // Found by halving: the least fuel with which the call ends.
+    let (mut too_little, mut enough) = (0, 10_000_000);
+    while enough - too_little > 1 {
+        let fuel_max = (too_little + enough) / 2;
+        let (result, _) = evil_with("say hello", all_grants(), Limits { fuel_max, ..Limits::default() }).await;
+        if result.is_ok() { enough = fuel_max } else { too_little = fuel_max }
+    }
+    for _ in 0..5 {
+        let with = |fuel_max| evil_with("say hello", all_grants(), Limits { fuel_max, ..Limits::default() });
+        assert!(with(enough).await.0.is_ok());
+        assert!(with(enough - 1).await.0.is_err());
+    }
+}
