@@ -69,7 +69,8 @@ impl Driver {
             .instance
             .advance(incoming, now)
             .map_err(|source| DriveError::History { instance: self.instance.id().clone(), source })?;
-        if events.is_empty() && inbox.is_empty() {
+        if events.is_empty() {
+            // A message that changes nothing leaves the inbox when its question or the instance ends.
             return Ok(());
         }
         self.store

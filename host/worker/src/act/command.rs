@@ -22,7 +22,7 @@ impl Hands {
 
     /// Runs a command, or goes on with it, and keeps its files. `Err` is the
     /// outcome of an attempt that has no result.
-    pub(super) async fn exec(&self, key: &EffectKey, command: &Command) -> Result<CommandResult, EffectOutcome> {
+    pub(crate) async fn exec(&self, key: &EffectKey, command: &Command) -> Result<CommandResult, EffectOutcome> {
         let line = self.redacted(&command.line())?;
         let mut secrets: BTreeMap<SecretName, SecretValue> = BTreeMap::new();
         for name in command.secrets.values() {

@@ -1,0 +1,364 @@
+//! The world of a simulation: hosts that crash, a clock that jumps, effects that are counted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use store::{AppendError, Lease, MemoryFaults, MemoryStore, NewInstance, SharedStore, Store};
+use tokio::runtime::Runtime;
+use worker::{Definitions, DriveError, Driver, projection};
+use workflow::capability::EffectivePolicy;
+use workflow::definition::{self, Definition};
+use workflow::engine::{self, Instance};
+use workflow::event::{Decision, Event};
+use workflow::{Actor, Digest, Effect, EffectKey, EffectOutcome, InstanceId, Timestamp};
+
+use crate::checks;
+use crate::rules::Rules;
+
+/// A mistake that the simulation must find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bug {
+    FenceNotChecked,
+    EffectBeforeCommit,
+}
+
+const DEFINITION: &str = r#"
+document: { dsl: "1.0.3", namespace: test, name: simulated, version: "0.1.0" }
+do:
+  - prepare:
+      set: { items: [1, 2, 3], done: [] }
+  - each-item:
+      for: { each: item, in: .items }
+      do:
+        - work:
+            call: echo
+            with: { item: "${ $item }" }
+            output: { as: "${ { items: $context.items, last: .item } }" }
+      export: { as: "${ . }" }
+  - guarded:
+      try:
+        - risky:
+            call: echo
+            with: { risky: true }
+        - fail-once:
+            if: "${ .risky }"
+            raise: { error: { type: "https://example.test/errors/flaky", status: 503 } }
+      catch:
+        errors: { with: { status: 503 } }
+        retry: { delay: { seconds: 5 }, backoff: { exponential: {} }, limit: { attempt: { count: 2 } } }
+        do:
+          - give-in:
+              set: { gaveIn: true }
+  - pause:
+      wait: { seconds: 20 }
+  - approve:
+      ask: { prompt: "Go on?" }
+  - last:
+      call: echo
+      with: { done: true }
+"#;
+
+/// Longer than most jumps of the clock, shorter than some.
+const LEASE: Duration = Duration::from_secs(30);
+const HOSTS: usize = 3;
+const INSTANCES: usize = 2;
+/// After these many steps the faults stop, and everything must come to its end.
+const HARD_STEPS: usize = 220;
+const CALM_STEPS: usize = 4_000;
+
+struct Host {
+    name: String,
+    leases: BTreeMap<u32, Lease>,
+    drivers: BTreeMap<InstanceId, Driver>,
+    /// Outcomes that are not recorded yet.
+    outcomes: Vec<(EffectKey, EffectOutcome)>,
+}
+
+pub struct World {
+    random: u64,
+    bug: Option<Bug>,
+    now: Timestamp,
+    store: Arc<MemoryStore>,
+    faults: MemoryFaults,
+    definition: Arc<Definition>,
+    definitions: Definitions,
+    hosts: Vec<Host>,
+    instances: Vec<InstanceId>,
+    /// What the world did, by key: asked twice it answers the same and does nothing again.
+    effects: BTreeMap<EffectKey, EffectOutcome>,
+    /// The highest fence that was handed out, by shard.
+    fences: BTreeMap<u32, i64>,
+    rules: Rules,
+}
+
+impl World {
+    pub fn new(seed: u64, bug: Option<Bug>) -> Self {
+        let store = Arc::new(MemoryStore::new());
+        let faults = store.faults();
+        faults.ignore_fence(bug == Some(Bug::FenceNotChecked));
+        let definition = Arc::new(definition::parse(DEFINITION, "simulated.yaml").expect("the definition is valid"));
+        let definitions = Definitions::default();
+        definitions.insert(definition.clone());
+        let host = |index: usize| Host {
+            name: format!("host-{index}"),
+            leases: BTreeMap::new(),
+            drivers: BTreeMap::new(),
+            outcomes: Vec::new(),
+        };
+        Self {
+            random: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
+            bug,
+            now: "2026-06-07T18:00:00Z".parse().expect("a fixed time is valid"),
+            store,
+            faults,
+            definition,
+            definitions,
+            hosts: (0..HOSTS).map(host).collect(),
+            instances: (0..INSTANCES).map(|n| InstanceId::new(format!("i{n}")).expect("a label")).collect(),
+            effects: BTreeMap::new(),
+            fences: BTreeMap::new(),
+            rules: Rules::default(),
+        }
+    }
+
+    /// Runs the story to its end; `Err` is the first thing that must not be.
+    pub fn run(mut self) -> Result<Rules, String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        self.story(&runtime)?;
+        Ok(self.rules)
+    }
+
+    fn story(&mut self, runtime: &Runtime) -> Result<(), String> {
+        for id in self.instances.clone() {
+            runtime.block_on(self.start(&id));
+        }
+        for _ in 0..HARD_STEPS {
+            runtime.block_on(self.step(true))?;
+        }
+        self.faults.clear();
+        for _ in 0..CALM_STEPS {
+            if runtime.block_on(self.all_final()) {
+                return runtime.block_on(checks::histories(self.store.as_ref(), &self.definition, &self.instances));
+            }
+            runtime.block_on(self.step(false))?;
+        }
+        Err("without faults it still came to no end".to_owned())
+    }
+
+    async fn start(&mut self, id: &InstanceId) {
+        let policy = EffectivePolicy { echo: true, ..EffectivePolicy::default() };
+        let by = Actor::new("simulation").expect("an actor");
+        let (instance, events) =
+            engine::start(&self.definition, id.clone(), serde_json::json!({}), by, policy, self.now);
+        let new = NewInstance {
+            id: id.clone(),
+            idempotency_key: None,
+            request_digest: Digest::of(id.as_str().as_bytes()),
+            release_id: None,
+            definition: self.definition.digest.clone(),
+            definition_name: self.definition.full_name(),
+            definition_source: self.definition.source.clone(),
+            events,
+            projection: projection(&instance),
+        };
+        self.store.start_instance(new).await.expect("an instance starts");
+    }
+
+    /// One thing happens.
+    async fn step(&mut self, hard: bool) -> Result<(), String> {
+        let host = self.pick(HOSTS);
+        match self.pick(if hard { 100 } else { 80 }) {
+            0..=9 => self.renew(host).await,
+            10..=29 => self.take_up_ready(host).await?,
+            30..=59 => self.act(host).await?,
+            60..=69 => self.take_up_outcome(host).await?,
+            70..=74 => self.answer().await,
+            75..=79 => {
+                let seconds = 1 + self.pick(12) as u64;
+                self.now += Duration::from_secs(seconds);
+            }
+            80..=84 => self.crash(host),
+            85..=92 => self.faults.crash_before_commit(),
+            93..=97 => self.faults.crash_after_commit(),
+            _ => self.now += LEASE + Duration::from_secs(5),
+        }
+        Ok(())
+    }
+
+    async fn renew(&mut self, host: usize) {
+        let lease_ms = u64::try_from(LEASE.as_millis()).expect("it fits");
+        let name = self.hosts[host].name.clone();
+        let Ok(leases) = self.store.claim_shards(&name, self.now, lease_ms).await else {
+            return self.failed_write(host);
+        };
+        for lease in &leases {
+            let highest = self.fences.entry(lease.shard).or_default();
+            if lease.fence > *highest {
+                self.rules.takeovers += u64::from(*highest > 0);
+                *highest = lease.fence;
+            }
+        }
+        self.hosts[host].leases = leases.into_iter().map(|lease| (lease.shard, lease)).collect();
+    }
+
+    /// Loads what can move, and takes up what waits in its inbox.
+    async fn take_up_ready(&mut self, host: usize) -> Result<(), String> {
+        let shards: Vec<u32> = self.hosts[host].leases.keys().copied().collect();
+        let Ok(ready) = self.store.ready(&shards, self.now).await else { return Ok(()) };
+        let Some(id) = ready.get(self.pick(ready.len().max(1))).cloned() else { return Ok(()) };
+        if !self.hosts[host].drivers.contains_key(&id) {
+            let store: SharedStore = self.store.clone();
+            let driver = Driver::load(store, &self.definitions, &id).await.map_err(|error| error.to_string())?;
+            self.hosts[host].drivers.insert(id.clone(), driver);
+        }
+        self.take_up(host, &id, Vec::new()).await
+    }
+
+    async fn take_up(&mut self, host: usize, id: &InstanceId, incoming: Vec<Event>) -> Result<(), String> {
+        let shard = store::shard_of(id);
+        let Some(lease) = self.hosts[host].leases.get(&shard).copied() else { return Ok(()) };
+        if self.bug == Some(Bug::EffectBeforeCommit) {
+            self.act_too_early(host, id, incoming.clone()).await?;
+        }
+        let Some(driver) = self.hosts[host].drivers.get_mut(id) else { return Ok(()) };
+        let before = driver.instance().revision();
+        match driver.take_up(lease, incoming, true, self.now).await {
+            Ok(()) => {
+                let wrote = self.hosts[host].drivers[id].instance().revision() > before;
+                if wrote && self.fences.get(&shard).is_some_and(|highest| *highest > lease.fence) {
+                    return Err(format!("{} wrote to `{id}` with the old fence {}", self.hosts[host].name, lease.fence));
+                }
+            }
+            Err(DriveError::Append(AppendError::LeaseLost { shard })) => {
+                self.rules.late_owners_refused += 1;
+                self.hosts[host].leases.remove(&shard);
+                self.hosts[host].drivers.retain(|id, _| store::shard_of(id) != shard);
+            }
+            Err(DriveError::Append(AppendError::Conflict { .. })) => drop(self.hosts[host].drivers.remove(id)),
+            Err(DriveError::Append(AppendError::Store(_)) | DriveError::Store(_)) => self.failed_write(host),
+            Err(error) => return Err(error.to_string()),
+        }
+        Ok(())
+    }
+
+    /// Carries out an open attempt of something this host drives.
+    async fn act(&mut self, host: usize) -> Result<(), String> {
+        let known: BTreeSet<EffectKey> = self.hosts[host].outcomes.iter().map(|(key, _)| key.clone()).collect();
+        let open: Vec<(EffectKey, Effect)> = self.hosts[host]
+            .drivers
+            .values()
+            .flat_map(|driver| open_attempts(driver.instance()))
+            .filter(|(key, _)| !known.contains(key))
+            .collect();
+        let Some((key, effect)) = open.get(self.pick(open.len().max(1))).cloned() else { return Ok(()) };
+        let outcome = self.carry_out(&key, &effect).await?;
+        self.hosts[host].outcomes.push((key, outcome));
+        Ok(())
+    }
+
+    /// The planted bug: what follows is done before it is committed.
+    async fn act_too_early(&mut self, host: usize, id: &InstanceId, incoming: Vec<Event>) -> Result<(), String> {
+        let Some(driver) = self.hosts[host].drivers.get(id) else { return Ok(()) };
+        let mut instance = driver.instance().clone();
+        if instance.advance(incoming, self.now).is_err() {
+            return Ok(());
+        }
+        for (key, effect) in open_attempts(&instance) {
+            self.carry_out(&key, &effect).await?;
+        }
+        Ok(())
+    }
+
+    /// The world's side: it may do only what somebody committed to.
+    async fn carry_out(&mut self, key: &EffectKey, effect: &Effect) -> Result<EffectOutcome, String> {
+        let history = self.store.history(&key.instance, 0).await.map_err(|error| error.to_string())?;
+        let intended = history.iter().any(|recorded| {
+            matches!(&recorded.event, Event::AttemptStarted { path, attempt, .. }
+                if *path == key.path && *attempt == key.attempt)
+        });
+        if !intended {
+            return Err(format!("{key:?} was done, and there is no intent of it in the history"));
+        }
+        if let Some(outcome) = self.effects.get(key) {
+            return Ok(outcome.clone());
+        }
+        let Effect::Echo { input } = effect else { return Err(format!("{key:?} is no echo")) };
+        let outcome = EffectOutcome::Output { output: input.clone() };
+        self.effects.insert(key.clone(), outcome.clone());
+        self.rules.effects += 1;
+        Ok(outcome)
+    }
+
+    async fn take_up_outcome(&mut self, host: usize) -> Result<(), String> {
+        let count = self.hosts[host].outcomes.len();
+        if count == 0 {
+            return Ok(());
+        }
+        let at = self.pick(count);
+        let (key, outcome) = self.hosts[host].outcomes.swap_remove(at);
+        let event = Event::AttemptCompleted { path: key.path, attempt: key.attempt, outcome: Box::new(outcome) };
+        self.take_up(host, &key.instance, vec![event]).await
+    }
+
+    /// Somebody answers an open question.
+    async fn answer(&mut self) {
+        let Ok(open) = self.store.human_tasks(None, true).await else { return };
+        let Some(task) = open.get(self.pick(open.len().max(1))) else { return };
+        let decision = Decision {
+            value: task.question.options[0].value.clone(),
+            decided_by: Actor::new("person").expect("an actor"),
+            decided_at: self.now,
+            subject_digest: task.question.subject_digest.clone(),
+            comment: None,
+        };
+        self.rules.people_answered += u64::from(self.store.decide(&task.id, decision).await.is_ok());
+    }
+
+    /// The process is gone, with all that was in its memory.
+    fn crash(&mut self, host: usize) {
+        let host = &mut self.hosts[host];
+        host.leases.clear();
+        host.drivers.clear();
+        host.outcomes.clear();
+    }
+
+    /// Nobody knows whether it was written: what is in memory is worth nothing.
+    fn failed_write(&mut self, host: usize) {
+        self.hosts[host].drivers.clear();
+        self.hosts[host].outcomes.clear();
+    }
+
+    async fn all_final(&self) -> bool {
+        for id in &self.instances {
+            match self.store.instance(id).await {
+                Ok(Some(row)) if row.phase.is_final() => {}
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// A number below `bound`: xorshift, so that a seed is a story.
+    fn pick(&mut self, bound: usize) -> usize {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        usize::try_from(self.random % bound as u64).expect("it is below a usize")
+    }
+}
+
+fn open_attempts(instance: &Instance) -> Vec<(EffectKey, Effect)> {
+    instance
+        .open_attempts()
+        .map(|open| {
+            let key = EffectKey {
+                instance: instance.id().clone(),
+                path: open.path.clone(),
+                attempt: open.attempt,
+                sequence: 0,
+            };
+            (key, open.effect.clone())
+        })
+        .collect()
+}
