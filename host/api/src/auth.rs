@@ -53,7 +53,7 @@ impl Tokens {
     /// Two processes that come at the same time end up with the same token: the
     /// file appears under its name complete, and only once.
     pub fn open_or_create(dir: &Path) -> Result<Self, TokenError> {
-        let path = dir.join(TOKEN_FILE);
+        let path = Self::path(dir);
         let failed = |source| TokenError::File { path: path.clone(), source };
         if !path.try_exists().map_err(failed)? {
             create(dir, &path).map_err(failed)?;
@@ -68,6 +68,11 @@ impl Tokens {
             return Err(TokenError::Form { path });
         }
         Ok(Self { local: Sha256::digest(token).into() })
+    }
+
+    /// Where the token of the store in `dir` lies.
+    pub fn path(dir: &Path) -> PathBuf {
+        dir.join(TOKEN_FILE)
     }
 
     /// Who holds this token; none if nobody does.
@@ -152,9 +157,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(TOKEN_FILE);
         std::fs::write(&path, format!("{PREFIX}{}\n", "a".repeat(64))).unwrap();
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(Tokens::open_or_create(dir.path()), Err(TokenError::Exposed { .. })));
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         for text in ["", "lw_", "lw_abc", "secret", &"a".repeat(64)] {
             std::fs::write(&path, text).unwrap();
             assert!(matches!(Tokens::open_or_create(dir.path()), Err(TokenError::Form { .. })), "{text:?}");

@@ -12,7 +12,7 @@ use crate::problem::Problem;
 /// A cache in front of the store's definitions: compiling the expressions of
 /// one costs more than all the rest of a request.
 #[derive(Clone, Default)]
-pub struct Definitions {
+pub(crate) struct Definitions {
     read: Arc<Mutex<HashMap<Digest, Arc<Definition>>>>,
 }
 

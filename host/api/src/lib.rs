@@ -22,32 +22,45 @@ use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::{Extension, Router, middleware};
+use definitions::Definitions;
 use store::SharedStore;
 use tokio::sync::watch;
 use utoipa_axum::router::OpenApiRouter;
 use workflow::Timestamp;
 
 pub use auth::{TOKEN_FILE, TokenError, Tokens};
-pub use definitions::Definitions;
 pub use problem::{ErrorType, RequestProblem};
 pub use starter::{StartReleaseError, StartedRelease, Starter};
 
 /// Largest request body: a release of hundreds of repositories has some tens of KiB.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
 
+/// Where the time comes from.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
 /// What the endpoints work with.
 #[derive(Clone)]
 pub struct ApiState {
-    pub store: SharedStore,
-    pub starter: Arc<dyn Starter>,
-    pub tokens: Tokens,
-    /// Definitions already read; `Definitions::default()` to begin with.
-    pub definitions: Definitions,
+    store: SharedStore,
+    starter: Arc<dyn Starter>,
+    tokens: Tokens,
+    definitions: Definitions,
     /// Names the time of a decision.
-    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
-    /// Live streams end when this becomes true or its sender is dropped, so
-    /// that a graceful shutdown does not wait for them.
-    pub stop: watch::Receiver<bool>,
+    clock: Clock,
+    stop: Arc<watch::Sender<bool>>,
+}
+
+impl ApiState {
+    pub fn new(store: SharedStore, starter: Arc<dyn Starter>, tokens: Tokens, clock: Clock) -> Self {
+        let stop = Arc::new(watch::Sender::new(false));
+        Self { store, starter, tokens, definitions: Definitions::default(), clock, stop }
+    }
+
+    /// Ends the streams of events that are open, for good: a graceful shutdown
+    /// would wait for them.
+    pub fn stop_streams(&self) {
+        self.stop.send_replace(true);
+    }
 }
 
 /// The whole HTTP surface.

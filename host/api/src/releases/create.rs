@@ -7,12 +7,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
-use workflow::request;
+use workflow::{located, request};
 
 use super::request_schema::ReleaseRequestSchema;
 use crate::ApiState;
 use crate::http::{Caller, JsonText, single_header};
-use crate::problem::{ErrorType, Problem, RequestProblem, chain};
+use crate::problem::{ErrorType, Problem, RequestProblem};
 use crate::starter::StartReleaseError;
 
 /// Longest idempotency key: a UUID has 36 characters, a digest 71.
@@ -76,14 +76,11 @@ fn not_started(error: StartReleaseError) -> Problem {
             let client = "this host is not set up for such a release; its log says what is missing";
             Problem::new(ErrorType::ReleaseUnavailable, client).with_operator(detail)
         }
-        StartReleaseError::Store(error) => {
-            let text = chain(&error);
-            Problem::from(error).with_operator(text)
-        }
+        StartReleaseError::Store(error) => error.into(),
     }
 }
 
-fn problem(found: workflow::located::Problem) -> RequestProblem {
+fn problem(found: located::Problem) -> RequestProblem {
     let place = format!("line {}, column {}", found.line, found.column);
     let help = found.help.map(|help| format!("; {help}")).unwrap_or_default();
     RequestProblem { pointer: found.pointer, detail: format!("{} ({place}){help}", found.message) }

@@ -88,7 +88,7 @@ pub(crate) async fn list_events(
         if row.phase.is_final() && after >= row.revision {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
-        return Ok(Follow::new(state.store, row.id, after, state.stop).into_response());
+        return Ok(Follow::new(state.store, row.id, after, state.stop.subscribe()).into_response());
     }
     let limit = params.limit.unwrap_or(LIMIT);
     if !(1..=LIMIT).contains(&limit) {

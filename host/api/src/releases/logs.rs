@@ -23,6 +23,7 @@ pub(crate) struct LogParams {
     /// Only this attempt of the task.
     attempt: Option<u32>,
     /// Only this stream; both if not given, standard output first.
+    #[param(inline)]
     stream: Option<Stream>,
 }
 
