@@ -1,0 +1,11 @@
+//! The local provider runs real programs in real sandboxes.
+
+mod local {
+    mod attach;
+    mod fence;
+    mod house;
+    mod limits;
+    mod run;
+    mod secrets;
+    mod sessions;
+}
