@@ -74,10 +74,21 @@ fn prepare(enter: &Enter) -> io::Result<()> {
     std::env::set_current_dir(Path::new("/workspace").join(&enter.working_directory)).map_err(|error| {
         io::Error::new(error.kind(), format!("working directory `{}`: {error}", enter.working_directory))
     })?;
+    close_at_exec_all_but_streams()?;
     for program in seccomp::programs().map_err(io::Error::other)? {
         seccompiler::apply_filter(&program).map_err(io::Error::other)?;
     }
     Ok(())
+}
+
+/// Descriptors that the host was started with (a build's job server, for one)
+/// would else reach the command.
+#[allow(unsafe_code)]
+fn close_at_exec_all_but_streams() -> io::Result<()> {
+    // SAFETY: it takes no pointer and closes nothing now; it only marks
+    // descriptors, and those of this process are no other thread's.
+    let done = unsafe { libc::close_range(3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC as libc::c_int) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Lowers a limit; one that is lower already stays.

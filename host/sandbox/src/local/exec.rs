@@ -118,6 +118,9 @@ impl Local {
             }
             SandboxMode::WorkflowSession | SandboxMode::PerTask => {}
         }
+        if let Some(target) = command.egress.iter().find(|target| !template.egress().contains(*target)) {
+            return Err(cannot_start(format!("egress to `{target}` is not in the template's own")));
+        }
         if command.argv.is_empty() {
             return Err(cannot_start("the command is empty".to_owned()));
         }

@@ -182,24 +182,40 @@ fn carry_out(
     inbox: &Receiver<Event>,
 ) -> Result<Option<ExecOutcome>, NothingRan> {
     let redactor = redactor(spec)?;
+    let environment = environment(spec)?;
     let as_root = rustix::process::geteuid().is_root();
     let owner = as_root.then_some((spec.uid, spec.gid));
     let workspace = Workspace::open(&spec.root, spec.command.mode, &spec.instance, &spec.slug, owner)
         .map_err(|error| ("failed to make the workspace", error))?;
+    let done = run_in(&workspace, spec, spool, environment, owner, &redactor, (events, inbox));
+    if let Err(error) = workspace.close() {
+        eprintln!("failed to remove the workspace: {error}");
+    }
+    done.map_err(|NothingRan(detail)| NothingRan(redactor.redact(&detail).into_string()))
+}
+
+fn run_in(
+    workspace: &Workspace,
+    spec: &Spec,
+    spool: &Spool,
+    environment: BTreeMap<String, String>,
+    owner: Option<(u32, u32)>,
+    redactor: &Redactor,
+    (events, inbox): (Sender<Event>, &Receiver<Event>),
+) -> Result<Option<ExecOutcome>, NothingRan> {
     capture::copy_in(&spec.inputs, &workspace.workspace, owner)
         .map_err(|error| ("failed to copy the inputs into the workspace", error))?;
     let before =
         Snapshot::take(&workspace.workspace).map_err(|error| ("failed to look through the workspace", error))?;
     let proxy = start_proxy(spec)?;
     let groups = Groups::create(&spec.cgroup, &spec.limits);
-    let setup = setup(spec, owner, &groups)?;
-    watch_size(&workspace, spec.limits.workspace_bytes, events.clone());
-    let (running, groups) = match Running::start(spec, spool, &workspace, groups, &redactor, events, proxy.is_some()) {
-        Ok(started) => started,
-        Err((error, groups)) => {
+    let setup = setup(spec, environment, owner, &groups);
+    watch_size(workspace, spec.limits.workspace_bytes, events.clone());
+    let running = match Running::start(spec, spool, workspace, redactor, events, proxy.is_some()) {
+        Ok(running) => running,
+        Err(error) => {
             groups.remove();
-            let _ = workspace.close();
-            return Err(NothingRan(error));
+            return Err(NothingRan(format!("failed to start `{}`: {error}", spec.bwrap.display())));
         }
     };
     let mut story = running.wait(setup, spec, &groups, inbox);
@@ -207,14 +223,13 @@ fn carry_out(
     story.out_of_memory = groups.out_of_memory_kills() > 0;
     groups.kill();
     groups.remove();
-    if let End::NothingRan(detail) = &story.end {
-        let _ = workspace.close();
-        return Err(NothingRan(redactor.redact(detail).into_string()));
+    if let End::NothingRan(detail) = story.end {
+        return Err(NothingRan(detail));
     }
     if matches!(story.end, End::Unknown) && !story.out_of_memory {
         return Ok(None);
     }
-    Ok(gather(spec, spool, &workspace, &before, story, &redactor).map(Some).unwrap_or_else(|error| {
+    Ok(gather(spec, spool, workspace, &before, story, redactor).map(Some).unwrap_or_else(|error| {
         eprintln!("failed to gather what the command left: {error}");
         None
     }))
@@ -237,7 +252,7 @@ fn watch_size(workspace: &Workspace, limit_bytes: u64, events: Sender<Event>) {
     });
 }
 
-/// Looks at what the command left, then lets go of its folders.
+/// Looks at what the command left in its folders.
 fn gather(
     spec: &Spec,
     spool: &Spool,
@@ -250,7 +265,6 @@ fn gather(
     let limits = capture::Limits::default();
     (story.captured, story.left_out) =
         capture::collect(&workspace.workspace, &spec.command.capture, &spool.captured(), &limits, redactor)?;
-    workspace.close()?;
     story.outcome(spec, spool, redactor)
 }
 
@@ -275,11 +289,11 @@ fn start_proxy(spec: &Spec) -> Result<Option<Proxy>, NothingRan> {
     Ok(Some(Proxy::start(config).map_err(|error| ("failed to start the egress proxy", error))?))
 }
 
-fn setup(spec: &Spec, owner: Option<(u32, u32)>, groups: &Groups) -> Result<Setup, NothingRan> {
+fn setup(spec: &Spec, environment: BTreeMap<String, String>, owner: Option<(u32, u32)>, groups: &Groups) -> Setup {
     let limits = &spec.limits;
-    Ok(Setup {
+    Setup {
         argv: spec.command.argv.clone(),
-        environment: environment(spec)?,
+        environment,
         stdin: spec.command.stdin.clone(),
         secrets: spec.secrets.clone(),
         egress: !spec.command.egress.is_empty(),
@@ -291,7 +305,7 @@ fn setup(spec: &Spec, owner: Option<(u32, u32)>, groups: &Groups) -> Result<Setu
             memory_bytes: (!groups.limits_memory()).then_some(limits.memory_bytes),
             processes: (!groups.limits_processes()).then_some(limits.processes),
         },
-    })
+    }
 }
 
 /// The whole environment of the command: later entries win.

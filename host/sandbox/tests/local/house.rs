@@ -145,6 +145,11 @@ pub fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// As another user, the machine gives fewer means: what then holds is said where it differs.
+pub fn as_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
 /// Command lines of live processes that hold `mark`.
 pub fn processes_with(mark: &str) -> Vec<String> {
     let lines = fs::read_dir("/proc").expect("/proc").flatten().filter_map(|entry| {

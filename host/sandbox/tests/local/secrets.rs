@@ -59,6 +59,7 @@ async fn a_secret_without_a_value_starts_nothing() {
     request.secrets.clear();
     let error = house.refused(request).await;
     assert!(error.to_string().contains("secret `release-token` has no value"), "{error}");
+    assert_eq!(fs::read_dir(house.root().join("tasks")).expect("a folder").count(), 0);
 }
 
 /// Files below `folder` with `text` in their name or content.

@@ -46,21 +46,6 @@ impl Running {
         spec: &Spec,
         spool: &Spool,
         workspace: &Workspace,
-        groups: Groups,
-        redactor: &Redactor,
-        events: Sender<Event>,
-        proxy: bool,
-    ) -> Result<(Self, Groups), (String, Groups)> {
-        match Self::spawn(spec, spool, workspace, redactor, events, proxy) {
-            Ok(running) => Ok((running, groups)),
-            Err(error) => Err((format!("failed to start `{}`: {error}", spec.bwrap.display()), groups)),
-        }
-    }
-
-    fn spawn(
-        spec: &Spec,
-        spool: &Spool,
-        workspace: &Workspace,
         redactor: &Redactor,
         events: Sender<Event>,
         proxy: bool,
