@@ -28,7 +28,9 @@ fn sources(folder: &Path, text: &mut String) {
 #[test]
 fn every_kind_of_error_has_a_page_with_its_title_type_and_status() {
     for kind in ErrorType::ALL {
-        let page = std::fs::read_to_string(format!("{ROOT}/docs/errors/{}.md", kind.slug())).expect(kind.slug());
+        let slug = kind.slug();
+        let page = std::fs::read_to_string(format!("{ROOT}/docs/errors/{slug}.md"))
+            .unwrap_or_else(|error| panic!("docs/errors/{slug}.md: {error}"));
         assert!(page.starts_with(&format!("# {}\n", kind.title())), "{page}");
         assert!(page.contains(&format!(
             "/errors/{}`: answer of the API with status {}.",
