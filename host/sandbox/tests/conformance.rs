@@ -1,0 +1,10 @@
+//! What every provider of sandboxes must do, told through [`sandbox::Provider`]
+//! alone. A new provider adds its constructor to `conformance::world`.
+
+mod conformance {
+    mod capture;
+    mod egress;
+    mod release;
+    mod unprivileged;
+    mod world;
+}
