@@ -15,6 +15,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -207,7 +208,10 @@ impl Spool {
 
     /// Whole or not at all, and on the disk when this returns.
     fn write(&self, name: &str, value: &impl Serialize) -> io::Result<()> {
-        let unfinished = self.folder.join(format!(".{name}.{}", std::process::id()));
+        // Two tasks of one host may write the same file at the same time.
+        static WRITES: AtomicU64 = AtomicU64::new(0);
+        let number = WRITES.fetch_add(1, Ordering::Relaxed);
+        let unfinished = self.folder.join(format!(".{name}.{}.{number}", std::process::id()));
         let mut file = File::create(&unfinished)?;
         file.write_all(&serde_json::to_vec(value)?)?;
         file.sync_all()?;
