@@ -5,6 +5,7 @@ mod conformance {
     mod capture;
     mod egress;
     mod release;
+    mod speed;
     mod unprivileged;
     mod world;
 }

@@ -52,6 +52,7 @@ impl Local {
                 }
                 State::Fresh => {
                     let spec = self.spec(&request, &spool)?;
+                    self.require_tools(&request.command.template).await?;
                     let started = async {
                         spool.create(&request.key, &request.command)?;
                         self.supervise(&spool, &spec).await

@@ -29,12 +29,14 @@ pub(crate) mod supervisor;
 mod tools;
 mod wire;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use async_trait::async_trait;
-use workflow::{Digest, EffectKey, InstanceId};
+use workflow::{Digest, EffectKey, InstanceId, TemplateName};
 
 pub use config::{LocalConfig, OpenError, SANDBOX_ID};
 pub use doctor::{Finding, doctor};
@@ -50,6 +52,8 @@ pub struct Local {
     rootfs: HostRootfs,
     /// Told apart from other roots of the machine in the names of control groups.
     mark: String,
+    /// Templates whose tools have been asked for their versions, and fit.
+    equipped: Mutex<BTreeSet<TemplateName>>,
 }
 
 impl Local {
@@ -73,7 +77,7 @@ impl Local {
         host_rootfs::write_configuration(&config.root, config.uid, config.gid).map_err(folder(&config.root))?;
         let rootfs = HostRootfs::describe(&config.root).map_err(OpenError::Describe)?;
         let mark = Digest::of(config.root.as_os_str().as_encoded_bytes()).hex()[..8].to_owned();
-        Ok(Self { config, rootfs, mark })
+        Ok(Self { config, rootfs, mark, equipped: Mutex::default() })
     }
 
     /// Digest of the host's package list: what commands really run in.

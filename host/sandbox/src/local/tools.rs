@@ -1,9 +1,47 @@
 //! Whether the tools of a template are there, in the versions it asks for.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use semver::{Version, VersionReq};
+use workflow::TemplateName;
+
+use super::Local;
+use crate::ExecError;
+
+impl Local {
+    /// Refuses a template whose tools are not on this machine in the versions
+    /// it asks for. Asked once for each template and provider.
+    pub(super) async fn require_tools(&self, name: &TemplateName) -> Result<(), ExecError> {
+        let Some(template) = self.config.templates.get(name) else { return Ok(()) };
+        let equipped = || self.equipped.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if template.tools().is_empty() || equipped().contains(name) {
+            return Ok(());
+        }
+        let wanted = template.tools().clone();
+        let folders = folders(self.rootfs.toolchain.as_deref());
+        let asking = tokio::task::spawn_blocking(move || missing(&wanted, &folders));
+        let missing = asking.await.unwrap_or_else(|error| vec![error.to_string()]);
+        if !missing.is_empty() {
+            return Err(ExecError::Unsupported {
+                what: format!("template `{name}` needs tools that this machine lacks: {}", missing.join(", ")),
+                remedy: "install them for all users, or Rust for the user of the host".to_owned(),
+            });
+        }
+        equipped().insert(name.clone());
+        Ok(())
+    }
+}
+
+/// What is wrong with each tool that does not fit.
+fn missing(wanted: &BTreeMap<String, VersionReq>, folders: &[PathBuf]) -> Vec<String> {
+    let asked = wanted.iter().map(|(tool, range)| (tool, range, ask(tool, folders)));
+    asked
+        .filter(|(_, range, answer)| !answer.fits(range))
+        .map(|(tool, range, answer)| format!("`{tool}` {range} ({answer})"))
+        .collect()
+}
 
 /// Folders of a sandbox's `PATH`, as they are called on this machine.
 pub fn folders(toolchain: Option<&Path>) -> Vec<PathBuf> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sandbox::{ExecOutcome, ParameterValue};
+use sandbox::{ExecError, ExecOutcome, ParameterValue};
 use workflow::command::SandboxMode;
 use workflow::{CommandName, CommandStatus, TemplateName};
 
@@ -11,7 +11,8 @@ use super::world::{World, of, request};
 async fn run(world: &World, sequence: u32, name: &str, directory: Option<&str>) -> ExecOutcome {
     let name = CommandName::new(format!("rust-release/{name}")).expect("a name");
     let text = |text: &str| ParameterValue::Text(text.to_owned());
-    let values: BTreeMap<_, _> = directory.map(|directory| ("directory".to_owned(), text(directory))).into_iter().collect();
+    let values: BTreeMap<_, _> =
+        directory.map(|directory| ("directory".to_owned(), text(directory))).into_iter().collect();
     let mut command = world.templates.resolve(&name, &values, SandboxMode::WorkflowSession).expect("a command");
     // No server answers in this test; what must not need one runs without.
     command.egress.clear();
@@ -46,4 +47,14 @@ async fn a_crate_is_looked_at_built_tested_packaged_and_bundled() {
     let bundle = run(&world, 6, "git-bundle", Some("repos/demo")).await;
     let kept: Vec<_> = bundle.captured.iter().map(|file| file.path.as_str()).collect();
     assert_eq!(kept, ["bundle/source.bundle"], "{bundle:?}");
+}
+
+#[tokio::test]
+async fn a_template_whose_tools_are_too_old_runs_nothing() {
+    let world = World::new();
+    let mut command = request(1, SandboxMode::PerTask, &["true"]).command;
+    command.template = TemplateName::new("from-the-future").expect("a name");
+    let error = world.provider.exec(of(1, command)).await.expect_err("refused");
+    assert!(matches!(error, ExecError::Unsupported { .. }), "{error:?}");
+    assert!(error.to_string().contains("`cargo` >=99"), "{error}");
 }

@@ -80,7 +80,16 @@ async fn host_process() {
     assert_eq!(outcome.status, CommandStatus::Succeeded, "{outcome:?}");
     let lines: Vec<_> = outcome.stdout_excerpt.lines().collect();
     assert_ne!(lines[0], "0", "{outcome:?}");
-    let fences = ["sandbox", "2", "Read-only", "CapEff:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2", "not permitted", "1"];
+    let fences = [
+        "sandbox",
+        "2",
+        "Read-only",
+        "CapEff:\t0000000000000000",
+        "NoNewPrivs:\t1",
+        "Seccomp:\t2",
+        "not permitted",
+        "1",
+    ];
     assert_eq!(lines[1..9], fences, "{outcome:?}");
     let kept = run(2, "cat kept; mkdir closed; chmod 0 closed").await;
     assert_eq!(kept.stdout_excerpt, "kept\n", "{kept:?}");

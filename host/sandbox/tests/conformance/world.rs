@@ -23,6 +23,14 @@ processes = 128
 output_mib = 8
 "#;
 
+const FROM_THE_FUTURE: &str = r#"
+name = "from-the-future"
+version = "1"
+summary = "Asks for a tool that nobody has yet."
+rootfs = { kind = "host" }
+tools = { cargo = ">=99", git = ">=2" }
+"#;
+
 /// A provider and the folder that it keeps its files in.
 pub struct World {
     pub provider: Box<dyn Provider>,
@@ -57,14 +65,17 @@ pub fn launcher() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_sandbox-launcher"))
 }
 
-/// The test's own template and those of this repository.
+/// The tests' own templates and the one for releases.
 pub fn templates(folder: &Path) -> Arc<Templates> {
-    let own = folder.join("conformance");
-    std::fs::create_dir_all(&own).expect("a folder");
-    std::fs::write(own.join("template.toml"), TEMPLATE).expect("a template");
+    let written = [("conformance", TEMPLATE), ("from-the-future", FROM_THE_FUTURE)].map(|(name, text)| {
+        let own = folder.join(name);
+        std::fs::create_dir_all(&own).expect("a folder");
+        std::fs::write(own.join("template.toml"), text).expect("a template");
+        own
+    });
     let release = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sandbox-templates/rust-release");
     let load = |folder: &Path| Template::load(folder).expect("a template");
-    Arc::new([load(&own), load(&release)].into_iter().collect())
+    Arc::new(written.iter().chain([&release]).map(|folder| load(folder)).collect())
 }
 
 pub fn local(
