@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use store::{DecideError, HumanTask, SharedStore, Store};
+use store::{DecideError, HumanTask, SharedStore};
 use workflow::effect::EffectOutcome;
 use workflow::event::{Decision, Event, Recorded};
 use workflow::{Actor, CommandResult, InstanceId};

@@ -76,7 +76,7 @@ impl Parts {
             lock: self.lock.plugins.get(name),
             digest: &digest,
             ceiling: self.config.policy.ceiling.as_ref(),
-            today: Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date(),
+            today: jiff::tz::Offset::UTC.to_datetime(Timestamp::now()).date(),
         };
         let grants = effective(&approval, grants)
             .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;

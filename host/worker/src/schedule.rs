@@ -78,7 +78,7 @@ impl Worker {
         loop {
             let pause = wake.map_or(self.options.poll, |at| self.until(at).min(self.options.poll));
             tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = stopped(&mut stop) => break,
                 _ = renewal.tick() => schedule.renew().await?,
                 change = changes.recv() => match change {
                     Ok(change) => schedule.follow(change).await?,
@@ -104,6 +104,11 @@ impl Worker {
 
 /// An instance whose run ended, with the messages it did not see any more.
 type Ended = (InstanceId, mpsc::UnboundedReceiver<()>, Result<Rest, DriveError>);
+
+/// Returns when the host is told to stop, or nobody is left who could tell it.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
 
 struct Schedule {
     worker: Arc<Worker>,

@@ -1,7 +1,7 @@
 //! `release`: start one, and look at them.
 
 use serde_json::json;
-use store::{InstanceFilter, InstanceRow, Message, Store};
+use store::{InstanceFilter, InstanceRow, Message};
 use workflow::event::Event;
 use workflow::summary::Summary;
 use workflow::{Actor, request};

@@ -1,6 +1,6 @@
 //! `task`: what waits for a person.
 
-use store::{DecideError, HumanTask, Store};
+use store::{DecideError, HumanTask};
 use workflow::event::Decision;
 use workflow::{Digest, Timestamp};
 
