@@ -86,10 +86,11 @@ pub fn tests(stdout: &str, stderr: &str) -> Vec<TestTarget> {
             (target.passed, target.failed, target.ignored) =
                 (count(counts, " passed"), count(counts, " failed"), count(counts, " ignored"));
             in_failures = false;
-        } else if let Some(name) = line.strip_prefix("    ").filter(|_| in_failures) {
-            if !name.starts_with(' ') && !name.is_empty() {
-                target.failures.push(name.trim_end().to_owned());
-            }
+        } else if let Some(name) = line.strip_prefix("    ").filter(|_| in_failures)
+            && !name.starts_with(' ')
+            && !name.is_empty()
+        {
+            target.failures.push(name.trim_end().to_owned());
         }
     }
     targets

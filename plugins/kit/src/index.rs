@@ -70,7 +70,7 @@ fn parse(result: &CommandResult, stdout: &str, name: &str) -> Result<Vec<Entry>,
     }
     let lines = body.lines().filter(|line| !line.trim().is_empty());
     lines
-        .map(|line| serde_json::from_str(line))
+        .map(serde_json::from_str)
         .collect::<Result<_, _>>()
         .map_err(|error| result.failure(format!("the index of `{name}` cannot be read: {error}")))
 }

@@ -132,8 +132,11 @@ pub struct Record {
     /// `1 exec rust-release/cargo-build`
     pub calls: Vec<String>,
     pub denied: Vec<(u32, Denial)>,
-    pub log: Vec<(LogLevel, String, Vec<(String, String)>)>,
+    pub log: Vec<LogLine>,
 }
+
+/// Level, message, fields.
+pub type LogLine = (LogLevel, String, Vec<(String, String)>);
 
 /// A worker that answers commands from a list, or with success.
 #[derive(Default)]

@@ -134,8 +134,8 @@ async fn compiled_code_is_kept_and_a_changed_entry_is_not_executed() {
     let store = folder.path().join("compiled");
     assert_eq!(provenance(&store).await, Provenance::Compiled);
     assert_eq!(provenance(&store).await, Provenance::Precompiled);
-    let entry = fs::read_dir(&store).unwrap().map(|entry| entry.unwrap().path());
-    let entry = entry.filter(|path| path.extension().is_some_and(|end| end == "compiled")).next().unwrap();
+    let mut entries = fs::read_dir(&store).unwrap().map(|entry| entry.unwrap().path());
+    let entry = entries.find(|path| path.extension().is_some_and(|end| end == "compiled")).unwrap();
     let good = fs::read(&entry).unwrap();
     for at in [0, 40, good.len() / 2, good.len() - 1] {
         let mut changed = good.clone();
