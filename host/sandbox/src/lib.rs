@@ -1,4 +1,3 @@
-// COORDINATION: two helpers work on this crate. Read host/sandbox/WHO-WRITES-WHAT.md before you write a file. (Remove this line at the end.)
 //! Templates, sessions, commands, egress and capture: the only place that
 //! starts programs.
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use xshell::{Shell, cmd};
 
-use crate::{plugins, root, say, setup};
+use crate::{plugins, program, root, say, setup, target};
 
 pub fn run(shell: &Shell, arguments: &[String]) -> anyhow::Result<()> {
     if let Some(unknown) = arguments.iter().find(|argument| *argument != "--yes") {
@@ -24,15 +24,16 @@ pub fn run(shell: &Shell, arguments: &[String]) -> anyhow::Result<()> {
     setup::run(shell)?;
     plugins::build(shell)?;
     cmd!(shell, "cargo build --quiet -p fixtures").run()?;
-    let folder = root().join("target/demo").join(timestamp(shell)?);
+    let folder = target().join("demo").join(timestamp(shell)?);
     shell.create_dir(&folder)?;
     say(&format!("setting the stage in {}: a Git remote and a Cargo registry on loopback", show(&folder)));
     let stage = Stage::start(&folder, unattended)?;
     let request = folder.join("release-request.json");
     let config = folder.join("light-workflow.toml");
     let data = folder.join("data");
+    name_parts(shell, &config)?;
     say("releasing: light-workflow release start");
-    let mut start = Command::new(root().join("target/debug/light-workflow"));
+    let mut start = Command::new(program("light-workflow"));
     start.current_dir(root()).arg("--config").arg(&config).arg("--data").arg(&data);
     start.args(["release", "start"]).arg(&request);
     if unattended {
@@ -43,9 +44,18 @@ pub fn run(shell: &Shell, arguments: &[String]) -> anyhow::Result<()> {
     if !released.success() {
         bail!("the release ended with {released}");
     }
-    let again = format!("target/debug/light-workflow --data {} release", show(&data));
+    let again = format!("{} --data {} release", show(&program("light-workflow")), show(&data));
     say(&format!("look closer: `{again} list`, `{again} show ID`, `{again} logs ID`"));
     Ok(())
+}
+
+/// Adds to the stage's configuration where this build's components and their lock are.
+fn name_parts(shell: &Shell, config: &Path) -> anyhow::Result<()> {
+    let components = target().join("plugins");
+    let lock = components.join("plugins.lock");
+    let text = shell.read_file(config)?;
+    let paths = format!("\n[paths]\ncomponents = {components:?}\nlock = {lock:?}\n");
+    Ok(shell.write_file(config, text + &paths)?)
 }
 
 /// The stage, as a process of its own that ends with us.
@@ -53,7 +63,7 @@ struct Stage(Child);
 
 impl Stage {
     fn start(folder: &Path, unattended: bool) -> anyhow::Result<Self> {
-        let mut stage = Command::new(root().join("target/debug/demo-stage"));
+        let mut stage = Command::new(program("demo-stage"));
         stage.arg("--dir").arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
         if unattended {
             stage.arg("--no-human-approval");

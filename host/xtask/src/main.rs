@@ -7,7 +7,7 @@ mod plugins;
 mod setup;
 mod test;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use xshell::Shell;
@@ -52,6 +52,16 @@ fn main() -> ExitCode {
 /// The folder of the workspace.
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("xtask lies two folders below the root")
+}
+
+/// Where cargo puts what it builds.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder))
+}
+
+/// A program of ours, as `cargo build` leaves it.
+fn program(name: &str) -> PathBuf {
+    target().join("debug").join(name)
 }
 
 /// Says what comes next, so that a silence is never a riddle.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use xshell::{Shell, cmd};
 
-use crate::{root, say};
+use crate::{program, root, say, target};
 
 /// Folder below `plugins/`, which is also the plugin's name.
 pub const BUNDLED: [&str; 3] = ["cargo", "cargo-publish", "preflight"];
@@ -30,13 +30,14 @@ pub fn build(shell: &Shell) -> anyhow::Result<()> {
         .context("failed to build the plugins")?;
     drop(reproducible);
     cmd!(shell, "cargo build --quiet -p light-workflow").run().context("failed to build light-workflow")?;
-    let out = root().join("target/plugins");
+    let out = target().join("plugins");
+    let encoder = program("light-workflow");
     shell.create_dir(&out)?;
     for name in BUNDLED {
         let file = format!("{}_plugin.wasm", name.replace('-', "_"));
-        let module = root().join("target/wasm32-unknown-unknown/plugin").join(file);
+        let module = target().join("wasm32-unknown-unknown/plugin").join(file);
         let component = out.join(format!("{name}.wasm"));
-        cmd!(shell, "target/debug/light-workflow plugin encode {module} --output {component}")
+        cmd!(shell, "{encoder} plugin encode {module} --output {component}")
             .quiet()
             .run()
             .with_context(|| format!("failed to encode plugin `{name}`"))?;

@@ -10,7 +10,7 @@ pub fn run(shell: &Shell, arguments: &[String]) -> anyhow::Result<()> {
     setup::cargo_tool(shell, "cargo-nextest")?;
     plugins::build(shell)?;
     say("building and running the tests");
-    let summary = root_file("target/nextest-summary.txt");
+    let summary = crate::target().join("nextest-summary.txt");
     let _messages = shell.push_env("NEXTEST_HIDE_PROGRESS_BAR", "1");
     // The last lines of nextest hold the counts; they come on standard error.
     let script = format!(
@@ -25,10 +25,6 @@ pub fn run(shell: &Shell, arguments: &[String]) -> anyhow::Result<()> {
         bail!("{failures} of {ran} tests failed");
     }
     Ok(())
-}
-
-fn root_file(path: &str) -> std::path::PathBuf {
-    crate::root().join(path)
 }
 
 /// Tests run and failed, from nextest's summary line:
