@@ -134,9 +134,11 @@ impl Groups {
     /// Waits a little for the last process to leave, then removes the groups.
     pub fn remove(self) {
         for (_, group) in self.groups {
-            for _ in 0..50 {
+            for attempt in 0..60 {
                 match fs::remove_dir(&group) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => thread::sleep(Duration::from_millis(20)),
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        thread::sleep(Duration::from_millis(if attempt < 10 { 1 } else { 20 }));
+                    }
                     _ => break,
                 }
             }

@@ -53,11 +53,11 @@ impl Local {
                 State::Fresh => {
                     let spec = self.spec(&request, &spool)?;
                     self.require_tools(&request.command.template).await?;
-                    let started = async {
-                        spool.create(&request.key, &request.command)?;
-                        self.supervise(&spool, &spec).await
-                    };
-                    match started.await.map_err(|error| cannot_start(error.to_string()))? {
+                    match self
+                        .supervise(&spool, &request, &spec)
+                        .await
+                        .map_err(|error| cannot_start(error.to_string()))?
+                    {
                         Some(Report::Refused) => {
                             let refusal = spool.refusal().map(|refusal| refusal.detail);
                             return Err(cannot_start(refusal.unwrap_or_else(|| "no reason was given".to_owned())));
@@ -74,7 +74,8 @@ impl Local {
     }
 
     /// Starts a supervisor and waits for its end. It goes on if this future is dropped.
-    async fn supervise(&self, spool: &Spool, spec: &Spec) -> io::Result<Option<Report>> {
+    async fn supervise(&self, spool: &Spool, request: &ExecRequest, spec: &Spec) -> io::Result<Option<Report>> {
+        spool.create()?;
         let log = File::create(spool.folder().join("supervisor.log"))?;
         let mut supervisor = tokio::process::Command::new(&self.config.launcher)
             .args(&self.config.launcher_arguments)
@@ -85,6 +86,8 @@ impl Local {
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()?;
+        // While it starts. Without a whole spec it does nothing.
+        spool.claim(&request.key, &request.command)?;
         let text = serde_json::to_vec(spec)?;
         if let Some(mut pipe) = supervisor.stdin.take() {
             // One that has ended at once says why in its own way.

@@ -98,13 +98,17 @@ impl Spool {
         self.folder.join("captured")
     }
 
-    /// Makes the folder and says whose it is. Nothing happens if it is there.
-    pub fn create(&self, key: &EffectKey, command: &Command) -> io::Result<()> {
+    /// Makes the folder. Nothing happens if it is there.
+    pub fn create(&self) -> io::Result<()> {
         match fs::DirBuilder::new().mode(0o700).create(&self.folder) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(()),
         }
+    }
+
+    /// Says whose the spool is, unless that is said already. Must be on the disk
+    /// before anything runs: a sweep goes by it.
+    pub fn claim(&self, key: &EffectKey, command: &Command) -> io::Result<()> {
         if self.folder.join("request.json").exists() {
             return Ok(());
         }
@@ -145,14 +149,16 @@ impl Spool {
         }
     }
 
+    /// Whether a supervisor took the command over, now or before. What the
+    /// holder of the lock is told stays true while it holds it.
+    pub fn is_taken_over(&self) -> bool {
+        self.started().is_some() || self.folder.join("outcome.json").exists()
+    }
+
     /// Takes the command over for ever: afterwards it is never started again.
-    /// `false` if a supervisor did so before. The caller holds the lock.
-    pub fn take_over(&self, started: Started) -> io::Result<bool> {
-        if self.started().is_some() || self.folder.join("outcome.json").exists() {
-            return Ok(false);
-        }
-        self.write("started", &started)?;
-        Ok(true)
+    /// The caller holds the lock and has asked [`Spool::is_taken_over`].
+    pub fn take_over(&self, started: Started) -> io::Result<()> {
+        self.write("started", &started)
     }
 
     /// Undoes [`Spool::take_over`], because nothing ran. The caller holds the lock.

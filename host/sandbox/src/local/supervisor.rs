@@ -95,7 +95,7 @@ fn run() -> io::Result<Report> {
     let Some(_session) = enter_session(&spec, &spool)? else {
         return finish_unstarted(&spec, &spool);
     };
-    if !spool.take_over(Started::this_process()?)? {
+    if spool.is_taken_over() {
         return Ok(Report::Busy);
     }
     match carry_out(&spec, &spool, events, &inbox) {
@@ -153,9 +153,10 @@ fn enter_session(spec: &Spec, spool: &Spool) -> io::Result<Option<Option<FileLoc
 
 /// It was cancelled before anything ran.
 fn finish_unstarted(spec: &Spec, spool: &Spool) -> io::Result<Report> {
-    if !spool.take_over(Started::this_process()?)? {
+    if spool.is_taken_over() {
         return Ok(Report::Busy);
     }
+    spool.take_over(Started::this_process()?)?;
     for path in [spool.stdout(), spool.stderr()] {
         std::fs::File::create(path)?;
     }
@@ -205,12 +206,10 @@ fn run_in(
 ) -> Result<Option<ExecOutcome>, NothingRan> {
     capture::copy_in(&spec.inputs, &workspace.workspace, owner)
         .map_err(|error| ("failed to copy the inputs into the workspace", error))?;
-    let before =
-        Snapshot::take(&workspace.workspace).map_err(|error| ("failed to look through the workspace", error))?;
     let proxy = start_proxy(spec)?;
     let groups = Groups::create(&spec.cgroup, &spec.limits);
     let setup = setup(spec, environment, owner, &groups);
-    watch_size(workspace, spec.limits.workspace_bytes, events.clone());
+    let sizes = events.clone();
     let running = match Running::start(spec, spool, workspace, redactor, events, proxy.is_some()) {
         Ok(running) => running,
         Err(error) => {
@@ -218,6 +217,15 @@ fn run_in(
             return Err(NothingRan(format!("failed to start `{}`: {error}", spec.bwrap.display())));
         }
     };
+    let before = match while_it_is_made(&running, spool, workspace, &groups) {
+        Ok(before) => before,
+        Err(error) => {
+            running.abandon(&groups);
+            groups.remove();
+            return Err(error);
+        }
+    };
+    watch_size(workspace, spec.limits.workspace_bytes, sizes);
     let mut story = running.wait(setup, spec, &groups, inbox);
     story.egress = proxy.map(Proxy::stop).unwrap_or_default();
     story.out_of_memory = groups.out_of_memory_kills() > 0;
@@ -250,6 +258,26 @@ fn watch_size(workspace: &Workspace, limit_bytes: u64, events: Sender<Event>) {
             thread::sleep((begun.elapsed() * 20).max(SIZE_POLL));
         }
     });
+}
+
+/// Does what takes time while bubblewrap mounts and init waits to be told the
+/// command: nothing of it runs before this has returned.
+fn while_it_is_made(
+    running: &Running,
+    spool: &Spool,
+    workspace: &Workspace,
+    groups: &Groups,
+) -> Result<Snapshot, NothingRan> {
+    thread::scope(|scope| {
+        let taking_over = scope.spawn(|| spool.take_over(Started::this_process()?));
+        // The first move into a group waits for all processors (RCU): some 10 ms.
+        running.limit(groups).map_err(|error| ("failed to move the sandbox into its control groups", error))?;
+        let before =
+            Snapshot::take(&workspace.workspace).map_err(|error| ("failed to look through the workspace", error))?;
+        let taken_over = taking_over.join().unwrap_or_else(|_| Err(io::Error::other("a thread panicked")));
+        taken_over.map_err(|error| ("failed to take the command over", error))?;
+        Ok(before)
+    })
 }
 
 /// Looks at what the command left in its folders.

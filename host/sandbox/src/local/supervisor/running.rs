@@ -86,6 +86,18 @@ impl Running {
         Ok(Self { bwrap, init: ours, processes: Vec::new(), readers, stderr: spool.stderr() })
     }
 
+    /// Moves what is there by now into the groups. What bubblewrap starts later
+    /// follows it; what it has started already is moved before the command runs.
+    pub fn limit(&self, groups: &Groups) -> io::Result<()> {
+        groups.add(self.bwrap.id() as i32)
+    }
+
+    /// Ends the sandbox; its command has not run.
+    pub fn abandon(mut self, groups: &Groups) {
+        self.kill(groups);
+        self.collect(groups);
+    }
+
     /// Starts the command and stays until nothing of the sandbox is left.
     pub fn wait(mut self, setup: Setup, spec: &Spec, groups: &Groups, inbox: &Receiver<Event>) -> Story {
         let mut story = Story::new(End::Unknown);
