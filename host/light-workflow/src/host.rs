@@ -1,5 +1,7 @@
 //! The parts of a host, put together.
 
+#[cfg(debug_assertions)]
+mod crash;
 mod liveness;
 
 use std::collections::BTreeMap;
@@ -10,7 +12,7 @@ use std::sync::Arc;
 use plugin_host::{HostConfig, PluginHost};
 use sandbox::Templates;
 use sandbox::local::{Local, LocalConfig};
-use store::{SharedStore, SqliteStore, Store};
+use store::{SharedStore, SqliteStore};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use worker::{Clock, Definitions, Hands, InstalledPlugin, PluginCatalog, Secrets, SystemClock, Worker, WorkerOptions};
@@ -108,7 +110,7 @@ pub struct Host {
     pub parts: Parts,
     pub data: PathBuf,
     pub definitions: Arc<Definitions>,
-    store: Arc<SqliteStore>,
+    store: SharedStore,
     liveness: Liveness,
 }
 
@@ -117,7 +119,7 @@ impl Host {
         fs::create_dir_all(data)
             .map_err(|error| Failure::from(anyhow::anyhow!("failed to create `{}`: {error}", data.display())))?;
         let data = data.canonicalize()?;
-        let store = Arc::new(SqliteStore::open(&data, store::SqliteOptions::default()).await?);
+        let store: SharedStore = Self::open_store(Arc::new(SqliteStore::open(&data, store::SqliteOptions::default()).await?));
         let liveness = Liveness::declare(&data)?;
         for dead in liveness.dead()? {
             // A host that was killed cannot give its leases back itself.
@@ -129,6 +131,13 @@ impl Host {
 
     pub fn shared_store(&self) -> SharedStore {
         self.store.clone()
+    }
+
+    /// Appends of the crash sweep go through its crash point.
+    fn open_store(store: SharedStore) -> SharedStore {
+        #[cfg(debug_assertions)]
+        let store = crash::with_crash_point(store);
+        store
     }
 
     pub fn now(&self) -> Timestamp {

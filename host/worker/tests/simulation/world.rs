@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use store::{AppendError, Lease, MemoryFaults, MemoryStore, NewInstance, SharedStore, Store};
+use store::{AppendError, CommitFault, DecideError, Lease, MemoryFaults, MemoryStore, NewInstance, SharedStore, Store};
 use tokio::runtime::Runtime;
 use worker::{Definitions, DriveError, Driver, projection};
 use workflow::capability::EffectivePolicy;
@@ -89,6 +89,8 @@ pub struct World {
     effects: BTreeMap<EffectKey, EffectOutcome>,
     /// The highest fence that was handed out, by shard.
     fences: BTreeMap<u32, i64>,
+    /// What happens to the next write.
+    coming: Option<CommitFault>,
     rules: Rules,
 }
 
@@ -118,6 +120,7 @@ impl World {
             instances: (0..INSTANCES).map(|n| InstanceId::new(format!("i{n}")).expect("a label")).collect(),
             effects: BTreeMap::new(),
             fences: BTreeMap::new(),
+            coming: None,
             rules: Rules::default(),
         }
     }
@@ -179,8 +182,8 @@ impl World {
                 self.now += Duration::from_secs(seconds);
             }
             80..=84 => self.crash(host),
-            85..=92 => self.faults.crash_before_commit(),
-            93..=97 => self.faults.crash_after_commit(),
+            85..=92 => self.plan(CommitFault::BeforeCommit),
+            93..=97 => self.plan(CommitFault::AfterCommit),
             _ => self.now += LEASE + Duration::from_secs(5),
         }
         Ok(())
@@ -312,7 +315,11 @@ impl World {
             subject_digest: task.question.subject_digest.clone(),
             comment: None,
         };
-        self.rules.people_answered += u64::from(self.store.decide(&task.id, decision).await.is_ok());
+        match self.store.decide(&task.id, decision).await {
+            Ok(()) => self.rules.people_answered += 1,
+            Err(DecideError::Store(_)) => self.count_lost_write(),
+            Err(DecideError::Refused(_) | DecideError::Decided { .. }) => {}
+        }
     }
 
     /// The process is gone, with all that was in its memory.
@@ -323,8 +330,22 @@ impl World {
         host.outcomes.clear();
     }
 
+    fn plan(&mut self, fault: CommitFault) {
+        self.faults.after(0, fault);
+        self.coming = Some(fault);
+    }
+
+    fn count_lost_write(&mut self) {
+        match self.coming.take() {
+            Some(CommitFault::BeforeCommit) => self.rules.crashes_before_commit += 1,
+            Some(CommitFault::AfterCommit) => self.rules.crashes_after_commit += 1,
+            None => {}
+        }
+    }
+
     /// Nobody knows whether it was written: what is in memory is worth nothing.
     fn failed_write(&mut self, host: usize) {
+        self.count_lost_write();
         self.hosts[host].drivers.clear();
         self.hosts[host].outcomes.clear();
     }
