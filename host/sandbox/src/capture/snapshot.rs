@@ -112,7 +112,7 @@ impl Snapshot {
 
 impl Mark {
     fn of(stat: &Stat, is_folder: bool) -> Self {
-        let changed_at = if is_folder { (0, 0) } else { (stat.st_ctime as i64, stat.st_ctime_nsec as u64) };
+        let changed_at = if is_folder { (0, 0) } else { (stat.st_ctime, stat.st_ctime_nsec) };
         let size_bytes = if is_folder { 0 } else { u64::try_from(stat.st_size).unwrap_or(0) };
         Self { inode: stat.st_ino, size_bytes, mode: stat.st_mode, changed_at, folded: false }
     }

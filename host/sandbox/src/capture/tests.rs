@@ -185,7 +185,7 @@ fn a_tree_of_any_depth_and_mode_is_removed_and_nothing_beside_it() {
     fs::create_dir(&tree).unwrap();
     symlink(folder.path().join("beside"), tree.join("link")).unwrap();
     write(tree.join("closed/inside"), "x");
-    fs::set_permissions(tree.join("closed"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(tree.join("closed"), fs::Permissions::from_mode(0o000)).unwrap();
     write(tree.join("moved-up-1"), "a name that removal uses itself");
     // Deeper than a path can name: 3,000 folders of two letters.
     let mut below = rustix::fs::open(&tree, rustix::fs::OFlags::DIRECTORY, Mode::empty()).unwrap();

@@ -30,7 +30,7 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
     let [first, second, ..] = ip.segments();
     // Global unicast is 2000::/3. Teredo and 6to4 carry an IPv4 address inside.
     let global = first & 0xe000 == 0x2000;
-    let special = (first == 0x2001 && second < 0x0200) || (first == 0x2001 && second == 0x0db8) || first == 0x2002;
+    let special = first == 0x2002 || (first == 0x2001 && (second < 0x0200 || second == 0x0db8));
     match ip.to_ipv4_mapped() {
         Some(mapped) => is_public_v4(mapped),
         None => global && !special,

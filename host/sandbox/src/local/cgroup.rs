@@ -4,6 +4,7 @@
 //! Nothing here is required: what a machine does not give is left out, and the
 //! caller sets limits per process instead.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -80,6 +81,13 @@ impl Groups {
     pub fn existing(name: &str) -> Self {
         let found = mounts().into_iter().map(|mount| (mount.kind, mount.path.join(PARENT).join(name)));
         Self { groups: found.filter(|(_, group)| group.is_dir()).collect(), ..Self::default() }
+    }
+
+    /// Names of all groups that begin with `prefix`.
+    pub fn names(prefix: &str) -> BTreeSet<String> {
+        let folders = mounts().into_iter().filter_map(|mount| fs::read_dir(mount.path.join(PARENT)).ok());
+        let names = folders.flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        names.filter(|name| name.starts_with(prefix)).collect()
     }
 
     pub fn is_empty(&self) -> bool {

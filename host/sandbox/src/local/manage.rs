@@ -101,12 +101,26 @@ impl Local {
                 removed.push(format!("session {instance}"));
             }
         }
+        // A spool is made first and removed last: what is listed before the
+        // spools and has none belongs to nobody.
+        let tasks = names(&self.config.root.join("tasks"));
+        let groups = Groups::names(&self.cgroup_name(""));
         let spools: BTreeSet<_> = names(&self.config.root.join("spool")).into_iter().collect();
-        for slug in names(&self.config.root.join("tasks")) {
+        for slug in tasks {
             if !spools.contains(&slug) {
                 let folder = task_folder(&self.config.root, &slug);
                 blocking(move || remove(&folder)).await;
                 removed.push(format!("task {slug}"));
+            }
+        }
+        // Of a supervisor that was killed, or whose spool somebody removed.
+        for name in groups {
+            let has_spool = name.strip_prefix(&self.cgroup_name("")).is_some_and(|slug| spools.contains(slug));
+            if !has_spool {
+                let groups = Groups::existing(&name);
+                groups.kill();
+                blocking(move || groups.remove()).await;
+                removed.push(format!("control group {name}"));
             }
         }
         removed

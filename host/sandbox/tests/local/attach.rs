@@ -124,3 +124,32 @@ async fn a_crash_before_the_start_is_made_good() {
     fs::create_dir_all(house.spool(&request.key)).expect("a folder");
     assert_eq!(house.run(request).await.stdout_excerpt, "ran\n");
 }
+
+#[tokio::test]
+async fn a_sweep_finds_what_runs_without_supervisor_and_spool() {
+    let house = House::new();
+    let request = task(1, &["sh", "-c", "echo here; setsid sleep 4718.25"]);
+    let spool = house.spool(&request.key);
+    let log = spool.join("stdout.log");
+    let losing = tokio::task::spawn_blocking(move || {
+        wait_for(&log, "here");
+        let started: serde_json::Value = serde_json::from_str(&read(&spool.join("started"))).expect("json");
+        let pid = rustix::process::Pid::from_raw(started["pid"].as_i64().expect("a number") as i32);
+        fs::remove_dir_all(&spool).expect("removed");
+        rustix::process::kill_process(pid.expect("a process id"), rustix::process::Signal::KILL).expect("killed");
+    });
+    house.refused(request.clone()).await;
+    losing.await.expect("lost");
+    let removed = house.local.sweep(std::slice::from_ref(&request.key.instance)).await;
+    assert!(removed.contains(&format!("task {}", request.key.slug())), "{removed:?}");
+    let limit = Instant::now() + Duration::from_secs(10);
+    while !processes_with("sleep 4718.25").is_empty() {
+        assert!(Instant::now() < limit, "{:?}", processes_with("sleep 4718.25"));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let mounts = fs::read_to_string("/proc/self/mounts").expect("mounts");
+    for mount in mounts.lines().filter_map(|line| line.split(' ').nth(1)).filter(|path| path.contains("/cgroup")) {
+        let group = Path::new(mount).join("light-workflow").join(format!("{}-{}", house.mark(), request.key.slug()));
+        assert!(!group.exists(), "{}", group.display());
+    }
+}

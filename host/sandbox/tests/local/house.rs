@@ -60,6 +60,12 @@ impl House {
         self.folder.path().join("root")
     }
 
+    /// What the names of this provider's control groups begin with.
+    pub fn mark(&self) -> String {
+        let root = fs::canonicalize(self.root()).expect("the root");
+        workflow::Digest::of(root.as_os_str().as_encoded_bytes()).hex()[..8].to_owned()
+    }
+
     pub async fn run(&self, request: ExecRequest) -> ExecOutcome {
         self.local.exec(request).await.expect("an outcome")
     }
