@@ -143,10 +143,7 @@ pub fn show_question(task: &HumanTask) {
 }
 
 fn is_final(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::InstanceCompleted { .. } | Event::InstanceFaulted { .. } | Event::InstanceCancelled { .. }
-    )
+    matches!(event, Event::InstanceCompleted { .. } | Event::InstanceFaulted { .. } | Event::InstanceCancelled { .. })
 }
 
 /// One event as one line; none for those that tell a person nothing.

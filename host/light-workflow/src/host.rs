@@ -16,9 +16,7 @@ use store::{SharedStore, SqliteStore};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use worker::{Clock, Definitions, Hands, InstalledPlugin, PluginCatalog, Secrets, SystemClock, Worker, WorkerOptions};
-use workflow::capability::{
-    Approval, EffectivePolicy, Grants, PluginManifest, PluginPolicy, PluginsLock, effective,
-};
+use workflow::capability::{Approval, EffectivePolicy, Grants, PluginManifest, PluginPolicy, PluginsLock, effective};
 use workflow::definition::Definition;
 use workflow::policy::{PolicyProblem, PolicySources};
 use workflow::{Digest, InstanceId, PluginName, TemplateName, Timestamp};
@@ -70,7 +68,10 @@ impl Parts {
         };
         let path = self.component(name);
         let bytes = fs::read(&path).map_err(|error| {
-            vec![format!("failed to read its component `{}`: {error}; build it with `cargo xtask plugins`", path.display())]
+            vec![format!(
+                "failed to read its component `{}`: {error}; build it with `cargo xtask plugins`",
+                path.display()
+            )]
         })?;
         let digest = Digest::of(&bytes);
         let approval = Approval {
@@ -119,7 +120,8 @@ impl Host {
         fs::create_dir_all(data)
             .map_err(|error| Failure::from(anyhow::anyhow!("failed to create `{}`: {error}", data.display())))?;
         let data = data.canonicalize()?;
-        let store: SharedStore = Self::open_store(Arc::new(SqliteStore::open(&data, store::SqliteOptions::default()).await?));
+        let store: SharedStore =
+            Self::open_store(Arc::new(SqliteStore::open(&data, store::SqliteOptions::default()).await?));
         let liveness = Liveness::declare(&data)?;
         for dead in liveness.dead()? {
             // A host that was killed cannot give its leases back itself.
@@ -158,7 +160,8 @@ impl Host {
         };
         let provider = Arc::new(Local::new(local)?);
         self.sweep(provider.as_ref()).await?;
-        let plugin_host = PluginHost::new(HostConfig { precompiled: Some(self.data.join("compiled")), ..HostConfig::default() })?;
+        let plugin_host =
+            PluginHost::new(HostConfig { precompiled: Some(self.data.join("compiled")), ..HostConfig::default() })?;
         let hands = Hands {
             store: self.shared_store(),
             provider,
@@ -168,13 +171,8 @@ impl Host {
             secrets: Arc::new(Secrets::from_files(secrets.collect())),
         };
         let options = WorkerOptions::new(self.liveness.host().clone());
-        let worker = Worker::new(
-            self.shared_store(),
-            Arc::new(hands),
-            self.definitions.clone(),
-            Arc::new(SystemClock),
-            options,
-        );
+        let worker =
+            Worker::new(self.shared_store(), Arc::new(hands), self.definitions.clone(), Arc::new(SystemClock), options);
         let (stop, stopped) = watch::channel(false);
         Ok(Working { stop, worker: tokio::spawn(worker.run(stopped)) })
     }
@@ -225,8 +223,9 @@ fn read_plugins(paths: &Paths) -> Result<(BTreeMap<PluginName, PluginManifest>, 
     }
     let path = paths.lock.clone().unwrap_or_else(|| folder.join("plugins.lock"));
     let lock = match fs::read_to_string(&path) {
-        Ok(text) => PluginsLock::parse(&text)
-            .map_err(|error| Failure::used_wrongly(format!("{}: {error}", path.display())))?,
+        Ok(text) => {
+            PluginsLock::parse(&text).map_err(|error| Failure::used_wrongly(format!("{}: {error}", path.display())))?
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => PluginsLock::default(),
         Err(error) => return Err(Failure::from(anyhow::anyhow!("failed to read `{}`: {error}", path.display()))),
     };

@@ -50,6 +50,22 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     }
 }
 
+/// Like `println!`, but a reader that went away (`| head`) ends the program quietly.
+macro_rules! outln {
+    ($($part:tt)*) => {
+        $crate::output::write_out(format_args!("{}\n", format_args!($($part)*)))
+    };
+}
+pub(crate) use outln;
+
+pub fn write_out(text: fmt::Arguments<'_>) {
+    use std::io::Write;
+    if let Err(error) = std::io::stdout().write_fmt(text) {
+        let gone = error.kind() == std::io::ErrorKind::BrokenPipe;
+        std::process::exit(if gone { DONE } else { HOST_FAILED }.into());
+    }
+}
+
 /// Text that came from a command or a plugin, safe for a terminal: control
 /// characters other than line ends and tabs are shown, not obeyed.
 pub fn plain(text: &str) -> String {

@@ -46,8 +46,7 @@ pub async fn start(host: &Host, run: NewRun) -> Result<(InstanceId, Started), No
     let id = host.new_instance_id();
     let request = json!({ "definition": definition.digest, "input": run.input });
     let now = host.now();
-    let (instance, events) =
-        workflow::engine::start(&definition, id.clone(), run.input, run.started_by, policy, now);
+    let (instance, events) = workflow::engine::start(&definition, id.clone(), run.input, run.started_by, policy, now);
     host.definitions.insert(definition.clone());
     let started = host
         .shared_store()
@@ -78,8 +77,9 @@ pub fn definition_path(definitions: &Path, release_type: ReleaseType) -> PathBuf
 }
 
 pub fn read_definition(path: &Path) -> Result<Arc<Definition>, Failure> {
-    let source = std::fs::read_to_string(path)
-        .map_err(|error| Failure::used_wrongly(format!("failed to read the definition `{}`: {error}", path.display())))?;
+    let source = std::fs::read_to_string(path).map_err(|error| {
+        Failure::used_wrongly(format!("failed to read the definition `{}`: {error}", path.display()))
+    })?;
     definition::parse(&source, &path.display().to_string()).map(Arc::new).map_err(Failure::wrong_input)
 }
 
@@ -145,7 +145,9 @@ pub async fn find(host: &Host, name: &str) -> Result<store::InstanceRow, Failure
     let filter = store::InstanceFilter { release_id: Some(name.to_owned()), limit: 1, ..Default::default() };
     let newest = store.instances(filter).await?.into_iter().next();
     newest.ok_or_else(|| {
-        Failure::used_wrongly(format!("there is no release or instance `{name}`; `light-workflow release list` shows all"))
+        Failure::used_wrongly(format!(
+            "there is no release or instance `{name}`; `light-workflow release list` shows all"
+        ))
     })
 }
 

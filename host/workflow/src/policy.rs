@@ -14,12 +14,15 @@ pub struct PolicySources<'a> {
     pub templates: &'a BTreeMap<TemplateName, Digest>,
     /// The approved digest and the effective grants of a plugin for a task that
     /// grants it `Grants`, or every reason why not.
-    pub plugin: &'a dyn Fn(&PluginName, &Grants) -> Result<PluginPolicy, Vec<String>>,
+    pub plugin: &'a PluginAnswer<'a>,
     /// Whether a terminal's `--yes` may answer approvals.
     pub allow_auto_approval: bool,
     /// Whether `call: echo` exists (benchmarks and simulations).
     pub echo: bool,
 }
+
+/// The effective grants of a plugin under a task's grants, or the reasons why there are none.
+pub type PluginAnswer<'a> = dyn Fn(&PluginName, &Grants) -> Result<PluginPolicy, Vec<String>> + 'a;
 
 /// Something that policy does not allow, with its place in the definition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -136,6 +136,7 @@ impl Summary {
                 if let Some(asked) = self.approvals.iter_mut().rev().find(|asked| asked.task == *path) {
                     asked.decision = Some(decision.clone());
                 }
+                self.status = "running";
             }
             Event::InstanceCompleted { output } => {
                 self.output = Some(output.clone());

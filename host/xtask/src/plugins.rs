@@ -56,11 +56,17 @@ fn approve_local_build(shell: &Shell, out: &Path) -> anyhow::Result<()> {
         let component = out.join(format!("{name}.wasm"));
         let sum = cmd!(shell, "sha256sum {component}").quiet().read()?;
         let digest = format!("sha256:{}", sum.split_whitespace().next().unwrap_or_default());
-        let entry = lock.find(&format!("name = \"{name}\"")).with_context(|| format!("plugins.lock has no entry `{name}`"))?;
-        let at = entry + lock[entry..].find("sha256:").with_context(|| format!("plugin `{name}` has no digest in plugins.lock"))?;
+        let entry =
+            lock.find(&format!("name = \"{name}\"")).with_context(|| format!("plugins.lock has no entry `{name}`"))?;
+        let at = entry
+            + lock[entry..]
+                .find("sha256:")
+                .with_context(|| format!("plugin `{name}` has no digest in plugins.lock"))?;
         let end = at + digest.len();
         if lock.get(at..end) != Some(digest.as_str()) {
-            say(&format!("plugin `{name}` differs from the reviewed bytes (another compiler?): approved for this machine"));
+            say(&format!(
+                "plugin `{name}` differs from the reviewed bytes (another compiler?): approved for this machine"
+            ));
             lock.replace_range(at..end, &digest);
         }
     }

@@ -7,7 +7,7 @@ use store::audit::{self, Export, ExportError, Verified};
 
 use super::Context;
 use crate::cli::{Audit, AuditExport, AuditVerify};
-use crate::output::{DONE, FAILED, Failure};
+use crate::output::{DONE, FAILED, Failure, outln};
 
 pub async fn run(context: &Context, audit: Audit) -> Result<u8, Failure> {
     match audit {
@@ -45,9 +45,9 @@ async fn verify(context: &Context, verify: AuditVerify) -> Result<u8, Failure> {
     match verified {
         Ok(verified) => {
             let signed_by = verified.signed_by.as_deref().unwrap_or("nobody");
-            println!("{what}: {} events, all in place; signed by {signed_by}", verified.leaves);
+            outln!("{what}: {} events, all in place; signed by {signed_by}", verified.leaves);
             if key.is_none() {
-                println!("compare the key with the one you trust, or name it with --key");
+                outln!("compare the key with the one you trust, or name it with --key");
             }
             Ok(DONE)
         }

@@ -9,7 +9,7 @@ use workflow::definition;
 use super::{Context, print_json};
 use crate::cli::{Check, Format};
 use crate::host::Parts;
-use crate::output::{DONE, FAILED, Failure};
+use crate::output::{DONE, FAILED, Failure, outln};
 
 /// What was found in one file.
 struct Checked {
@@ -38,7 +38,8 @@ pub fn run(context: &Context, check: Check) -> Result<u8, Failure> {
 }
 
 fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    let unreadable = |error: std::io::Error| Failure::used_wrongly(format!("failed to read `{}`: {error}", path.display()));
+    let unreadable =
+        |error: std::io::Error| Failure::used_wrongly(format!("failed to read `{}`: {error}", path.display()));
     if !path.is_dir() {
         std::fs::metadata(path).map_err(unreadable)?;
         files.push(path.to_owned());
@@ -102,25 +103,25 @@ fn print(checked: &Checked) {
         eprintln!("error: {problem}");
     }
     let Some(name) = checked.name.as_ref().filter(|_| checked.problems.is_empty()) else { return };
-    println!("{}: {name} is valid", checked.file.display());
+    outln!("{}: {name} is valid", checked.file.display());
     for (reference, task) in checked.policy.iter().flat_map(|policy| &policy.tasks) {
         let mode = serde_json::to_value(task.mode).unwrap_or_default();
-        println!("  {reference}");
-        println!("    sandbox  {} {}", task.template, mode.as_str().unwrap_or_default());
+        outln!("  {reference}");
+        outln!("    sandbox  {} {}", task.template, mode.as_str().unwrap_or_default());
         if !task.secrets.is_empty() {
-            println!("    secrets  {}", task.secrets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
+            outln!("    secrets  {}", task.secrets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
         }
         let Some(plugin) = &task.plugin else { continue };
-        println!("    plugin   {} {}", plugin.name, plugin.digest);
+        outln!("    plugin   {} {}", plugin.name, plugin.digest);
         if let Some(sandbox) = &plugin.grants.sandbox {
             let commands: Vec<_> = sandbox.commands.iter().map(ToString::to_string).collect();
-            println!("    commands {} (at most {})", commands.join(" "), sandbox.commands_max);
+            outln!("    commands {} (at most {})", commands.join(" "), sandbox.commands_max);
         }
         if let Some(read) = &plugin.grants.artifacts_read {
-            println!("    reads    {}", read.names.iter().cloned().collect::<Vec<_>>().join(" "));
+            outln!("    reads    {}", read.names.iter().cloned().collect::<Vec<_>>().join(" "));
         }
         if let Some(write) = &plugin.grants.artifacts_write {
-            println!("    writes   {}", write.names.iter().cloned().collect::<Vec<_>>().join(" "));
+            outln!("    writes   {}", write.names.iter().cloned().collect::<Vec<_>>().join(" "));
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{Context, print_json};
 use crate::cli::{Format, Output};
 use crate::host::Parts;
-use crate::output::{DONE, Failure, HOST_FAILED};
+use crate::output::{DONE, Failure, HOST_FAILED, outln};
 
 pub fn run(context: &Context, output: Output) -> Result<u8, Failure> {
     let mut findings = sandbox::local::doctor();
@@ -13,9 +13,9 @@ pub fn run(context: &Context, output: Output) -> Result<u8, Failure> {
         Format::Text => {
             for finding in &findings {
                 let mark = if finding.ok { "ok     " } else { "MISSING" };
-                println!("{mark} {:<28} {}", finding.name, finding.detail);
+                outln!("{mark} {:<28} {}", finding.name, finding.detail);
                 if let Some(remedy) = finding.remedy.as_ref().filter(|_| !finding.ok) {
-                    println!("        → {remedy}");
+                    outln!("        → {remedy}");
                 }
             }
         }

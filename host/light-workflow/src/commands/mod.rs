@@ -17,7 +17,7 @@ use workflow::Actor;
 use crate::cli::{Cli, Command};
 use crate::config::Config;
 use crate::host::{Host, Parts};
-use crate::output::Failure;
+use crate::output::{Failure, outln};
 
 pub async fn run(cli: Cli) -> Result<u8, Failure> {
     let context = Context { data: cli.data, config: cli.config };
@@ -82,6 +82,6 @@ fn read_input(path: &Path, what: &str) -> Result<String, Failure> {
 
 /// A value as JSON on standard output.
 fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
-    println!("{}", serde_json::to_string_pretty(value)?);
+    outln!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
 }

@@ -7,7 +7,7 @@ use workflow::capability::PluginManifest;
 use super::{Context, print_json};
 use crate::cli::{Format, Output, Plugin, PluginEncode, PluginInspect};
 use crate::host::Parts;
-use crate::output::{DONE, FAILED, Failure};
+use crate::output::{DONE, FAILED, Failure, outln};
 
 pub fn run(context: &Context, plugin: Plugin) -> Result<u8, Failure> {
     match plugin {
@@ -46,28 +46,30 @@ fn inspect(parts: &Parts, inspect: PluginInspect) -> Result<u8, Failure> {
             "approved": is_approved,
         }))?,
         Format::Text => {
-            println!("component  {}  {} bytes", path.display(), inspection.size_bytes);
-            println!("digest     {}", inspection.digest);
+            outln!("component  {}  {} bytes", path.display(), inspection.size_bytes);
+            outln!("digest     {}", inspection.digest);
             let world = inspection.smallest_world.map_or_else(|| "none of ours".to_owned(), |world| world.to_string());
             let purity = if inspection.import_pure { "import-pure: no WASI" } else { "imports more than our package" };
-            println!("world      {world} ({purity})");
-            println!("imports");
+            outln!("world      {world} ({purity})");
+            outln!("imports");
             for (interface, functions) in &inspection.imports {
-                println!("  {interface:<40} {}", functions.iter().cloned().collect::<Vec<_>>().join(" "));
+                outln!("  {interface:<40} {}", functions.iter().cloned().collect::<Vec<_>>().join(" "));
             }
             for problem in inspection.problems() {
-                println!("REFUSED    {problem}");
+                outln!("REFUSED    {problem}");
             }
             if let Some(manifest) = manifest {
-                println!("asks");
+                outln!("asks");
                 for (key, reason) in &manifest.reasons {
-                    println!("  {key:<16} {reason}");
+                    outln!("  {key:<16} {reason}");
                 }
             }
             match (approved, is_approved) {
-                (Some(entry), true) => println!("approved   by {} on {}, until {}", entry.reviewer, entry.reviewed, entry.expires),
-                (Some(entry), false) => println!("NOT APPROVED: plugins.lock approves {}", entry.digest),
-                (None, _) => println!("NOT APPROVED: plugins.lock does not name it"),
+                (Some(entry), true) => {
+                    outln!("approved   by {} on {}, until {}", entry.reviewer, entry.reviewed, entry.expires)
+                }
+                (Some(entry), false) => outln!("NOT APPROVED: plugins.lock approves {}", entry.digest),
+                (None, _) => outln!("NOT APPROVED: plugins.lock does not name it"),
             }
         }
     }
@@ -83,7 +85,12 @@ fn list(parts: &Parts, output: Output) -> Result<u8, Failure> {
                     || "not approved".to_owned(),
                     |entry| format!("approved by {} until {}", entry.reviewer, entry.expires),
                 );
-                println!("{:<16} {:<10} {:<10} {approved}", manifest.name.as_str(), manifest.version.to_string(), manifest.world.name());
+                outln!(
+                    "{:<16} {:<10} {:<10} {approved}",
+                    manifest.name.as_str(),
+                    manifest.version.to_string(),
+                    manifest.world.name()
+                );
             }
         }
     }

@@ -10,7 +10,7 @@ use super::{Context, actor, print_json, read_input};
 use crate::cli::{Format, Output, Release, ReleaseCancel, ReleaseLogs, ReleaseNamed, ReleaseStart};
 use crate::follow::Follow;
 use crate::host::Host;
-use crate::output::{DONE, FAILED, Failure, plain};
+use crate::output::{DONE, FAILED, Failure, outln, plain, write_out};
 use crate::releases;
 
 pub async fn run(context: &Context, release: Release) -> Result<u8, Failure> {
@@ -49,7 +49,7 @@ async fn start(context: &Context, start: ReleaseStart) -> Result<u8, Failure> {
         Err(error) => return Err(releases::failure_of(error)),
     };
     if start.detach {
-        println!("{instance}");
+        outln!("{instance}");
         return Ok(DONE);
     }
     let working = host.work().await?;
@@ -107,7 +107,7 @@ async fn list(context: &Context, output: Output) -> Result<u8, Failure> {
 }
 
 fn print_row(row: &InstanceRow) {
-    println!(
+    outln!(
         "{:<16} {:<10} {}  {}  {}",
         row.release_id.as_deref().unwrap_or("—"),
         format!("{:?}", row.phase).to_lowercase(),
@@ -134,13 +134,13 @@ async fn show(context: &Context, named: ReleaseNamed) -> Result<u8, Failure> {
             print_row(&row);
             for task in &summary.tasks {
                 let attempts = if task.attempts > 1 { format!(" ({} attempts)", task.attempts) } else { String::new() };
-                println!("  {:<10} {}{attempts}", task.status, task.path);
+                outln!("  {:<10} {}{attempts}", task.status, task.path);
                 if let Some(error) = &task.error {
-                    println!("             {}", plain(error));
+                    outln!("             {}", plain(error));
                 }
             }
             for task in &open {
-                println!("  waits for a person: {} — light-workflow task show {}", plain(&task.question.prompt), task.id);
+                outln!("  waits for a person: {} — light-workflow task show {}", plain(&task.question.prompt), task.id);
             }
         }
     }
@@ -155,7 +155,7 @@ async fn logs(context: &Context, logs: ReleaseLogs) -> Result<u8, Failure> {
     let mut found = false;
     for command in summary.commands.iter().filter(|command| wanted(&command.task)) {
         found = true;
-        println!("$ {}", plain(&command.command));
+        outln!("$ {}", plain(&command.command));
         for uri in [&command.stdout_ref, &command.stderr_ref] {
             let mut offset = 0;
             loop {
@@ -164,7 +164,7 @@ async fn logs(context: &Context, logs: ReleaseLogs) -> Result<u8, Failure> {
                     break;
                 }
                 offset += bytes.len() as u64;
-                print!("{}", plain(&String::from_utf8_lossy(&bytes)));
+                write_out(format_args!("{}", plain(&String::from_utf8_lossy(&bytes))));
             }
         }
     }
@@ -202,7 +202,7 @@ fn print_summary(summary: &Summary, format: Format) -> Result<(), Failure> {
     match format {
         Format::Json => print_json(summary),
         Format::Text => {
-            println!("\n{}", plain(&summary.markdown()));
+            outln!("\n{}", plain(&summary.markdown()));
             Ok(())
         }
     }

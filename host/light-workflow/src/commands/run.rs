@@ -8,7 +8,7 @@ use super::{Context, actor, print_json, read_input};
 use crate::cli::{Format, Run};
 use crate::follow::Follow;
 use crate::host::Host;
-use crate::output::{DONE, FAILED, Failure, plain};
+use crate::output::{DONE, FAILED, Failure, outln, plain};
 use crate::releases::{self, NewRun};
 
 pub async fn run(context: &Context, run: Run) -> Result<u8, Failure> {
@@ -17,7 +17,12 @@ pub async fn run(context: &Context, run: Run) -> Result<u8, Failure> {
         Some(path) => {
             let text = read_input(path, "the input")?;
             serde_json::from_str(&text).map_err(|error| {
-                Failure::used_wrongly(format!("{}:{}:{}: the input is not JSON: {error}", path.display(), error.line(), error.column()))
+                Failure::used_wrongly(format!(
+                    "{}:{}:{}: the input is not JSON: {error}",
+                    path.display(),
+                    error.line(),
+                    error.column()
+                ))
             })?
         }
         None => json!({}),
@@ -85,7 +90,7 @@ fn report(summary: &Summary, instance: &InstanceId, format: Format) -> Result<()
         }
         Format::Text => {
             if let Some(output) = &summary.output {
-                println!("{}", plain(&serde_json::to_string_pretty(output)?));
+                outln!("{}", plain(&serde_json::to_string_pretty(output)?));
             }
             if let Some(error) = &summary.error {
                 eprintln!("error: {}", plain(&serde_json::to_string_pretty(error)?));

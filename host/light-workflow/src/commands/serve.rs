@@ -20,7 +20,10 @@ pub async fn run(context: &Context, serve: Serve) -> Result<u8, Failure> {
         Role::All | Role::Api => {
             let tokens = Tokens::open_or_create(&host.data)?;
             let listener = tokio::net::TcpListener::bind(serve.listen).await.map_err(|error| {
-                Failure::from(anyhow::anyhow!("failed to listen on {}: {error}; name another with --listen", serve.listen))
+                Failure::from(anyhow::anyhow!(
+                    "failed to listen on {}: {error}; name another with --listen",
+                    serve.listen
+                ))
             })?;
             eprintln!("listening on http://{}", listener.local_addr()?);
             eprintln!("bearer token in {}", Tokens::path(&host.data).display());

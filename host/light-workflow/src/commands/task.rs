@@ -8,7 +8,7 @@ use super::{Context, actor, print_json};
 use crate::cli::{Format, Task, TaskComplete, TaskList, TaskNamed};
 use crate::follow::show_question;
 use crate::host::Host;
-use crate::output::{DONE, Failure, plain};
+use crate::output::{DONE, Failure, outln, plain};
 
 pub async fn run(context: &Context, task: Task) -> Result<u8, Failure> {
     let host = context.existing_host().await?;
@@ -27,7 +27,7 @@ async fn list(host: &Host, list: TaskList) -> Result<u8, Failure> {
             for task in &tasks {
                 let state = task.decision.as_ref().map_or("open", |decision| decision.value.as_str());
                 let release = task.release_id.as_deref().unwrap_or("—");
-                println!("{:<10} {:<16} {}  {}", state, release, task.id, plain(&task.question.prompt));
+                outln!("{:<10} {:<16} {}  {}", state, release, task.id, plain(&task.question.prompt));
             }
         }
     }
@@ -36,7 +36,9 @@ async fn list(host: &Host, list: TaskList) -> Result<u8, Failure> {
 
 async fn find(host: &Host, id: &str) -> Result<HumanTask, Failure> {
     let task = host.shared_store().human_task(id).await?;
-    task.ok_or_else(|| Failure::used_wrongly(format!("there is no human task `{id}`; `light-workflow task list` shows all")))
+    task.ok_or_else(|| {
+        Failure::used_wrongly(format!("there is no human task `{id}`; `light-workflow task list` shows all"))
+    })
 }
 
 async fn show(host: &Host, named: TaskNamed) -> Result<u8, Failure> {
@@ -46,13 +48,15 @@ async fn show(host: &Host, named: TaskNamed) -> Result<u8, Failure> {
         Format::Text => {
             show_question(&task);
             for option in &task.question.options {
-                println!(
+                outln!(
                     "light-workflow task complete {} --decision {} --subject {}",
-                    task.id, option.value, task.question.subject_digest
+                    task.id,
+                    option.value,
+                    task.question.subject_digest
                 );
             }
             if let Some(decision) = &task.decision {
-                println!("decided: {} by {} at {}", decision.value, decision.decided_by, decision.decided_at);
+                outln!("decided: {} by {} at {}", decision.value, decision.decided_by, decision.decided_at);
             }
         }
     }

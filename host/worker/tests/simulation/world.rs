@@ -230,7 +230,10 @@ impl World {
             Ok(()) => {
                 let wrote = self.hosts[host].drivers[id].instance().revision() > before;
                 if wrote && self.fences.get(&shard).is_some_and(|highest| *highest > lease.fence) {
-                    return Err(format!("{} wrote to `{id}` with the old fence {}", self.hosts[host].name, lease.fence));
+                    return Err(format!(
+                        "{} wrote to `{id}` with the old fence {}",
+                        self.hosts[host].name, lease.fence
+                    ));
                 }
             }
             Err(DriveError::Append(AppendError::LeaseLost { shard })) => {
