@@ -6,7 +6,7 @@ use std::time::Duration;
 use store::{DecideError, HumanTask, SharedStore};
 use workflow::effect::EffectOutcome;
 use workflow::event::{Decision, Event, Recorded};
-use workflow::{Actor, CommandResult, InstanceId};
+use workflow::{Actor, Command, CommandResult, InstanceId};
 
 use crate::output::{Failure, plain};
 
@@ -152,7 +152,7 @@ fn line(recorded: &Recorded) -> Option<String> {
         Event::InstanceStarted { definition_name, .. } => format!("started {definition_name}"),
         Event::TaskStarted { path, .. } => format!("{} …", path.task_name()),
         Event::TaskSkipped { path } => format!("{} skipped", path.task_name()),
-        Event::CommandStarted { command, .. } => format!("  $ {}", command.line()),
+        Event::CommandStarted { command, .. } => format!("  $ {}", short(command)),
         Event::CommandCompleted { result, .. } => command_line(result),
         Event::AttemptCompleted { outcome, .. } => match outcome.as_ref() {
             EffectOutcome::Command { result } => command_line(result),
@@ -191,7 +191,20 @@ fn line(recorded: &Recorded) -> Option<String> {
     Some(format!("{} {}{clipped}", recorded.at.strftime("%H:%M:%S"), "  ".repeat(depth)))
 }
 
+/// A command on one line. A script that stands in a reviewed template is not
+/// repeated: the template's name says more.
+fn short(command: &Command) -> String {
+    let is_script = command.argv.first().is_some_and(|program| program == "sh");
+    match &command.command_name {
+        Some(name) if is_script => {
+            let arguments = command.argv.iter().skip(4).map(String::as_str);
+            std::iter::once(name.as_str()).chain(arguments).collect::<Vec<_>>().join(" ")
+        }
+        _ => command.line(),
+    }
+}
+
 fn command_line(result: &CommandResult) -> String {
     let seconds = result.duration_ms as f64 / 1000.0;
-    format!("  $ {} → {} ({seconds:.1} s)", result.command, result.summary)
+    format!("    {} ({seconds:.1} s)", result.summary)
 }

@@ -62,7 +62,9 @@ impl Context {
 
 /// The person at this terminal.
 fn actor() -> Actor {
-    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".to_owned());
+    let user = std::env::var("USER")
+        .or_else(|_| std::env::var("LOGNAME"))
+        .unwrap_or_else(|_| format!("uid-{}", rustix::process::getuid().as_raw()));
     let user: String = user.chars().filter(|c| !c.is_control()).take(100).collect();
     Actor::new(format!("cli:{user}")).expect("`cli:` and a name without control characters is an actor")
 }

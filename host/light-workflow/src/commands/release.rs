@@ -4,7 +4,7 @@ use serde_json::json;
 use store::{InstanceFilter, InstanceRow, Message};
 use workflow::event::Event;
 use workflow::summary::Summary;
-use workflow::{Actor, request};
+use workflow::{Actor, CommandStatus, InstanceId, request};
 
 use super::{Context, actor, print_json, read_input};
 use crate::cli::{Format, Output, Release, ReleaseCancel, ReleaseLogs, ReleaseNamed, ReleaseStart};
@@ -71,7 +71,10 @@ async fn start(context: &Context, start: ReleaseStart) -> Result<u8, Failure> {
     working.stop().await?;
     worker::keep_summary(host.shared_store().as_ref(), &instance).await?;
     let summary = Summary::of(&history).ok_or_else(no_start)?;
-    print_summary(&summary, start.output.format)?;
+    match start.output.format {
+        Format::Json => print_json(&summary)?,
+        Format::Text => print_end(&summary, &instance)?,
+    }
     Ok(if summary.status == "completed" { DONE } else { FAILED })
 }
 
@@ -196,6 +199,30 @@ async fn summary(context: &Context, named: ReleaseNamed) -> Result<u8, Failure> 
     worker::keep_summary(host.shared_store().as_ref(), &row.id).await?;
     print_summary(&summary, named.output.format)?;
     Ok(DONE)
+}
+
+/// The end of a release on a screen; the whole summary is an artifact.
+fn print_end(summary: &Summary, instance: &InstanceId) -> Result<(), Failure> {
+    let took = summary.ended_at.map_or(0, |ended| ended.duration_since(summary.started_at).as_secs());
+    let title = summary.release_id.as_deref().unwrap_or(&summary.definition_name);
+    outln!("\nrelease {}: {} after {took} s", plain(title), summary.status);
+    let failed = summary.commands.iter().filter(|command| command.status != CommandStatus::Succeeded).count();
+    outln!("  {} tasks, {} commands ({failed} failed)", summary.tasks.len(), summary.commands.len());
+    for decision in summary.approvals.iter().filter_map(|approval| approval.decision.as_ref()) {
+        outln!("  {} by {} at {}", decision.value, decision.decided_by, decision.decided_at.strftime("%H:%M:%S"));
+    }
+    if let Some(error) = &summary.error {
+        let place = error.instance.as_deref().unwrap_or("");
+        outln!("  error at {place}: {}", plain(error.detail.as_deref().unwrap_or(&error.kind)));
+    }
+    if let Some(output) = &summary.output {
+        for line in plain(&serde_json::to_string_pretty(output)?).lines() {
+            outln!("  {line}");
+        }
+    }
+    outln!("  the whole summary: light-workflow release summary {instance}");
+    outln!("  kept as artifact://{instance}/summary/1/summary.md");
+    Ok(())
 }
 
 fn print_summary(summary: &Summary, format: Format) -> Result<(), Failure> {
