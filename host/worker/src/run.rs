@@ -78,7 +78,7 @@ impl<'a> Run<'a> {
         self.messages
     }
 
-    pub async fn to_rest(&mut self) -> Result<Rest, DriveError> {
+    pub async fn until_rest(&mut self) -> Result<Rest, DriveError> {
         let mut incoming = Incoming { inbox: true, ..Incoming::default() };
         loop {
             let lease = self.lease()?;

@@ -195,7 +195,7 @@ impl Schedule {
             match Driver::load(worker.store.clone(), &worker.definitions, &id).await {
                 Ok(driver) => {
                     let mut run = Run::new(&worker, driver, shard, leases, receiver);
-                    let rest = run.to_rest().await;
+                    let rest = run.until_rest().await;
                     (id, run.into_messages(), rest)
                 }
                 Err(error) => (id, receiver, Err(error)),

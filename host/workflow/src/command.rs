@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ArtifactUri, CommandName, Digest, SecretName, TemplateName, TaskPath, Timestamp};
+use crate::ids::{ArtifactUri, CommandName, Digest, SecretName, TaskPath, TemplateName, Timestamp};
 
 /// How long a sandbox lives and what it shares.
 ///

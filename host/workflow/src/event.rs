@@ -87,27 +87,79 @@ pub enum Event {
         policy: Box<EffectivePolicy>,
     },
     /// A task was entered; `input` is its raw input.
-    TaskStarted { path: TaskPath, input: Value },
+    TaskStarted {
+        path: TaskPath,
+        input: Value,
+    },
     /// Its `if` was false; its raw input became its output.
-    TaskSkipped { path: TaskPath },
+    TaskSkipped {
+        path: TaskPath,
+    },
     /// `index` from 0; the body of the `for` starts with `input`.
-    IterationStarted { path: TaskPath, index: usize, item: Value, input: Value },
+    IterationStarted {
+        path: TaskPath,
+        index: usize,
+        item: Value,
+        input: Value,
+    },
     /// The intent of an effect, committed before anything is done. `attempt` from 1.
-    AttemptStarted { path: TaskPath, attempt: u32, effect: Box<Effect> },
+    AttemptStarted {
+        path: TaskPath,
+        attempt: u32,
+        effect: Box<Effect>,
+    },
     /// A command that a plugin asked for is about to run.
-    CommandStarted { path: TaskPath, attempt: u32, sequence: u32, command: Box<Command> },
-    CommandCompleted { path: TaskPath, attempt: u32, sequence: u32, result: Box<CommandResult> },
+    CommandStarted {
+        path: TaskPath,
+        attempt: u32,
+        sequence: u32,
+        command: Box<Command>,
+    },
+    CommandCompleted {
+        path: TaskPath,
+        attempt: u32,
+        sequence: u32,
+        result: Box<CommandResult>,
+    },
     /// A host call of a plugin other than a command, with its answer; a denial is one too.
-    HostCallCompleted { path: TaskPath, attempt: u32, sequence: u32, request: Value, answer: Value },
-    AttemptCompleted { path: TaskPath, attempt: u32, outcome: Box<EffectOutcome> },
-    QuestionAsked { path: TaskPath, question: Box<Question> },
-    QuestionAnswered { path: TaskPath, decision: Decision },
-    TimerStarted { path: TaskPath, due: Timestamp },
-    TimerFired { path: TaskPath },
+    HostCallCompleted {
+        path: TaskPath,
+        attempt: u32,
+        sequence: u32,
+        request: Value,
+        answer: Value,
+    },
+    AttemptCompleted {
+        path: TaskPath,
+        attempt: u32,
+        outcome: Box<EffectOutcome>,
+    },
+    QuestionAsked {
+        path: TaskPath,
+        question: Box<Question>,
+    },
+    QuestionAnswered {
+        path: TaskPath,
+        decision: Decision,
+    },
+    TimerStarted {
+        path: TaskPath,
+        due: Timestamp,
+    },
+    TimerFired {
+        path: TaskPath,
+    },
     /// A `try` caught an error of a task inside it.
-    ErrorCaught { path: TaskPath, error: Fault },
+    ErrorCaught {
+        path: TaskPath,
+        error: Fault,
+    },
     /// A `try` will start its block again at `due`; `attempt` is the coming one, from 2.
-    RetryScheduled { path: TaskPath, attempt: u32, due: Timestamp },
+    RetryScheduled {
+        path: TaskPath,
+        attempt: u32,
+        due: Timestamp,
+    },
     /// `output` after `output.as`; `context` when `export` replaced it.
     TaskCompleted {
         path: TaskPath,
@@ -116,10 +168,20 @@ pub enum Event {
         context: Option<Value>,
         then: FlowTarget,
     },
-    TaskFaulted { path: TaskPath, error: Fault },
-    InstanceCompleted { output: Value },
-    InstanceFaulted { error: Fault },
-    InstanceCancelled { by: Actor, reason: String },
+    TaskFaulted {
+        path: TaskPath,
+        error: Fault,
+    },
+    InstanceCompleted {
+        output: Value,
+    },
+    InstanceFaulted {
+        error: Fault,
+    },
+    InstanceCancelled {
+        by: Actor,
+        reason: String,
+    },
 }
 
 impl Event {
