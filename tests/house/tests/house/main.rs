@@ -1,0 +1,21 @@
+//! Tests of the whole house: real programs, real sandboxes, a real registry
+//! and a real Git remote on loopback.
+
+// The programs under test are started as a shell would start them.
+#![allow(clippy::disallowed_methods)]
+
+mod audit;
+mod canary;
+mod crash;
+mod database;
+mod grants;
+mod history;
+mod http;
+mod leftovers;
+mod manifests;
+mod sandboxes;
+mod second_run;
+mod serve;
+mod traces;
+mod world;
+mod wrong_input;
