@@ -169,6 +169,7 @@ impl Host {
             plugin_host: Arc::new(plugin_host),
             plugins: Arc::new(self.parts.catalog()),
             secrets: Arc::new(Secrets::from_files(secrets.collect())),
+            running: Arc::default(),
         };
         let options = WorkerOptions::new(self.liveness.host().clone());
         let worker =
@@ -194,10 +195,19 @@ impl Host {
 /// A worker that runs in this process.
 pub struct Working {
     stop: watch::Sender<bool>,
-    pub worker: JoinHandle<Result<(), store::StoreError>>,
+    worker: JoinHandle<Result<(), store::StoreError>>,
 }
 
 impl Working {
+    /// Returns when the work ends before it was told to: always a failure.
+    pub async fn ended(&mut self) -> Failure {
+        match (&mut self.worker).await {
+            Ok(Ok(())) => Failure::from(anyhow::anyhow!("the worker stopped by itself")),
+            Ok(Err(error)) => Failure::from(error),
+            Err(panic) => Failure::from(panic),
+        }
+    }
+
     /// Ends the work in good order: leases go back, running commands go on.
     pub async fn stop(self) -> Result<(), Failure> {
         self.stop.send_replace(true);

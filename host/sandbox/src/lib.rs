@@ -10,6 +10,7 @@ pub mod template;
 
 pub use local::{Local, LocalConfig, OpenError};
 pub use template::{Limits, ParameterValue, ResolveError, Rootfs, Template, TemplateError, Templates};
+pub use workflow::command::EgressDecision;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -83,14 +84,6 @@ pub struct Captured {
     pub file: PathBuf,
     pub size_bytes: u64,
     pub digest: Digest,
-}
-
-/// One answer of the egress proxy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EgressDecision {
-    pub target: String,
-    pub allowed: bool,
-    pub reason: String,
 }
 
 /// Why the host has no outcome for a command.

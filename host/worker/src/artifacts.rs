@@ -72,6 +72,7 @@ pub async fn keep(
         summary: outcome.summary,
         changed_files: outcome.changed_files,
         artifacts,
+        egress: outcome.egress,
         sandbox_digest: outcome.sandbox_digest,
         stdout_excerpt: outcome.stdout_excerpt,
         stderr_excerpt: outcome.stderr_excerpt,

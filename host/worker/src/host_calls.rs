@@ -153,6 +153,8 @@ impl HostCalls for HostSide {
             }
         };
         if let Some(result) = recorded.result {
+            // The host may have died between recording it and forgetting its spool.
+            self.hands.provider.discard(&key).await;
             return Ok(result);
         }
         let result = self.hands.exec(&key, &command).await.map_err(|outcome| self.end(outcome))?;

@@ -17,7 +17,7 @@ mod schedule;
 mod secrets;
 mod summary;
 
-pub use act::{Act, Attempt, Hands, Interrupted, Journal, JournalEntry};
+pub use act::{Act, Attempt, Hands, Interrupted, Journal, JournalEntry, Running};
 pub use clock::{Clock, SystemClock};
 pub use definitions::{DefinitionError, Definitions};
 pub use drive::{DriveError, Driver, projection};

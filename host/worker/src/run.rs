@@ -23,6 +23,9 @@ pub(crate) enum Rest {
     Waiting { wake_at: Option<Timestamp> },
 }
 
+/// As many results as one commit records at most on one path of the flow, and some more.
+const LAST_RESULTS: usize = 4;
+
 /// An instance that waits for a timer further away than this leaves memory.
 const STAY_IN_MEMORY: Duration = Duration::from_secs(2);
 
@@ -79,6 +82,7 @@ impl<'a> Run<'a> {
     }
 
     pub async fn until_rest(&mut self) -> Result<Rest, DriveError> {
+        self.forget_last_results().await;
         let mut incoming = Incoming { inbox: true, ..Incoming::default() };
         loop {
             let lease = self.lease()?;
@@ -100,6 +104,20 @@ impl<'a> Run<'a> {
                 return Ok(rest);
             }
             incoming = self.next().await;
+        }
+    }
+
+    /// A host that died right after a commit did not forget what it had recorded.
+    async fn forget_last_results(&self) {
+        let instance = self.driver.instance();
+        for last in instance.command_results().iter().rev().take(LAST_RESULTS) {
+            let key = EffectKey {
+                instance: instance.id().clone(),
+                path: last.path.clone(),
+                attempt: last.attempt,
+                sequence: last.sequence,
+            };
+            self.worker.act.forget(&key).await;
         }
     }
 

@@ -77,20 +77,26 @@ impl Worker {
         let mut wake = schedule.start_ready().await?;
         loop {
             let pause = wake.map_or(self.options.poll, |at| self.until(at).min(self.options.poll));
-            tokio::select! {
+            let looked = tokio::select! {
                 () = stopped(&mut stop) => break,
-                _ = renewal.tick() => schedule.renew().await?,
+                _ = renewal.tick() => schedule.renew().await.map(|()| wake),
                 change = changes.recv() => match change {
-                    Ok(change) => schedule.follow(change).await?,
-                    Err(broadcast::error::RecvError::Lagged(_)) => wake = schedule.start_ready().await?,
+                    Ok(change) => schedule.follow(change).await.map(|()| wake),
+                    Err(broadcast::error::RecvError::Lagged(_)) => schedule.start_ready().await,
                     Err(broadcast::error::RecvError::Closed) => break,
                 },
                 Some(ended) = schedule.runs.join_next() => {
-                    if let Some(at) = schedule.ended(ended).await? {
-                        wake = Some(wake.map_or(at, |earlier| earlier.min(at)));
-                    }
+                    schedule.ended(ended).await.map(|timer| earlier(wake, timer))
                 }
-                () = tokio::time::sleep(pause) => wake = schedule.start_ready().await?,
+                () = tokio::time::sleep(pause) => schedule.start_ready().await,
+            };
+            match looked {
+                Ok(next) => wake = next,
+                // The leases run out if this lasts, and others go on; until then, try again.
+                Err(error) => {
+                    error!(error = crate::act::chain(&error), "The store did not answer");
+                    tokio::time::sleep(self.options.poll).await;
+                }
             }
         }
         schedule.runs.shutdown().await;
@@ -104,6 +110,13 @@ impl Worker {
 
 /// An instance whose run ended, with the messages it did not see any more.
 type Ended = (InstanceId, mpsc::UnboundedReceiver<()>, Result<Rest, DriveError>);
+
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
 
 /// Returns when the host is told to stop, or nobody is left who could tell it.
 async fn stopped(stop: &mut watch::Receiver<bool>) {

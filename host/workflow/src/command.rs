@@ -96,6 +96,16 @@ pub struct Artifact {
     pub size_bytes: u64,
 }
 
+/// One answer of the egress proxy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EgressDecision {
+    /// `host:port` as the command named it.
+    pub target: String,
+    pub allowed: bool,
+    pub reason: String,
+}
+
 /// The normalised outcome of a command: branching and diagnosis read this,
 /// never the raw console.
 ///
@@ -122,6 +132,9 @@ pub struct CommandResult {
     /// Paths below the workspace that this command added, changed or removed.
     pub changed_files: Vec<String>,
     pub artifacts: Vec<Artifact>,
+    /// What the egress proxy answered, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub egress: Vec<EgressDecision>,
     /// What it really ran in: image digest, or the digest of the host's package list.
     pub sandbox_digest: Digest,
     /// Last part of the redacted streams, at most 64 KiB each.

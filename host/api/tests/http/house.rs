@@ -145,6 +145,7 @@ impl House {
                 summary: "exit code 0".to_owned(),
                 changed_files: Vec::new(),
                 artifacts: Vec::new(),
+                egress: Vec::new(),
                 sandbox_digest: Digest::of(b"sandbox"),
                 stdout_excerpt: STDOUT.to_owned(),
                 stderr_excerpt: STDERR.to_owned(),

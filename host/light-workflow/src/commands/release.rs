@@ -52,7 +52,7 @@ async fn start(context: &Context, start: ReleaseStart) -> Result<u8, Failure> {
         outln!("{instance}");
         return Ok(DONE);
     }
-    let working = host.work().await?;
+    let mut working = host.work().await?;
     let follow = Follow {
         store: host.shared_store(),
         instance: instance.clone(),
@@ -62,6 +62,7 @@ async fn start(context: &Context, start: ReleaseStart) -> Result<u8, Failure> {
     };
     let history = tokio::select! {
         history = follow.to_the_end() => history?,
+        ended = working.ended() => return Err(ended),
         _ = tokio::signal::ctrl_c() => {
             working.stop().await?;
             eprintln!("stopped; release {} goes on when it is started again, or by `light-workflow serve`", request.release_id);

@@ -45,10 +45,13 @@ pub async fn run(context: &Context, run: Run) -> Result<u8, Failure> {
         auto_approval: run.yes,
     };
     let (instance, _) = releases::start(&host, new).await.map_err(releases::failure_of)?;
-    let working = host.work().await?;
+    let mut working = host.work().await?;
     let tell = run.output.format == Format::Text;
     let follow = Follow { store: host.shared_store(), instance: instance.clone(), tell, yes: run.yes, actor: actor() };
-    let history = follow.to_the_end().await?;
+    let history = tokio::select! {
+        history = follow.to_the_end() => history?,
+        ended = working.ended() => return Err(ended),
+    };
     working.stop().await?;
     let summary = Summary::of(&history).ok_or_else(|| Failure::from(anyhow::anyhow!("the history has no start")))?;
     let keeps_files = !summary.commands.is_empty();

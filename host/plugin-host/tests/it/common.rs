@@ -238,6 +238,7 @@ fn result(stdout: String, exit_code: i32, files: &[String]) -> CommandResult {
         summary: format!("exit code {exit_code}"),
         changed_files: Vec::new(),
         artifacts: files.iter().map(artifact).collect(),
+        egress: Vec::new(),
         sandbox_digest: Digest::of(b"sandbox"),
         stdout_excerpt: stdout,
         stderr_excerpt: String::new(),

@@ -34,6 +34,7 @@ impl Hands {
             .map_err(|error| configuration_fault(chain(&error)))?;
         let also_redact = self.secrets.all_values().into_iter().map(|(_, value)| value).collect();
         let request = ExecRequest { key: key.clone(), command: command.clone(), secrets, inputs, also_redact };
+        let running = self.running.enter(key);
         let outcome = match self.provider.exec(request).await {
             Ok(outcome) => outcome,
             Err(error @ ExecError::OutcomeUnknown { .. }) => {
@@ -44,6 +45,7 @@ impl Hands {
                 return Err(EffectOutcome::Faulted { error: not_started(&error) });
             }
         };
+        drop(running);
         // The bytes are in the spool until the result is recorded, so a failing
         // store costs nothing but another look at the same outcome.
         artifacts::keep(self.store.as_ref(), key, line, outcome)

@@ -5,7 +5,8 @@ mod plugin;
 
 pub(crate) use command::chain;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use plugin_host::PluginHost;
@@ -75,6 +76,41 @@ impl Journal {
     }
 }
 
+/// The effect keys of commands that run now.
+#[derive(Debug, Default)]
+pub struct Running(Mutex<BTreeSet<EffectKey>>);
+
+impl Running {
+    /// Until the guard is dropped.
+    pub(crate) fn enter(self: &Arc<Self>, key: &EffectKey) -> RunningGuard {
+        self.keys().insert(key.clone());
+        RunningGuard { running: self.clone(), key: key.clone() }
+    }
+
+    /// The commands of an attempt: its own, or those of its plugin.
+    fn of_attempt(&self, attempt: &EffectKey) -> Vec<EffectKey> {
+        let same = |key: &&EffectKey| {
+            key.instance == attempt.instance && key.path == attempt.path && key.attempt == attempt.attempt
+        };
+        self.keys().iter().filter(same).cloned().collect()
+    }
+
+    fn keys(&self) -> MutexGuard<'_, BTreeSet<EffectKey>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(crate) struct RunningGuard {
+    running: Arc<Running>,
+    key: EffectKey,
+}
+
+impl Drop for RunningGuard {
+    fn drop(&mut self) {
+        self.running.keys().remove(&self.key);
+    }
+}
+
 /// Real effects: sandboxes and plugins.
 #[derive(Clone)]
 pub struct Hands {
@@ -84,6 +120,8 @@ pub struct Hands {
     pub plugin_host: Arc<PluginHost>,
     pub plugins: Arc<PluginCatalog>,
     pub secrets: Arc<Secrets>,
+    /// Commands that run now, for [`Act::stop`].
+    pub running: Arc<Running>,
 }
 
 #[async_trait]
@@ -101,7 +139,9 @@ impl Act for Hands {
     }
 
     async fn stop(&self, key: &EffectKey) {
-        self.provider.kill(key).await;
+        for command in self.running.of_attempt(key) {
+            self.provider.kill(&command).await;
+        }
     }
 
     async fn close(&self, instance: &InstanceId) {

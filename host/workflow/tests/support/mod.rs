@@ -170,6 +170,7 @@ pub fn command_result(
         summary: format!("ended as {status:?}"),
         changed_files: Vec::new(),
         artifacts: Vec::new(),
+        egress: Vec::new(),
         sandbox_digest: Digest::of(b"sandbox"),
         stdout_excerpt: stdout.to_owned(),
         stderr_excerpt: String::new(),
