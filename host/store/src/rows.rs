@@ -242,8 +242,17 @@ pub struct InboxItem {
 /// Something changed; sent after the commit. Readers look it up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    Appended { instance: InstanceId, shard: u32, revision: u64 },
-    Inbox { instance: InstanceId, shard: u32 },
+    /// `phase` is where the append left the instance.
+    Appended {
+        instance: InstanceId,
+        shard: u32,
+        revision: u64,
+        phase: Phase,
+    },
+    Inbox {
+        instance: InstanceId,
+        shard: u32,
+    },
 }
 
 #[derive(Debug, Clone)]

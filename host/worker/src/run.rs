@@ -171,7 +171,9 @@ impl<'a> Run<'a> {
     async fn rest(&mut self) -> Option<Rest> {
         let instance = self.driver.instance();
         if instance.phase().is_final() {
-            if let Err(error) = keep_summary(self.worker.store.as_ref(), instance.id()).await {
+            // Of a release only: two files and two commits are more than a short workflow has in all.
+            let is_release = workflow::summary::release_id(instance.input()).is_some();
+            if is_release && let Err(error) = keep_summary(self.worker.store.as_ref(), instance.id()).await {
                 // It can be made again from the history: `release summary` does.
                 error!(error = crate::act::chain(&error), "Failed to keep the summary");
             }

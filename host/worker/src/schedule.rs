@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use store::{Change, HostId, Lease, Phase, SharedStore, StoreError};
+use store::{Change, HostId, Lease, Phase, SharedStore, StoreError, shard_of};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::MissedTickBehavior;
 use tracing::{debug, error, info, warn};
 use workflow::{InstanceId, Timestamp};
 
@@ -74,21 +75,29 @@ impl Worker {
         schedule.renew().await?;
         let mut renewal = tokio::time::interval(self.options.lease / 3);
         renewal.reset();
+        // Its own clock: a host that is always busy still sees what other processes wrote.
+        let mut poll = tokio::time::interval(self.options.poll);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        poll.reset();
         let mut wake = schedule.start_ready().await?;
         loop {
-            let pause = wake.map_or(self.options.poll, |at| self.until(at).min(self.options.poll));
+            let pause = wake.map(|at| self.until(at));
+            // Changes before ends: when an end is seen, what its run appended has been seen too.
             let looked = tokio::select! {
+                biased;
                 () = stopped(&mut stop) => break,
                 _ = renewal.tick() => schedule.renew().await.map(|()| wake),
+                _ = poll.tick() => schedule.start_ready().await,
                 change = changes.recv() => match change {
-                    Ok(change) => schedule.follow(change).await.map(|()| wake),
+                    Ok(change) => {
+                        schedule.follow(change);
+                        Ok(wake)
+                    }
                     Err(broadcast::error::RecvError::Lagged(_)) => schedule.start_ready().await,
                     Err(broadcast::error::RecvError::Closed) => break,
                 },
-                Some(ended) = schedule.runs.join_next() => {
-                    schedule.ended(ended).await.map(|timer| earlier(wake, timer))
-                }
-                () = tokio::time::sleep(pause) => schedule.start_ready().await,
+                Some(ended) = schedule.runs.join_next() => Ok(earlier(wake, schedule.ended(ended))),
+                () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => schedule.start_ready().await,
             };
             match looked {
                 Ok(next) => wake = next,
@@ -164,7 +173,7 @@ impl Schedule {
         for instance in self.worker.store.ready(&shards, now).await? {
             match self.driven.get(&instance) {
                 Some(driven) => drop(driven.messages.send(())),
-                None => self.start(instance, None).await?,
+                None => self.start(instance),
             }
         }
         self.worker.store.next_wake(&shards, now).await
@@ -172,33 +181,24 @@ impl Schedule {
 
     /// Follows one change that this process wrote. What is driven here appends as
     /// it goes; others concern us if they can move.
-    async fn follow(&mut self, change: Change) -> Result<(), StoreError> {
+    fn follow(&mut self, change: Change) {
         match change {
-            Change::Inbox { instance, shard } => match self.driven.get(&instance) {
+            Change::Inbox { instance, .. } => match self.driven.get(&instance) {
                 Some(driven) => drop(driven.messages.send(())),
-                None => self.start(instance, Some(shard)).await?,
+                None => self.start(instance),
             },
             Change::Appended { instance, .. } if self.driven.contains_key(&instance) => {}
-            Change::Appended { instance, shard, .. } => {
-                let row = self.worker.store.instance(&instance).await?;
-                if row.is_some_and(|row| matches!(row.phase, Phase::Pending | Phase::Running)) {
-                    self.start(instance, Some(shard)).await?;
-                }
-            }
+            Change::Appended { instance, phase, .. } => match phase {
+                Phase::Pending | Phase::Running => self.start(instance),
+                Phase::Waiting | Phase::Completed | Phase::Faulted | Phase::Cancelled => {}
+            },
         }
-        Ok(())
     }
 
-    async fn start(&mut self, instance: InstanceId, shard: Option<u32>) -> Result<(), StoreError> {
-        let shard = match shard {
-            Some(shard) => shard,
-            None => match self.worker.store.instance(&instance).await? {
-                Some(row) => row.shard,
-                None => return Ok(()),
-            },
-        };
+    fn start(&mut self, instance: InstanceId) {
+        let shard = shard_of(&instance);
         if !self.leases.borrow().contains_key(&shard) {
-            return Ok(());
+            return;
         }
         let (messages, receiver) = mpsc::unbounded_channel();
         let worker = self.worker.clone();
@@ -215,11 +215,10 @@ impl Schedule {
             }
         });
         self.driven.insert(instance, Driven { messages, stop, shard });
-        Ok(())
     }
 
     /// Forgets an instance that came to rest; gives its next timer.
-    async fn ended(&mut self, ended: Result<Ended, JoinError>) -> Result<Option<Timestamp>, StoreError> {
+    fn ended(&mut self, ended: Result<Ended, JoinError>) -> Option<Timestamp> {
         let (instance, mut messages, rest) = match ended {
             Ok(ended) => ended,
             Err(panic_or_abort) => {
@@ -228,14 +227,14 @@ impl Schedule {
                     error!(error = %panic_or_abort, "Driving an instance panicked");
                 }
                 self.driven.retain(|_, driven| !driven.stop.is_finished());
-                return Ok(None);
+                return None;
             }
         };
         self.driven.remove(&instance);
         match rest {
             Ok(Rest::Final) => info!(instance.id = %instance, "Instance ended"),
-            Ok(Rest::Waiting { .. }) if messages.try_recv().is_ok() => self.start(instance, None).await?,
-            Ok(Rest::Waiting { wake_at }) => return Ok(wake_at),
+            Ok(Rest::Waiting { .. }) if messages.try_recv().is_ok() => self.start(instance),
+            Ok(Rest::Waiting { wake_at }) => return wake_at,
             Err(error @ DriveError::Append(_)) => {
                 debug!(instance.id = %instance, error = %error, "Stopped driving an instance");
             }
@@ -244,6 +243,6 @@ impl Schedule {
                 error!(instance.id = %instance, error = chain, "Failed to drive an instance");
             }
         }
-        Ok(None)
+        None
     }
 }

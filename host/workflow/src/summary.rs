@@ -37,6 +37,11 @@ pub struct Summary {
     pub error: Option<Fault>,
 }
 
+/// The release that an instance with this input is; none for any other workflow.
+pub fn release_id(input: &Value) -> Option<&str> {
+    input.pointer("/release/releaseId").and_then(Value::as_str)
+}
+
 /// One task, in the order they were entered.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -81,7 +86,7 @@ impl Summary {
         let Event::InstanceStarted { definition, definition_name, input, started_by, policy } = &first.event else {
             return None;
         };
-        let release_id = input.pointer("/release/releaseId").and_then(Value::as_str).map(str::to_owned);
+        let release_id = release_id(input).map(str::to_owned);
         let policy_json = serde_json::to_value(policy.as_ref()).unwrap_or_default();
         let mut summary = Summary {
             release_id,

@@ -100,9 +100,10 @@ impl Store for MemoryStore {
     async fn start_instance(&self, new: NewInstance) -> Result<Started, StartError> {
         self.write("record the new instance", |rows| {
             let (instance, revision) = (new.id.clone(), new.events.len() as u64);
+            let phase = new.projection.phase;
             let started = rows.start(new)?;
             let change = match &started {
-                Started::New => Some(Change::Appended { shard: shard_of(&instance), instance, revision }),
+                Started::New => Some(Change::Appended { shard: shard_of(&instance), instance, revision, phase }),
                 Started::Existing(_) => None,
             };
             Ok((started, change))
@@ -114,8 +115,9 @@ impl Store for MemoryStore {
         self.write("append to the history", |rows| {
             let instance = append.instance.clone();
             let revision = append.expected_revision + append.events.len() as u64;
+            let phase = append.projection.phase;
             rows.append(append, check_fence)?;
-            Ok(((), Some(Change::Appended { shard: shard_of(&instance), instance, revision })))
+            Ok(((), Some(Change::Appended { shard: shard_of(&instance), instance, revision, phase })))
         })
     }
 

@@ -106,6 +106,7 @@ fn appended(events: &NewEvents) -> Change {
         instance: events.id.clone(),
         shard: shard_of(&events.id),
         revision: events.events.last().map_or(0, |event| event.revision),
+        phase: events.phase,
     }
 }
 

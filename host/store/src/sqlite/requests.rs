@@ -11,7 +11,7 @@ use workflow::{InstanceId, Recorded, Timestamp};
 use super::text::time_text;
 use crate::derive::{Derived, derive};
 use crate::errors::{AppendError, DecideError, StartError, StoreError};
-use crate::rows::{Append, HostId, Lease, Message, NewArtifact, NewInstance, Projection, Started};
+use crate::rows::{Append, HostId, Lease, Message, NewArtifact, NewInstance, Phase, Projection, Started};
 
 /// One request: what to do, what came of it, and who waits for that.
 pub(super) struct Job<W, R> {
@@ -113,6 +113,8 @@ pub(super) struct NewEvents {
     pub derived: Derived,
     /// When the last event happened.
     pub last_at: Timestamp,
+    /// Where they leave the instance.
+    pub phase: Phase,
 }
 
 pub(super) struct NewEvent {
@@ -125,7 +127,7 @@ pub(super) struct NewEvent {
 
 impl NewEvents {
     /// Events follow `expected_revision` without a gap: anything else is a bug of the caller.
-    fn new(id: InstanceId, expected_revision: u64, events: &[Recorded]) -> Self {
+    fn new(id: InstanceId, expected_revision: u64, events: &[Recorded], phase: Phase) -> Self {
         let last_at = events.last().expect("an append has at least one event").at;
         for (event, revision) in events.iter().zip(expected_revision + 1..) {
             assert_eq!(event.revision, revision, "events of `{id}` follow revision {expected_revision}");
@@ -136,6 +138,7 @@ impl NewEvents {
             events: events.iter().map(new_event).collect(),
             derived: derive(events),
             last_at,
+            phase,
         }
     }
 }
@@ -157,7 +160,7 @@ pub(super) struct StartJob {
 
 impl StartJob {
     pub(super) fn new(new: NewInstance) -> Self {
-        let events = NewEvents::new(new.id.clone(), 0, &new.events);
+        let events = NewEvents::new(new.id.clone(), 0, &new.events, new.projection.phase);
         Self { new, events }
     }
 }
@@ -173,7 +176,7 @@ pub(super) struct AppendJob {
 impl AppendJob {
     pub(super) fn new(append: Append) -> Self {
         let Append { instance, expected_revision, lease, events, projection, taken } = append;
-        let events = NewEvents::new(instance, expected_revision, &events);
+        let events = NewEvents::new(instance, expected_revision, &events, projection.phase);
         Self { expected_revision, lease, events, projection, taken }
     }
 

@@ -101,9 +101,10 @@ async fn changes_come_after_the_commit(house: House) {
     let leases = claim(&*house.store, "host-a", 0).await;
     append(&*house.store, &leases, "i-1", 1, vec![task_started("a"), completed()], COMPLETED).await.unwrap();
     let shard = shard_of(&id("i-1"));
-    let appended = |revision| Change::Appended { instance: id("i-1"), shard, revision };
-    assert_eq!(changes.recv().await.unwrap(), appended(1));
-    assert_eq!(changes.recv().await.unwrap(), appended(3));
+    let appended = |revision, phase| Change::Appended { instance: id("i-1"), shard, revision, phase };
+    let started = new_instance("i-1").projection.phase;
+    assert_eq!(changes.recv().await.unwrap(), appended(1, started));
+    assert_eq!(changes.recv().await.unwrap(), appended(3, COMPLETED.phase));
     assert!(changes.is_empty());
 }
 
