@@ -2,20 +2,29 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use workflow::Digest;
 
-use crate::world::{Host, eventually};
+use crate::world::Host;
+
+/// How long a supervisor may take to close its door on a machine that is busy.
+const CLOSING: Duration = Duration::from_secs(20);
 
 /// Nothing of a host is left, or soon nothing is: a supervisor may still be closing its door.
 #[track_caller]
 pub fn nothing_is_left_of(host: &Host) {
     let data = host.data.canonicalize().unwrap();
-    let mut left = Vec::new();
-    eventually(&format!("something is left of `{}`", data.display()), || {
-        left = [processes(&data), groups(&data), mounts(&data), sandbox_files(&data)].concat();
-        left.is_empty().then_some(())
-    });
+    let deadline = Instant::now() + CLOSING;
+    loop {
+        let left = [processes(&data), groups(&data), mounts(&data), sandbox_files(&data)].concat();
+        if left.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "left of `{}`: {left:#?}", data.display());
+        thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// Processes with a name below `data` in their command line, working folder, root or open files.

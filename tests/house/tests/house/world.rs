@@ -151,7 +151,8 @@ impl Stage {
 pub struct Host {
     pub config: PathBuf,
     pub data: PathBuf,
-    folder: PathBuf,
+    /// Where the program is started.
+    pub folder: PathBuf,
 }
 
 /// What a program printed, and how it ended.

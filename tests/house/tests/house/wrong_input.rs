@@ -1,1 +1,157 @@
-//! Coming.
+//! Wrong input: exit code 2, a message with the place and the remedy, and nothing written.
+
+use serde_json::{Value, json};
+
+use crate::world::{Host, Running, Stage, eventually, root};
+
+/// A definition that is fine but for its one task.
+fn with_task(task: &str) -> String {
+    format!("document: {{ dsl: '1.0.3', namespace: tests, name: wrong, version: '0.1.0' }}\ndo:\n  - look: {task}\n")
+}
+
+#[test]
+fn a_wrong_definition_is_refused_with_line_problem_and_remedy() {
+    let stage = Stage::unattended();
+    let host = stage.host();
+    let cases = [
+        ("{ set: { x: 1 }", "wrong.yaml:4:1: not YAML"),
+        ("{ set: { x: 1 }, metadata: { lightWorkflow: { securty: {} } } }", "wrong.yaml:3:49: unknown field `securty` in `metadata.lightWorkflow`; did you mean `security`?"),
+        ("{ sett: { x: 1 } }", "wrong.yaml:3:"),
+        ("{ set: { x: '${ .a | }' } }", "wrong.yaml:3:23: `set`: `${ .a | }` is not a jq expression"),
+        ("{ call: cargoo, with: {} }", "wrong.yaml: line 3: task `look` may not call plugin `cargoo`: this host has no such plugin; it has `cargo`, `cargo-publish`, `preflight`"),
+        ("{ run: { shell: { command: 'true' } } }", "task `look` needs a sandbox template"),
+        (
+            "{ run: { shell: { command: 'true' } }, metadata: { lightWorkflow: { security: { sandbox: { template: rust-relase } } } } }",
+            "task `look` names sandbox template `rust-relase`, which this host does not have; it has `rust-release`",
+        ),
+    ];
+    for (task, message) in cases {
+        let file = stage.write("wrong.yaml", &with_task(task));
+        let request = stage.written.request.to_str().unwrap();
+        let file = file.to_str().unwrap();
+        for arguments in [&["run", file][..], &["release", "start", request, "--yes", "--definition", file]] {
+            let ran = host.run(arguments).ended_with(2).says(message);
+            assert!(ran.stderr.starts_with("error: ") && ran.stdout.is_empty(), "{ran:?}");
+            assert!(!host.data.exists(), "something was written: {task}");
+        }
+        // `check` finds the same, and says that what it checked is wrong.
+        let checked = host.run(&["check", file]).ended_with(1);
+        assert!(checked.stderr.contains("wrong.yaml:"), "{}", checked.stderr);
+        assert!(!host.data.exists(), "something was written: {task}");
+    }
+}
+
+#[test]
+fn a_wrong_release_request_is_refused_with_line_problem_and_remedy() {
+    let stage = Stage::unattended();
+    let host = stage.host();
+    let cases: [(fn(&mut Value), &str); 8] = [
+        (|request| drop(request.as_object_mut().unwrap().remove("repos")), "`repos` is missing"),
+        (|request| request["realeaseId"] = 1.into(), "unknown field `realeaseId`; did you mean `releaseId`?"),
+        (|request| request["repos"][0]["version"] = "1.2".into(), "`repos[0].version`: `1.2` is not a semantic version"),
+        (|request| request["repos"][0]["url"] = "/home/me/demo".into(), "is a place on one machine; a release must be reproducible elsewhere"),
+        (|request| request["publishPolicy"]["maxRepairAttempts"] = "0".into(), "`publishPolicy.maxRepairAttempts` must be a whole number from 0 to 10, not text"),
+        (|request| request["releaseType"] = "rust".into(), "`releaseType`"),
+        (|request| request["releaseId"] = "../x".into(), "`releaseId`: `../x` is not a name"),
+        (|request| request["repos"] = json!([]), "`repos`"),
+    ];
+    for (change, message) in cases {
+        let file = stage.request_with(change);
+        host.run(&["release", "start", file.to_str().unwrap(), "--yes"]).ended_with(2).says("changed-request.json:1:").says(message);
+        assert!(!host.data.exists(), "something was written: {message}");
+    }
+    let broken = stage.write("broken.json", "{ \"releaseId\": \"x\",\n  ]");
+    host.run(&["release", "start", broken.to_str().unwrap()]).ended_with(2).says("broken.json:2:");
+    assert!(!host.data.exists(), "something was written");
+}
+
+#[test]
+fn a_file_that_is_not_there_or_a_configuration_that_is_wrong_is_refused() {
+    let stage = Stage::unattended();
+    let request = stage.written.request.to_str().unwrap();
+    let start = ["release", "start", request, "--yes"];
+    let host = stage.host();
+    host.run(&["release", "start", "nowhere.json"]).ended_with(2).says("failed to read the release request `nowhere.json`");
+    host.run(&["run", "nowhere.yaml"]).ended_with(2).says("failed to read the definition `nowhere.yaml`");
+    host.run(&["check", "nowhere"]).ended_with(2).says("failed to read `nowhere`");
+    host.run(&["audit", "verify", "nowhere.jsonl"]).ended_with(2).says("failed to open the export `nowhere.jsonl`");
+    host.run(&["release", "list"]).ended_with(2).says("there is no light-workflow data in");
+    host.run(&["release", "strat"]).ended_with(2).says("similar subcommand exists: 'start'");
+
+    let hello = root().join("definitions/examples/hello.yaml");
+    let input = stage.write("input.json", "{ \"name\": ");
+    host.run(&["run", hello.to_str().unwrap(), "--input", input.to_str().unwrap()]).ended_with(2).says("the input is not JSON");
+
+    let written = std::fs::read_to_string(&stage.written.configuration).unwrap();
+    let cases = [
+        ("[secrets".to_owned(), "operator.toml:1: unclosed table"),
+        ("[secret]".to_owned(), "operator.toml:1: unknown field `secret`, expected one of `egress`, `secrets`, `policy`, `paths`"),
+        ("\n[egress.resolve]\n\"a:80\" = \"b\"".to_owned(), "operator.toml:3: invalid socket address"),
+        (
+            written.lines().filter(|line| !line.starts_with("git-credential")).collect::<Vec<_>>().join("\n"),
+            "secret `git-credential` is not configured; add `git-credential = { file = \"…\" }` to [secrets]",
+        ),
+        (
+            written.replace("/secrets/git-credential", "/secrets/gone"),
+            "failed to read secret `git-credential` from",
+        ),
+    ];
+    for (text, message) in cases {
+        let config = stage.write("operator.toml", &text);
+        let host = Host { config, ..stage.host() };
+        host.run(&start).ended_with(2).says(message);
+        assert!(!host.data.exists(), "something was written: {message}");
+    }
+    let host = Host { config: stage.path("none.toml"), ..stage.host() };
+    host.run(&start).ended_with(2).says("failed to read the configuration");
+    assert!(!host.data.exists(), "something was written");
+}
+
+#[test]
+fn a_yes_does_not_answer_where_a_person_is_demanded_and_only_a_right_decision_counts() {
+    let stage = Stage::with_a_person();
+    let host = stage.host();
+    let mut running = host.start_release_in_background(&stage);
+    running.line_with("`--yes` may not answer this");
+    running.line_with("waiting for a person: light-workflow task show");
+    assert!(!running.has_ended(), "it waits");
+    running.kill();
+    assert_eq!(stage.published(), Vec::<String>::new());
+    assert_eq!(host.phase().as_deref(), Some("waiting"));
+
+    let task = host.json(&["task", "list", "--format", "json"])[0].clone();
+    let (id, digest) = (task["id"].as_str().unwrap(), task["question"]["subjectDigest"].as_str().unwrap());
+    let complete = |decision: &str, subject: &str| {
+        host.run(&["task", "complete", id, "--decision", decision, "--subject", subject])
+    };
+    complete("approved", &format!("sha256:{}", "0".repeat(64))).ended_with(2).says("sha256:000000");
+    complete("approved", "yes").ended_with(2).says("`yes` is not a valid digest");
+    complete("perhaps", digest).ended_with(2).says("`perhaps`");
+    complete("approved", digest).ended_with(0);
+    complete("rejected", digest).ended_with(2).says("approved");
+    host.run(&["task", "complete", "nothing", "--decision", "approved", "--subject", digest])
+        .ended_with(2)
+        .says("there is no human task `nothing`");
+
+    // The decision is in the store; whoever works next acts on it.
+    host.start_release(&stage).ended_with(0);
+    assert_eq!(stage.published(), Stage::all_crates());
+    let approvals = host.json(&["release", "summary", crate::world::RELEASE, "--format", "json"])["approvals"].clone();
+    assert_eq!(approvals[0]["decision"]["decidedBy"], "cli:tester");
+    assert_eq!(approvals[0]["decision"]["value"], "approved");
+}
+
+#[test]
+fn a_rejected_release_publishes_nothing() {
+    let stage = Stage::with_a_person();
+    let host = stage.host();
+    let mut running: Running = host.start_release_in_background(&stage);
+    running.line_with("waiting for a person");
+    let task = host.json(&["task", "list", "--format", "json"])[0].clone();
+    let (id, digest) = (task["id"].as_str().unwrap(), task["question"]["subjectDigest"].as_str().unwrap());
+    host.run(&["task", "complete", id, "--decision", "rejected", "--subject", digest]).ended_with(0);
+    eventually("the end of the release", || running.has_ended().then_some(()));
+    assert_eq!(host.phase().as_deref(), Some("faulted"));
+    assert_eq!(stage.published(), Vec::<String>::new());
+    assert_eq!(stage.tags(), Vec::<String>::new());
+}
