@@ -154,7 +154,7 @@ fn a_plugin_that_nobody_approved_may_nothing() {
     let approval = Approval { manifest: &manifest, lock: None, digest: &digest, ceiling: None, today: TODAY };
     assert_eq!(
         problems(&approval, &Grants::default()),
-        ["nobody approved it; review it and add it to `plugins.lock` with `light-workflow plugin approve cargo`"]
+        ["nobody approved it; review it and add its digest to `plugins.lock`"]
     );
 }
 

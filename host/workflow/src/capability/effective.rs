@@ -20,7 +20,7 @@ pub struct Approval<'a> {
 /// Why a task cannot use a plugin as it wants to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GrantProblem {
-    #[error("nobody approved it; review it and add it to `plugins.lock` with `light-workflow plugin approve {plugin}`")]
+    #[error("nobody approved it; review it and add its digest to `plugins.lock`")]
     NotApproved { plugin: PluginName },
     #[error("its bytes changed since the review: `{actual}` is here, `{approved}` was approved; review it again")]
     Changed { approved: Digest, actual: Digest },
