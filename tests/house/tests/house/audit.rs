@@ -38,14 +38,22 @@ fn an_export_that_was_touched_is_refused_with_the_leaf_and_one_that_was_not_pass
 
     // Line n of the file holds leaf n − 1.
     let edits: [(&str, fn(&mut Vec<String>), &str); 8] = [
-        ("a value is edited", |lines| lines[4] = lines[4].replace("TaskStarted", "TaskSkipped").replace("TaskCompleted", "TaskSkipped"), "3"),
+        (
+            "a value is edited",
+            |lines| lines[4] = lines[4].replace("TaskStarted", "TaskSkipped").replace("TaskCompleted", "TaskSkipped"),
+            "3",
+        ),
         ("a line is removed", |lines| drop(lines.remove(4)), "3"),
         ("two lines are swapped", |lines| lines.swap(4, 5), "3"),
         ("a line comes twice", |lines| lines.insert(5, lines[4].clone()), "4"),
         ("the last line is removed", |lines| drop(lines.pop()), "leaf"),
         ("a blank is added", |lines| lines[6] = lines[6].replacen(':', ": ", 1), "5"),
         ("a line is no JSON", |lines| lines[6].truncate(20), "5"),
-        ("a time is edited", |lines| lines[2] = lines[2].replacen("2026-", "2025-", 1).replacen("2027-", "2025-", 1), "1"),
+        (
+            "a time is edited",
+            |lines| lines[2] = lines[2].replacen("2026-", "2025-", 1).replacen("2027-", "2025-", 1),
+            "1",
+        ),
     ];
     for (what, edit, leaf) in edits {
         let mut changed = lines.clone();

@@ -56,13 +56,8 @@ impl Canary {
 /// Raw, hex, percent, and base64 wherever the value may begin in what is encoded.
 fn forms(secret: &str) -> Vec<String> {
     let percent: String = secret.bytes().map(|b| format!("%{b:02X}")).collect();
-    let mut forms = vec![
-        secret.to_owned(),
-        hex::encode(secret),
-        hex::encode_upper(secret),
-        percent.to_lowercase(),
-        percent,
-    ];
+    let mut forms =
+        vec![secret.to_owned(), hex::encode(secret), hex::encode_upper(secret), percent.to_lowercase(), percent];
     for shift in 0..3 {
         let shifted = ["x".repeat(shift).as_bytes(), secret.as_bytes()].concat();
         // Only the digits that are made of nothing but the secret.

@@ -42,7 +42,12 @@ fn go_on(host: &Host, stage: &Stage) {
     if host.phase().as_deref() != Some("completed") {
         host.start_release(stage).ended_with(0);
     } else {
-        let ran = host.run(&["release", "start", stage.request_with(|request| request["releaseId"] = "sweeper".into()).to_str().unwrap(), "--yes"]);
+        let ran = host.run(&[
+            "release",
+            "start",
+            stage.request_with(|request| request["releaseId"] = "sweeper".into()).to_str().unwrap(),
+            "--yes",
+        ]);
         ran.ended_with(1).says("P2");
     }
 }
@@ -119,7 +124,8 @@ fn wait_for_process(host: &Host, text: &str, running: &mut Running) {
     loop {
         let folders = std::fs::read_dir(&spools).into_iter().flatten().flatten();
         let started = folders.filter(|folder| folder.path().join("started").exists());
-        let mut requests = started.filter_map(|folder| std::fs::read_to_string(folder.path().join("request.json")).ok());
+        let mut requests =
+            started.filter_map(|folder| std::fs::read_to_string(folder.path().join("request.json")).ok());
         if requests.any(|request| is_request_of(&request, text)) {
             return;
         }

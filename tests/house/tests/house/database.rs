@@ -20,9 +20,8 @@ fn with<T>(host: &Host, act: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T
 
 /// Reference to SHA-256 in hex of every stored file.
 pub fn artifacts(host: &Host) -> BTreeMap<String, String> {
-    let rows: Vec<(String, String)> = with(host, async |connection| {
-        sqlx::query_as("select uri, digest from artifact").fetch_all(connection).await
-    });
+    let rows: Vec<(String, String)> =
+        with(host, async |connection| sqlx::query_as("select uri, digest from artifact").fetch_all(connection).await);
     rows.into_iter().map(|(uri, digest)| (uri, digest.trim_start_matches("sha256:").to_owned())).collect()
 }
 

@@ -34,9 +34,8 @@ pub fn no_effect_happened_twice(events: &[Value]) {
             assert!(seen.insert(key(event)), "{kind} twice: {}", key(event));
         }
     }
-    let keys = |kind: &str| -> BTreeSet<String> {
-        events.iter().filter(|event| event["type"] == kind).map(key).collect()
-    };
+    let keys =
+        |kind: &str| -> BTreeSet<String> { events.iter().filter(|event| event["type"] == kind).map(key).collect() };
     assert_eq!(keys("CommandStarted"), keys("CommandCompleted"), "each command that was started has its end");
     assert_eq!(keys("AttemptStarted"), keys("AttemptCompleted"), "each attempt that was started has its end");
 }

@@ -108,7 +108,11 @@ impl Open {
     }
 
     fn body(self) -> Box<dyn std::io::Read> {
-        if self.is_chunked() { Box::new(Chunks { reader: self.reader, left: 0, ended: false }) } else { Box::new(self.reader) }
+        if self.is_chunked() {
+            Box::new(Chunks { reader: self.reader, left: 0, ended: false })
+        } else {
+            Box::new(self.reader)
+        }
     }
 
     fn whole(self) -> Answer {

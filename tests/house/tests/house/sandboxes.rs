@@ -37,23 +37,28 @@ fn a_session_keeps_its_files_and_a_task_of_its_own_sees_none_of_them() {
     let stage = Stage::unattended();
     let tasks = r#"
   - write-file:
-      run: { shell: { command: "mkdir sub && echo kept > sub/file && echo cached > $HOME/cache" } }
+      run: { script: { language: sh, code: "mkdir sub && echo kept > sub/file && echo cached > $HOME/cache" } }
   - read-file:
-      run: { shell: { command: "cat sub/file $HOME/cache" }, return: stdout }
+      run: { script: { language: sh, code: "cat sub/file $HOME/cache" }, return: stdout }
       export: { as: "${ { session: . } }" }
   - look-from-outside:
-      run: { shell: { command: "ls -A . $HOME; echo other > file" }, return: stdout }
+      run: { script: { language: sh, code: "ls -A . $HOME; echo other > file" }, return: stdout }
       metadata:
         lightWorkflow:
           security: { sandbox: { mode: per-task, reason: tests } }
       export: { as: "${ . as $seen | $context + { task: $seen } }" }
   - look-again:
-      run: { shell: { command: "ls" }, return: stdout }
+      run: { script: { language: sh, code: "ls" }, return: stdout }
       output: { as: "${ $context + { after: . } }" }
 "#;
     let seen = run(&stage, tasks);
     assert_eq!(seen["session"], "kept\ncached\n");
-    assert_eq!(seen["task"].as_str().unwrap().lines().filter(|line| !line.is_empty() && !line.ends_with(':')).count(), 0, "{}", seen["task"]);
+    assert_eq!(
+        seen["task"].as_str().unwrap().lines().filter(|line| !line.is_empty() && !line.ends_with(':')).count(),
+        0,
+        "{}",
+        seen["task"]
+    );
     assert_eq!(seen["after"], "sub\n", "what a task of its own writes stays there");
     nothing_is_left_of(&run_of(stage.host()));
 }
@@ -125,8 +130,9 @@ fn a_command_reaches_what_its_task_names_and_nothing_beside_it() {
     let tasks = r#"
   - fetch:
       run:
-        shell:
-          command: "for host in crates.demo.test git.demo.test; do curl --silent --output answer --write-out '%{http_code} ' --max-time 10 http://$host/index/config.json || echo -n 'refused '; done"
+        script:
+          language: sh
+          code: "for host in crates.demo.test git.demo.test; do curl --silent --output answer --write-out '%{http_code} ' --max-time 10 http://$host/index/config.json || echo -n 'refused '; done"
         return: stdout
       metadata:
         lightWorkflow:
@@ -143,7 +149,7 @@ fn a_command_that_fails_has_a_result_and_the_run_is_faulted() {
     let stage = Stage::unattended();
     let tasks = r#"
   - fail:
-      run: { shell: { command: "echo out; echo err >&2; exit 7" } }
+      run: { script: { language: sh, code: "echo out; echo err >&2; exit 7" } }
 "#;
     let file = stage.write("sandboxes.yaml", &format!("{HEAD}{tasks}"));
     let ran = stage.host().run(&["run", file.to_str().unwrap(), "--format", "json"]).ended_with(1);

@@ -115,13 +115,23 @@ fn a_release_is_started_watched_decided_and_read_over_http() {
         assert!(logs.contains(text), "expected `{text}` in the logs");
     }
     let artifacts = client.get(&format!("/v1/releases/{id}/artifacts")).with_status(200).json();
-    let crates: Vec<&str> = artifacts["items"].as_array().unwrap().iter().map(|item| item["uri"].as_str().unwrap()).filter(|uri| uri.ends_with(".crate")).collect();
+    let crates: Vec<&str> = artifacts["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["uri"].as_str().unwrap())
+        .filter(|uri| uri.ends_with(".crate"))
+        .collect();
     assert_eq!(crates.len(), 3);
     for uri in crates {
-        let answer = client.get(&format!("/v1/artifacts/{}", uri.strip_prefix("artifact://").unwrap())).with_status(200);
+        let answer =
+            client.get(&format!("/v1/artifacts/{}", uri.strip_prefix("artifact://").unwrap())).with_status(200);
         let digest = workflow::Digest::of(&answer.body).to_string();
         assert_eq!(answer.header("etag"), format!("\"{digest}\""));
-        assert!(stage.demo.registry().log().iter().any(|entry| digest.ends_with(&entry.digest)), "{uri} is what was published");
+        assert!(
+            stage.demo.registry().log().iter().any(|entry| digest.ends_with(&entry.digest)),
+            "{uri} is what was published"
+        );
     }
     drop(serving);
     host.run(&["audit", "verify"]).ended_with(0);
@@ -135,7 +145,9 @@ fn a_server_that_was_killed_goes_on_with_its_releases_when_it_is_started_again()
     let serving = Serving::start(&host, "all");
     let id = start_release(&serving.client, &stage, "key", 201)["id"].as_str().unwrap().to_owned();
     let events = format!("/v1/releases/{id}/events");
-    let building = |event: &Value| event["event"]["type"] == "CommandStarted" && event.to_string().contains("rust-release/cargo-build");
+    let building = |event: &Value| {
+        event["event"]["type"] == "CommandStarted" && event.to_string().contains("rust-release/cargo-build")
+    };
     assert!(serving.client.follow(&events).any(|event| building(&event)));
     serving.kill();
 
@@ -146,13 +158,18 @@ fn a_server_that_was_killed_goes_on_with_its_releases_when_it_is_started_again()
     let serving = Serving::start(&host, "all");
     assert_eq!(open_task(&serving.client), task, "the question is the same after a restart");
     decide(&serving.client, &task, "approved", 200);
-    let publishing = |event: &Value| event["event"]["type"] == "CommandStarted" && event.to_string().contains("rust-release/cargo-publish");
+    let publishing = |event: &Value| {
+        event["event"]["type"] == "CommandStarted" && event.to_string().contains("rust-release/cargo-publish")
+    };
     assert!(serving.client.follow(&events).any(|event| publishing(&event)));
     serving.kill();
 
     let serving = Serving::start(&host, "all");
     let release = wait_for_end(&serving.client, &id);
     assert_eq!(release["phase"], "completed", "{release}");
+    // The server closes the session of what has ended; the kill must not come first.
+    let sessions = host.data.join("sandbox/sessions");
+    eventually("the session is closed", || fs::read_dir(&sessions).unwrap().next().is_none().then_some(()));
     drop(serving);
     assert_released(&stage);
     no_effect_happened_twice(&crate::history::events(&host));

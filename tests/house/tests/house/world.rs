@@ -170,7 +170,8 @@ impl Host {
         let mut command = Command::new(program("light-workflow"));
         command.current_dir(&self.folder).arg("--config").arg(&self.config).arg("--data").arg(&self.data);
         command.args(arguments).stdin(Stdio::null()).env("USER", "tester");
-        for name in ["LIGHT_WORKFLOW_CONFIG", "LIGHT_WORKFLOW_DATA", "LIGHT_WORKFLOW_LOG", "LIGHT_WORKFLOW_CRASH_AFTER"] {
+        for name in ["LIGHT_WORKFLOW_CONFIG", "LIGHT_WORKFLOW_DATA", "LIGHT_WORKFLOW_LOG", "LIGHT_WORKFLOW_CRASH_AFTER"]
+        {
             command.env_remove(name);
         }
         command

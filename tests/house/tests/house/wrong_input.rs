@@ -15,10 +15,16 @@ fn a_wrong_definition_is_refused_with_line_problem_and_remedy() {
     let host = stage.host();
     let cases = [
         ("{ set: { x: 1 }", "wrong.yaml:4:1: not YAML"),
-        ("{ set: { x: 1 }, metadata: { lightWorkflow: { securty: {} } } }", "wrong.yaml:3:49: unknown field `securty` in `metadata.lightWorkflow`; did you mean `security`?"),
+        (
+            "{ set: { x: 1 }, metadata: { lightWorkflow: { securty: {} } } }",
+            "wrong.yaml:3:57: unknown field `securty` in `metadata.lightWorkflow`; did you mean `security`?",
+        ),
         ("{ sett: { x: 1 } }", "wrong.yaml:3:"),
         ("{ set: { x: '${ .a | }' } }", "wrong.yaml:3:23: `set`: `${ .a | }` is not a jq expression"),
-        ("{ call: cargoo, with: {} }", "wrong.yaml: line 3: task `look` may not call plugin `cargoo`: this host has no such plugin; it has `cargo`, `cargo-publish`, `preflight`"),
+        (
+            "{ call: cargoo, with: {} }",
+            "wrong.yaml: line 3: task `look` may not call plugin `cargoo`: this host has no such plugin; it has `cargo`, `cargo-publish`, `preflight`",
+        ),
         ("{ run: { shell: { command: 'true' } } }", "task `look` needs a sandbox template"),
         (
             "{ run: { shell: { command: 'true' } }, metadata: { lightWorkflow: { security: { sandbox: { template: rust-relase } } } } }",
@@ -48,16 +54,28 @@ fn a_wrong_release_request_is_refused_with_line_problem_and_remedy() {
     let cases: [(fn(&mut Value), &str); 8] = [
         (|request| drop(request.as_object_mut().unwrap().remove("repos")), "`repos` is missing"),
         (|request| request["realeaseId"] = 1.into(), "unknown field `realeaseId`; did you mean `releaseId`?"),
-        (|request| request["repos"][0]["version"] = "1.2".into(), "`repos[0].version`: `1.2` is not a semantic version"),
-        (|request| request["repos"][0]["url"] = "/home/me/demo".into(), "is a place on one machine; a release must be reproducible elsewhere"),
-        (|request| request["publishPolicy"]["maxRepairAttempts"] = "0".into(), "`publishPolicy.maxRepairAttempts` must be a whole number from 0 to 10, not text"),
+        (
+            |request| request["repos"][0]["version"] = "1.2".into(),
+            "`repos[0].version`: `1.2` is not a semantic version",
+        ),
+        (
+            |request| request["repos"][0]["url"] = "/home/me/demo".into(),
+            "is a place on one machine; a release must be reproducible elsewhere",
+        ),
+        (
+            |request| request["publishPolicy"]["maxRepairAttempts"] = "0".into(),
+            "`publishPolicy.maxRepairAttempts` must be a whole number from 0 to 10, not text",
+        ),
         (|request| request["releaseType"] = "rust".into(), "`releaseType`"),
         (|request| request["releaseId"] = "../x".into(), "`releaseId`: `../x` is not a name"),
         (|request| request["repos"] = json!([]), "`repos`"),
     ];
     for (change, message) in cases {
         let file = stage.request_with(change);
-        host.run(&["release", "start", file.to_str().unwrap(), "--yes"]).ended_with(2).says("changed-request.json:1:").says(message);
+        host.run(&["release", "start", file.to_str().unwrap(), "--yes"])
+            .ended_with(2)
+            .says("changed-request.json:1:")
+            .says(message);
         assert!(!host.data.exists(), "something was written: {message}");
     }
     let broken = stage.write("broken.json", "{ \"releaseId\": \"x\",\n  ]");
@@ -71,7 +89,9 @@ fn a_file_that_is_not_there_or_a_configuration_that_is_wrong_is_refused() {
     let request = stage.written.request.to_str().unwrap();
     let start = ["release", "start", request, "--yes"];
     let host = stage.host();
-    host.run(&["release", "start", "nowhere.json"]).ended_with(2).says("failed to read the release request `nowhere.json`");
+    host.run(&["release", "start", "nowhere.json"])
+        .ended_with(2)
+        .says("failed to read the release request `nowhere.json`");
     host.run(&["run", "nowhere.yaml"]).ended_with(2).says("failed to read the definition `nowhere.yaml`");
     host.run(&["check", "nowhere"]).ended_with(2).says("failed to read `nowhere`");
     host.run(&["audit", "verify", "nowhere.jsonl"]).ended_with(2).says("failed to open the export `nowhere.jsonl`");
@@ -80,21 +100,23 @@ fn a_file_that_is_not_there_or_a_configuration_that_is_wrong_is_refused() {
 
     let hello = root().join("definitions/examples/hello.yaml");
     let input = stage.write("input.json", "{ \"name\": ");
-    host.run(&["run", hello.to_str().unwrap(), "--input", input.to_str().unwrap()]).ended_with(2).says("the input is not JSON");
+    host.run(&["run", hello.to_str().unwrap(), "--input", input.to_str().unwrap()])
+        .ended_with(2)
+        .says("the input is not JSON");
 
     let written = std::fs::read_to_string(&stage.written.configuration).unwrap();
     let cases = [
         ("[secrets".to_owned(), "operator.toml:1: unclosed table"),
-        ("[secret]".to_owned(), "operator.toml:1: unknown field `secret`, expected one of `egress`, `secrets`, `policy`, `paths`"),
+        (
+            "[secret]".to_owned(),
+            "operator.toml:1: unknown field `secret`, expected one of `egress`, `secrets`, `policy`, `paths`",
+        ),
         ("\n[egress.resolve]\n\"a:80\" = \"b\"".to_owned(), "operator.toml:3: invalid socket address"),
         (
             written.lines().filter(|line| !line.starts_with("git-credential")).collect::<Vec<_>>().join("\n"),
             "secret `git-credential` is not configured; add `git-credential = { file = \"…\" }` to [secrets]",
         ),
-        (
-            written.replace("/secrets/git-credential", "/secrets/gone"),
-            "failed to read secret `git-credential` from",
-        ),
+        (written.replace("/secrets/git-credential", "/secrets/gone"), "failed to read secret `git-credential` from"),
     ];
     for (text, message) in cases {
         let config = stage.write("operator.toml", &text);
