@@ -4,10 +4,11 @@
 mod crash;
 mod liveness;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use plugin_host::{HostConfig, PluginHost};
 use sandbox::Templates;
@@ -24,6 +25,10 @@ use workflow::{Digest, InstanceId, PluginName, TemplateName, Timestamp};
 use self::liveness::Liveness;
 use crate::config::{Config, Paths};
 use crate::output::Failure;
+
+/// How often and how long a host that ends waits for sessions that are being closed: 5 s for a large checkout.
+const CLOSING_LOOKS: u32 = 100;
+const CLOSING_PAUSE: Duration = Duration::from_millis(50);
 
 /// What a host reads at its start and never changes: templates and plugins.
 pub struct Parts {
@@ -59,6 +64,20 @@ impl Parts {
             echo: false,
         };
         workflow::policy::resolve(definition, &sources)
+    }
+
+    /// Secrets under `policy` that this host cannot read: found now, and not after half a release.
+    pub fn missing_secrets(&self, policy: &EffectivePolicy) -> Vec<String> {
+        let secrets = self.secrets();
+        let used: BTreeSet<_> = policy.tasks.values().flat_map(|task| &task.secrets).collect();
+        used.into_iter()
+            .filter_map(|name| Some(format!("{:#}", anyhow::Error::from(secrets.value(name).err()?))))
+            .collect()
+    }
+
+    fn secrets(&self) -> Secrets {
+        let files = self.config.secrets.iter().map(|(name, secret)| (name.clone(), secret.file.clone()));
+        Secrets::from_files(files.collect())
     }
 
     fn plugin_policy(&self, name: &PluginName, grants: &Grants) -> Result<PluginPolicy, Vec<String>> {
@@ -152,43 +171,29 @@ impl Host {
 
     /// Starts working on the instances of this store, until it is stopped.
     pub async fn work(&self) -> Result<Working, Failure> {
-        let secrets = self.parts.config.secrets.iter().map(|(name, secret)| (name.clone(), secret.file.clone()));
         let launcher = std::env::current_exe()?;
         let local = LocalConfig {
             resolve: self.parts.config.egress.resolve.clone(),
             ..LocalConfig::new(self.data.join("sandbox"), self.parts.templates.clone(), launcher)
         };
         let provider = Arc::new(Local::new(local)?);
-        self.sweep(provider.as_ref()).await?;
+        sweep(&self.store, provider.as_ref()).await?;
         let plugin_host =
             PluginHost::new(HostConfig { precompiled: Some(self.data.join("compiled")), ..HostConfig::default() })?;
         let hands = Hands {
             store: self.shared_store(),
-            provider,
+            provider: provider.clone(),
             templates: self.parts.templates.clone(),
             plugin_host: Arc::new(plugin_host),
             plugins: Arc::new(self.parts.catalog()),
-            secrets: Arc::new(Secrets::from_files(secrets.collect())),
+            secrets: Arc::new(self.parts.secrets()),
             running: Arc::default(),
         };
         let options = WorkerOptions::new(self.liveness.host().clone());
         let worker =
             Worker::new(self.shared_store(), Arc::new(hands), self.definitions.clone(), Arc::new(SystemClock), options);
         let (stop, stopped) = watch::channel(false);
-        Ok(Working { stop, worker: tokio::spawn(worker.run(stopped)) })
-    }
-
-    /// Removes what instances left that are final or gone.
-    async fn sweep(&self, provider: &dyn sandbox::Provider) -> Result<(), Failure> {
-        let mut keep = Vec::new();
-        for phase in [store::Phase::Pending, store::Phase::Running, store::Phase::Waiting] {
-            let filter = store::InstanceFilter { phase: Some(phase), limit: u32::MAX, ..Default::default() };
-            keep.extend(self.store.instances(filter).await?.into_iter().map(|row| row.id));
-        }
-        for removed in provider.sweep(&keep).await {
-            tracing::info!(removed, "Removed what an earlier host left");
-        }
-        Ok(())
+        Ok(Working { stop, worker: tokio::spawn(worker.run(stopped)), store: self.shared_store(), provider })
     }
 }
 
@@ -196,6 +201,8 @@ impl Host {
 pub struct Working {
     stop: watch::Sender<bool>,
     worker: JoinHandle<Result<(), store::StoreError>>,
+    store: SharedStore,
+    provider: Arc<Local>,
 }
 
 impl Working {
@@ -212,8 +219,29 @@ impl Working {
     pub async fn stop(self) -> Result<(), Failure> {
         self.stop.send_replace(true);
         self.worker.await??;
+        // An instance that became final just now may be closing its session still.
+        for _ in 0..CLOSING_LOOKS {
+            if sweep(&self.store, self.provider.as_ref()).await? == 0 {
+                break;
+            }
+            tokio::time::sleep(CLOSING_PAUSE).await;
+        }
         Ok(())
     }
+}
+
+/// Removes what instances left that are final or gone; the number of things found.
+async fn sweep(store: &SharedStore, provider: &dyn sandbox::Provider) -> Result<usize, Failure> {
+    let mut keep = Vec::new();
+    for phase in [store::Phase::Pending, store::Phase::Running, store::Phase::Waiting] {
+        let filter = store::InstanceFilter { phase: Some(phase), limit: u32::MAX, ..Default::default() };
+        keep.extend(store.instances(filter).await?.into_iter().map(|row| row.id));
+    }
+    let removed = provider.sweep(&keep).await;
+    for removed in &removed {
+        tracing::info!(removed, "Removed what an earlier host left");
+    }
+    Ok(removed.len())
 }
 
 fn read_plugins(paths: &Paths) -> Result<(BTreeMap<PluginName, PluginManifest>, PluginsLock), Failure> {

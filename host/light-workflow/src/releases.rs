@@ -12,7 +12,7 @@ use workflow::policy::PolicyProblem;
 use workflow::request::{ReleaseRequest, ReleaseType};
 use workflow::{Actor, Digest, InstanceId};
 
-use crate::host::Host;
+use crate::host::{Host, Parts};
 use crate::output::Failure;
 
 /// What is to run, already checked.
@@ -31,6 +31,8 @@ pub struct NewRun {
 pub enum NotStarted {
     #[error("{} does not fit this host's policy", definition)]
     Policy { definition: String, problems: Vec<PolicyProblem> },
+    #[error("a secret is missing")]
+    Secrets { problems: Vec<String> },
     #[error(transparent)]
     Store(#[from] StartError),
 }
@@ -43,6 +45,10 @@ pub async fn start(host: &Host, run: NewRun) -> Result<(InstanceId, Started), No
         .parts
         .policy(&definition, allow_auto_approval)
         .map_err(|problems| NotStarted::Policy { definition: definition.full_name(), problems })?;
+    let problems = host.parts.missing_secrets(&policy);
+    if !problems.is_empty() {
+        return Err(NotStarted::Secrets { problems });
+    }
     let id = host.new_instance_id();
     let request = json!({ "definition": definition.digest, "input": run.input });
     let now = host.now();
@@ -74,6 +80,15 @@ pub fn definition_path(definitions: &Path, release_type: ReleaseType) -> PathBuf
         ReleaseType::RustProducts => "rust-products.yaml",
         ReleaseType::JavaTrain => "java-train.yaml",
     })
+}
+
+/// Refuses, before anything is written, what could not be run to its end on this host.
+pub fn refuse_unusable(parts: &Parts, definition: &Definition, path: &Path) -> Result<(), Failure> {
+    let policy = parts.policy(definition, false).map_err(|problems| {
+        Failure::wrong_input(problems.iter().map(|problem| format!("{}: {problem}", path.display())))
+    })?;
+    let problems = parts.missing_secrets(&policy);
+    if problems.is_empty() { Ok(()) } else { Err(Failure::wrong_input(problems)) }
 }
 
 pub fn read_definition(path: &Path) -> Result<Arc<Definition>, Failure> {
@@ -125,6 +140,9 @@ impl api::Starter for ReleaseStarter {
                 let list: Vec<_> = problems.iter().map(ToString::to_string).collect();
                 Err(api::StartReleaseError::Unavailable { detail: format!("{definition}: {}", list.join("; ")) })
             }
+            Err(NotStarted::Secrets { problems }) => {
+                Err(api::StartReleaseError::Unavailable { detail: problems.join("; ") })
+            }
             Err(NotStarted::Store(StartError::KeyReused { key })) => Err(api::StartReleaseError::KeyReused { key }),
             Err(NotStarted::Store(StartError::ReleaseRunning { release, instance })) => {
                 Err(api::StartReleaseError::AlreadyRunning { release, instance })
@@ -157,6 +175,7 @@ pub fn failure_of(error: NotStarted) -> Failure {
         NotStarted::Policy { problems, definition } => {
             Failure::wrong_input(problems.into_iter().map(|problem| format!("{definition}: {problem}")))
         }
+        NotStarted::Secrets { problems } => Failure::wrong_input(problems),
         NotStarted::Store(StartError::Store(error @ StoreError::Database { .. })) => Failure::from(error),
         NotStarted::Store(error) => Failure::used_wrongly(error),
     }

@@ -34,9 +34,7 @@ async fn start(context: &Context, start: ReleaseStart) -> Result<u8, Failure> {
         .clone()
         .unwrap_or_else(|| releases::definition_path(&parts.config.paths.definitions, request.release_type));
     let definition = releases::read_definition(&path)?;
-    parts.policy(&definition, false).map_err(|problems| {
-        Failure::wrong_input(problems.iter().map(|problem| format!("{}: {problem}", path.display())))
-    })?;
+    releases::refuse_unusable(&parts, &definition, &path)?;
     let host = Host::open(&context.data, parts).await?;
     let new = releases::release_run(definition, &request, None, actor())?;
     let instance = match releases::start(&host, new).await {

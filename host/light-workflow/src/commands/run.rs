@@ -29,9 +29,7 @@ pub async fn run(context: &Context, run: Run) -> Result<u8, Failure> {
     };
     let parts = context.parts()?;
     // Refused before anything is written.
-    parts.policy(&definition, run.yes).map_err(|problems| {
-        Failure::wrong_input(problems.iter().map(|problem| format!("{}: {problem}", run.definition.display())))
-    })?;
+    releases::refuse_unusable(&parts, &definition, &run.definition)?;
     // A run is alone: other instances of the main store are not its business,
     // and many may run side by side.
     let folder = context.data.join("runs").join(uuid::Uuid::now_v7().to_string());
