@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use crate::database;
 use crate::world::{Host, Stage, root};
 
+/// What somebody does to the lines of an export.
+type Edit = fn(&mut Vec<String>);
+
 /// A host with some history: small releases, one of them answered.
 fn host_with_a_log(stage: &Stage) -> Host {
     let host = stage.host();
@@ -37,7 +40,7 @@ fn an_export_that_was_touched_is_refused_with_the_leaf_and_one_that_was_not_pass
     host.run(&["audit", "verify"]).ended_with(0);
 
     // Line n of the file holds leaf n − 1.
-    let edits: [(&str, fn(&mut Vec<String>), &str); 8] = [
+    let edits: [(&str, Edit, &str); 8] = [
         (
             "a value is edited",
             |lines| lines[4] = lines[4].replace("TaskStarted", "TaskSkipped").replace("TaskCompleted", "TaskSkipped"),

@@ -204,8 +204,11 @@ impl Host {
         Running::spawn(self.command(&start_arguments(stage)))
     }
 
-    /// Phase of the newest run of the release; none if there is none.
+    /// Phase of the newest run of a release; none if there is none.
     pub fn phase(&self) -> Option<String> {
+        if !self.data.exists() {
+            return None;
+        }
         let releases = self.json(&["release", "list", "--format", "json"]);
         Some(releases.get(0)?["phase"].as_str().unwrap().to_owned())
     }

@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use crate::world::{Host, Running, Stage, eventually, root};
 
+/// What is made wrong in a request.
+type Change = fn(&mut Value);
+
 /// A definition that is fine but for its one task.
 fn with_task(task: &str) -> String {
     format!("document: {{ dsl: '1.0.3', namespace: tests, name: wrong, version: '0.1.0' }}\ndo:\n  - look: {task}\n")
@@ -51,7 +54,7 @@ fn a_wrong_definition_is_refused_with_line_problem_and_remedy() {
 fn a_wrong_release_request_is_refused_with_line_problem_and_remedy() {
     let stage = Stage::unattended();
     let host = stage.host();
-    let cases: [(fn(&mut Value), &str); 8] = [
+    let cases: [(Change, &str); 8] = [
         (|request| drop(request.as_object_mut().unwrap().remove("repos")), "`repos` is missing"),
         (|request| request["realeaseId"] = 1.into(), "unknown field `realeaseId`; did you mean `releaseId`?"),
         (
