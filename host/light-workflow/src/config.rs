@@ -44,7 +44,7 @@ pub struct Policy {
     pub ceiling: Option<Grants>,
 }
 
-/// Where this host's parts lie, relative to the configuration file.
+/// Where this host's parts lie, relative to the working directory.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Paths {
@@ -71,7 +71,7 @@ impl Default for Paths {
 }
 
 impl Config {
-    /// Reads `file`, or the default one if it exists. Paths in it are made
+    /// Reads `file`, or the default one if it exists. Files of secrets are made
     /// relative to the folder it lies in.
     pub fn read(file: Option<&Path>) -> Result<Self, Failure> {
         let path = match file {
@@ -86,6 +86,12 @@ impl Config {
             let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
             Failure::used_wrongly(format!("{}:{line}: {}", path.display(), error.message()))
         })?;
+        if let Some(target) = config.egress.resolve.keys().find(|target| !is_target(target)) {
+            return Err(Failure::used_wrongly(format!(
+                "{}: `{target}` in [egress.resolve] is not `host:port`, as templates list it",
+                path.display()
+            )));
+        }
         // Secrets lie beside the configuration; the parts of the host may be
         // named absolutely or from the current folder.
         let folder = path.parent().unwrap_or(Path::new(""));
@@ -94,4 +100,9 @@ impl Config {
         }
         Ok(config)
     }
+}
+
+/// `host:port`, the form of a template's egress.
+fn is_target(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }

@@ -1,6 +1,7 @@
 //! Watching an instance on a terminal: what happens is told, what is asked is asked.
 
 use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use store::{DecideError, HumanTask, SharedStore};
@@ -8,7 +9,7 @@ use workflow::effect::EffectOutcome;
 use workflow::event::{Decision, Event, Recorded};
 use workflow::{Actor, Command, CommandResult, InstanceId};
 
-use crate::output::{Failure, plain};
+use crate::output::{Failure, errln, plain, write_err};
 
 /// How one watches.
 pub struct Follow {
@@ -19,6 +20,8 @@ pub struct Follow {
     /// Answer approvals that policy leaves to the command line.
     pub yes: bool,
     pub actor: Actor,
+    /// The folder of the store, for the commands that are suggested.
+    pub data: PathBuf,
 }
 
 impl Follow {
@@ -33,7 +36,7 @@ impl Follow {
                 if self.tell
                     && let Some(line) = line(&recorded)
                 {
-                    eprintln!("{line}");
+                    errln!("{line}");
                 }
                 history.push(recorded);
             }
@@ -57,7 +60,7 @@ impl Follow {
             return self.decide(&task, value, Some("answered by --yes".to_owned())).await;
         }
         if self.yes {
-            eprintln!("    `--yes` may not answer this: the request or the host's policy demands a person");
+            errln!("    `--yes` may not answer this: the request or the host's policy demands a person");
         }
         if self.tell && std::io::stdin().is_terminal() {
             if let Some(value) = self.prompt(&task).await? {
@@ -65,33 +68,34 @@ impl Follow {
             }
             return Ok(());
         }
-        eprintln!(
-            "    waiting for a person: light-workflow task show {0}; light-workflow task complete {0} --decision {1} --subject {2}",
+        errln!(
+            "    waiting for a person: light-workflow task show {0} --data {3}; light-workflow task complete {0} --decision {1} --subject {2} --data {3}",
             task.id,
             question.options.first().map_or("VALUE", |option| &option.value),
-            question.subject_digest
+            question.subject_digest,
+            self.data.display()
         );
         Ok(())
     }
 
     /// None when the instance went on without this answer.
     async fn prompt(&self, task: &HumanTask) -> Result<Option<String>, Failure> {
-        show_question(task);
+        errln!("{}", question_text(task));
         let values: Vec<String> = task.question.options.iter().map(|option| option.value.clone()).collect();
         loop {
-            eprint!("    decide ({}): ", values.join(" / "));
+            write_err(format_args!("    decide ({}): ", values.join(" / ")));
             let _ = std::io::stderr().flush();
             let answer = tokio::select! {
                 answer = tokio::task::spawn_blocking(read_line) => answer??,
                 () = self.decided_elsewhere(task) => {
-                    eprintln!("\n    decided elsewhere");
+                    errln!("\n    decided elsewhere");
                     return Ok(None);
                 }
             };
             let Some(answer) = answer else { return Ok(None) };
             match values.iter().find(|value| value.eq_ignore_ascii_case(answer.trim())) {
                 Some(value) => return Ok(Some(value.clone())),
-                None => eprintln!("    `{}` is none of them", plain(answer.trim())),
+                None => errln!("    `{}` is none of them", plain(answer.trim())),
             }
         }
     }
@@ -100,7 +104,7 @@ impl Follow {
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
             if let Ok(Some(now)) = self.store.human_task(&task.id).await
-                && now.decision.is_some()
+                && (now.decision.is_some() || now.closed_at.is_some())
             {
                 return;
             }
@@ -129,17 +133,17 @@ fn read_line() -> std::io::Result<Option<String>> {
 }
 
 /// What a person needs to see before a decision.
-pub fn show_question(task: &HumanTask) {
+pub fn question_text(task: &HumanTask) -> String {
     let question = &task.question;
     let subject = serde_json::to_string_pretty(&question.subject).unwrap_or_default();
-    eprintln!("\n    {}", plain(&question.prompt));
+    let mut text = format!("\n    {}\n", plain(&question.prompt));
     if let Some(assignee) = question.assignee.as_ref().or(question.role.as_ref()) {
-        eprintln!("    for {}", plain(assignee));
+        text += &format!("    for {}\n", plain(assignee));
     }
     for line in plain(&subject).lines() {
-        eprintln!("    | {line}");
+        text += &format!("    | {line}\n");
     }
-    eprintln!("    what you see is {}", question.subject_digest);
+    text + &format!("    what you see is {}", question.subject_digest)
 }
 
 fn is_final(event: &Event) -> bool {

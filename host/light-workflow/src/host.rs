@@ -6,6 +6,7 @@ mod liveness;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,10 @@ use workflow::{Digest, InstanceId, PluginName, TemplateName, Timestamp};
 
 use self::liveness::Liveness;
 use crate::config::{Config, Paths};
-use crate::output::Failure;
+use crate::output::{Failure, listed};
+
+/// The sandbox providers of this version, as definitions name them.
+const PROVIDERS: [&str; 1] = ["local"];
 
 /// How often and how long a host that ends waits for sessions that are being closed: 5 s for a large checkout.
 const CLOSING_LOOKS: u32 = 100;
@@ -59,6 +63,7 @@ impl Parts {
     ) -> Result<EffectivePolicy, Vec<PolicyProblem>> {
         let sources = PolicySources {
             templates: &self.template_digests,
+            providers: &PROVIDERS,
             plugin: &|name, grants| self.plugin_policy(name, grants),
             allow_auto_approval,
             echo: false,
@@ -82,8 +87,7 @@ impl Parts {
 
     fn plugin_policy(&self, name: &PluginName, grants: &Grants) -> Result<PluginPolicy, Vec<String>> {
         let Some(manifest) = self.manifests.get(name) else {
-            let known: Vec<_> = self.manifests.keys().map(|name| format!("`{name}`")).collect();
-            return Err(vec![format!("this host has no such plugin; it has {}", known.join(", "))]);
+            return Err(vec![format!("this host has no such plugin; it has {}", listed(self.manifests.keys()))]);
         };
         let path = self.component(name);
         let bytes = fs::read(&path).map_err(|error| {
@@ -136,7 +140,11 @@ pub struct Host {
 
 impl Host {
     pub async fn open(data: &Path, parts: Parts) -> Result<Self, Failure> {
-        fs::create_dir_all(data)
+        // Histories and logs are their owner's business.
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(data)
             .map_err(|error| Failure::from(anyhow::anyhow!("failed to create `{}`: {error}", data.display())))?;
         let data = data.canonicalize()?;
         let store: SharedStore =

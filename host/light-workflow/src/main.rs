@@ -11,6 +11,7 @@ mod releases;
 use std::process::ExitCode;
 
 use clap::Parser;
+use output::errln;
 
 fn main() -> ExitCode {
     // A sandbox's supervisor and its first process are this binary too: they
@@ -29,14 +30,14 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: failed to start the runtime: {error}");
+            errln!("error: failed to start the runtime: {error}");
             return ExitCode::from(output::HOST_FAILED);
         }
     };
     let code = match runtime.block_on(commands::run(cli)) {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("{failure}");
+            errln!("{failure}");
             failure.code
         }
     };

@@ -58,6 +58,19 @@ macro_rules! outln {
 }
 pub(crate) use outln;
 
+/// Like `eprintln!`, but a reader that went away changes nothing: a release goes on unseen.
+macro_rules! errln {
+    ($($part:tt)*) => {
+        $crate::output::write_err(format_args!("{}\n", format_args!($($part)*)))
+    };
+}
+pub(crate) use errln;
+
+pub fn write_err(text: fmt::Arguments<'_>) {
+    use std::io::Write;
+    let _ = std::io::stderr().write_fmt(text);
+}
+
 pub fn write_out(text: fmt::Arguments<'_>) {
     use std::io::Write;
     if let Err(error) = std::io::stdout().write_fmt(text) {
@@ -78,6 +91,12 @@ pub fn plain(text: &str) -> String {
         }
     }
     plain
+}
+
+/// `` `a`, `b` ``, or that there is none.
+pub fn listed<T: fmt::Display>(names: impl IntoIterator<Item = T>) -> String {
+    let names: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 /// The host's own log: quiet unless asked, and never on standard output.

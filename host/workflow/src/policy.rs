@@ -12,6 +12,8 @@ use crate::ids::{Digest, PluginName, TemplateName};
 pub struct PolicySources<'a> {
     /// Loaded sandbox templates with their digests.
     pub templates: &'a BTreeMap<TemplateName, Digest>,
+    /// Names of the sandbox providers this host has: another one is never replaced by a weaker boundary.
+    pub providers: &'a [&'a str],
     /// The approved digest and the effective grants of a plugin for a task that
     /// grants it `Grants`, or every reason why not.
     pub plugin: &'a PluginAnswer<'a>,
@@ -58,6 +60,9 @@ impl Resolver<'_> {
     }
 
     fn task(&mut self, task: &Task) {
+        if task.light.on_failure.is_some() {
+            self.problem(task, "names `onFailure.call`, which this host does not act on yet; remove it".to_owned());
+        }
         match &task.kind {
             TaskKind::Do(tasks) => self.list(tasks),
             TaskKind::For(each) => self.list(&each.tasks),
@@ -91,6 +96,14 @@ impl Resolver<'_> {
     fn effect(&mut self, task: &Task, plugin: Option<PluginPolicy>) {
         let security = &self.definition.security;
         let mode = task.light.mode.or(security.mode).unwrap_or(SandboxMode::WorkflowSession);
+        let provider = task.light.provider.as_ref().or(security.provider.as_ref());
+        if let Some(provider) = provider.filter(|provider| !self.sources.providers.contains(&provider.as_str())) {
+            let message = format!(
+                "asks for sandbox provider `{provider}`, which this host does not have; it has {}",
+                listed(self.sources.providers)
+            );
+            self.problem(task, message);
+        }
         let Some(template) = task.light.template.clone().or_else(|| security.template.clone()) else {
             return self.problem(
                 task,
@@ -99,12 +112,11 @@ impl Resolver<'_> {
             );
         };
         let Some(digest) = self.sources.templates.get(&template) else {
-            let known: Vec<_> = self.sources.templates.keys().map(|name| format!("`{name}`")).collect();
             return self.problem(
                 task,
                 format!(
                     "names sandbox template `{template}`, which this host does not have; it has {}",
-                    known.join(", ")
+                    listed(self.sources.templates.keys())
                 ),
             );
         };
@@ -131,5 +143,62 @@ impl Resolver<'_> {
             line: task.line,
             message,
         });
+    }
+}
+
+/// `` `a`, `b` ``, or that there is none.
+fn listed<T: std::fmt::Display>(names: impl IntoIterator<Item = T>) -> String {
+    let names: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition;
+
+    fn problems(security: &str, light: &str) -> Vec<String> {
+        let text = format!(
+            "document: {{ dsl: '1.0.3', namespace: n, name: d, version: '1.0.0',\n  metadata: {{ lightWorkflow: {{ security: {security} }} }} }}\n\
+             do:\n- t: {{ run: {{ shell: {{ command: ls }} }}, metadata: {{ lightWorkflow: {light} }} }}\n"
+        );
+        let definition = definition::parse(&text, "d.yaml").unwrap();
+        let templates = [("small".parse().unwrap(), Digest::of(b"small"))].into();
+        let sources = PolicySources {
+            templates: &templates,
+            providers: &["local"],
+            plugin: &|_, _| Err(vec!["there is none".to_owned()]),
+            allow_auto_approval: false,
+            echo: false,
+        };
+        match resolve(&definition, &sources) {
+            Ok(_) => Vec::new(),
+            Err(problems) => problems.into_iter().map(|problem| problem.message).collect(),
+        }
+    }
+
+    #[test]
+    fn what_this_host_lacks_is_refused_and_never_replaced() {
+        let cases = [
+            ("{ sandbox: { provider: local, template: small } }", "{}", vec![]),
+            (
+                "{ sandbox: { provider: cubesandbox, template: small } }",
+                "{}",
+                vec!["asks for sandbox provider `cubesandbox`, which this host does not have; it has `local`"],
+            ),
+            (
+                "{ sandbox: { template: large } }",
+                "{}",
+                vec!["names sandbox template `large`, which this host does not have; it has `small`"],
+            ),
+            (
+                "{ sandbox: { template: small } }",
+                "{ onFailure: { call: diagnose } }",
+                vec!["names `onFailure.call`, which this host does not act on yet; remove it"],
+            ),
+        ];
+        for (security, light, expected) in cases {
+            assert_eq!(problems(security, light), expected, "{security} {light}");
+        }
     }
 }

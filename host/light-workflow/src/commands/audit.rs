@@ -7,7 +7,7 @@ use store::audit::{self, Export, ExportError, Verified};
 
 use super::Context;
 use crate::cli::{Audit, AuditExport, AuditVerify};
-use crate::output::{DONE, FAILED, Failure, outln};
+use crate::output::{DONE, FAILED, Failure, errln, outln};
 
 pub async fn run(context: &Context, audit: Audit) -> Result<u8, Failure> {
     match audit {
@@ -52,7 +52,7 @@ async fn verify(context: &Context, verify: AuditVerify) -> Result<u8, Failure> {
             Ok(DONE)
         }
         Err(problem) => {
-            eprintln!("error: {what}: {problem}");
+            errln!("error: {what}: {problem}");
             Ok(FAILED)
         }
     }

@@ -9,7 +9,7 @@ use workflow::definition;
 use super::{Context, print_json};
 use crate::cli::{Check, Format};
 use crate::host::Parts;
-use crate::output::{DONE, FAILED, Failure, outln};
+use crate::output::{DONE, FAILED, Failure, errln, outln};
 
 /// What was found in one file.
 struct Checked {
@@ -17,6 +17,8 @@ struct Checked {
     name: Option<String>,
     policy: Option<EffectivePolicy>,
     problems: Vec<String>,
+    /// What works, though hardly as meant.
+    warnings: Vec<String>,
 }
 
 pub fn run(context: &Context, check: Check) -> Result<u8, Failure> {
@@ -60,7 +62,7 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
 }
 
 fn check_file(parts: &Parts, file: PathBuf) -> Checked {
-    let mut checked = Checked { file, name: None, policy: None, problems: Vec::new() };
+    let mut checked = Checked { file, name: None, policy: None, problems: Vec::new(), warnings: Vec::new() };
     if checked.file.extension().is_some_and(|end| end == "toml") {
         let folder = checked.file.parent().unwrap_or(Path::new("."));
         match sandbox::Template::load(folder) {
@@ -81,6 +83,7 @@ fn check_file(parts: &Parts, file: PathBuf) -> Checked {
         Err(problems) => checked.problems.extend(problems.iter().map(ToString::to_string)),
         Ok(definition) => {
             checked.name = Some(definition.full_name());
+            checked.warnings = definition::warnings(&definition, &shown).iter().map(ToString::to_string).collect();
             match parts.policy(&definition, false) {
                 Ok(policy) => checked.policy = Some(policy),
                 Err(problems) => {
@@ -95,12 +98,16 @@ fn check_file(parts: &Parts, file: PathBuf) -> Checked {
 }
 
 fn as_json(checked: &Checked) -> serde_json::Value {
-    json!({ "file": checked.file, "name": checked.name, "problems": checked.problems, "policy": checked.policy })
+    json!({ "file": checked.file, "name": checked.name, "problems": checked.problems,
+        "warnings": checked.warnings, "policy": checked.policy })
 }
 
 fn print(checked: &Checked) {
     for problem in &checked.problems {
-        eprintln!("error: {problem}");
+        errln!("error: {problem}");
+    }
+    for warning in &checked.warnings {
+        errln!("{warning}");
     }
     let Some(name) = checked.name.as_ref().filter(|_| checked.problems.is_empty()) else { return };
     outln!("{}: {name} is valid", checked.file.display());

@@ -10,7 +10,7 @@ use super::{Context, actor, print_json, read_input};
 use crate::cli::{Format, Output, Release, ReleaseCancel, ReleaseLogs, ReleaseNamed, ReleaseStart};
 use crate::follow::Follow;
 use crate::host::Host;
-use crate::output::{DONE, FAILED, Failure, outln, plain, write_out};
+use crate::output::{DONE, FAILED, Failure, errln, outln, plain, write_out};
 use crate::releases;
 
 pub async fn run(context: &Context, release: Release) -> Result<u8, Failure> {
@@ -33,6 +33,14 @@ async fn start(context: &Context, start: ReleaseStart) -> Result<u8, Failure> {
         .definition
         .clone()
         .unwrap_or_else(|| releases::definition_path(&parts.config.paths.definitions, request.release_type));
+    if start.definition.is_none() && !path.is_file() {
+        let kind = serde_json::to_value(request.release_type)?;
+        return Err(Failure::used_wrongly(format!(
+            "this host has no definition for releases of type `{}`: there is no `{}`; name one with --definition",
+            kind.as_str().unwrap_or_default(),
+            path.display()
+        )));
+    }
     let definition = releases::read_definition(&path)?;
     releases::refuse_unusable(&parts, &definition, &path)?;
     let host = Host::open(&context.data, parts).await?;
@@ -41,7 +49,7 @@ async fn start(context: &Context, start: ReleaseStart) -> Result<u8, Failure> {
         Ok((instance, _)) => instance,
         Err(releases::NotStarted::Store(store::StartError::ReleaseRunning { release, instance })) => {
             same_request(&host, &instance, &request).await?;
-            eprintln!("release {release} is running already as {instance}: going on with it");
+            errln!("release {release} is running already as {instance}: going on with it");
             instance
         }
         Err(error) => return Err(releases::failure_of(error)),
@@ -57,13 +65,14 @@ async fn start(context: &Context, start: ReleaseStart) -> Result<u8, Failure> {
         tell: start.output.format == Format::Text,
         yes: start.yes,
         actor: actor(),
+        data: host.data.clone(),
     };
     let history = tokio::select! {
         history = follow.to_the_end() => history?,
         ended = working.ended() => return Err(ended),
         _ = tokio::signal::ctrl_c() => {
             working.stop().await?;
-            eprintln!("stopped; release {} goes on when it is started again, or by `light-workflow serve`", request.release_id);
+            errln!("stopped; release {} goes on when it is started again, or by `light-workflow serve`", request.release_id);
             return Ok(FAILED);
         }
     };
@@ -185,9 +194,19 @@ async fn cancel(context: &Context, cancel: ReleaseCancel) -> Result<u8, Failure>
     let by: Actor = actor();
     host.shared_store().send(&row.id, Message::Cancel { by, reason: cancel.reason }).await?;
     // Without a server nobody else would act on it.
-    let working = host.work().await?;
-    let follow = Follow { store: host.shared_store(), instance: row.id, tell: true, yes: false, actor: actor() };
-    follow.to_the_end().await?;
+    let mut working = host.work().await?;
+    let follow = Follow {
+        store: host.shared_store(),
+        instance: row.id,
+        tell: true,
+        yes: false,
+        actor: actor(),
+        data: host.data.clone(),
+    };
+    tokio::select! {
+        history = follow.to_the_end() => drop(history?),
+        ended = working.ended() => return Err(ended),
+    }
     working.stop().await?;
     Ok(DONE)
 }

@@ -8,7 +8,7 @@ use super::{Context, actor, print_json, read_input};
 use crate::cli::{Format, Run};
 use crate::follow::Follow;
 use crate::host::Host;
-use crate::output::{DONE, FAILED, Failure, outln, plain};
+use crate::output::{DONE, FAILED, Failure, errln, outln, plain};
 use crate::releases::{self, NewRun};
 
 pub async fn run(context: &Context, run: Run) -> Result<u8, Failure> {
@@ -45,7 +45,14 @@ pub async fn run(context: &Context, run: Run) -> Result<u8, Failure> {
     let (instance, _) = releases::start(&host, new).await.map_err(releases::failure_of)?;
     let mut working = host.work().await?;
     let tell = run.output.format == Format::Text;
-    let follow = Follow { store: host.shared_store(), instance: instance.clone(), tell, yes: run.yes, actor: actor() };
+    let follow = Follow {
+        store: host.shared_store(),
+        instance: instance.clone(),
+        tell,
+        yes: run.yes,
+        actor: actor(),
+        data: host.data.clone(),
+    };
     let history = tokio::select! {
         history = follow.to_the_end() => history?,
         ended = working.ended() => return Err(ended),
@@ -94,7 +101,7 @@ fn report(summary: &Summary, instance: &InstanceId, format: Format) -> Result<()
                 outln!("{}", plain(&serde_json::to_string_pretty(output)?));
             }
             if let Some(error) = &summary.error {
-                eprintln!("error: {}", plain(&serde_json::to_string_pretty(error)?));
+                errln!("error: {}", plain(&serde_json::to_string_pretty(error)?));
             }
             Ok(())
         }

@@ -3,20 +3,22 @@
 use std::sync::Arc;
 
 use api::{ApiState, Tokens};
+use tokio::task::JoinHandle;
 use workflow::Timestamp;
 
 use super::Context;
 use crate::cli::{Role, Serve};
-use crate::output::{DONE, Failure};
+use crate::host::Working;
+use crate::output::{DONE, Failure, errln};
 use crate::releases::ReleaseStarter;
 
 pub async fn run(context: &Context, serve: Serve) -> Result<u8, Failure> {
     let host = Arc::new(context.host().await?);
-    let working = match serve.role {
+    let mut working = match serve.role {
         Role::All | Role::Worker => Some(host.work().await?),
         Role::Api => None,
     };
-    let server = match serve.role {
+    let mut server = match serve.role {
         Role::All | Role::Api => {
             let tokens = Tokens::open_or_create(&host.data)?;
             let listener = tokio::net::TcpListener::bind(serve.listen).await.map_err(|error| {
@@ -25,8 +27,8 @@ pub async fn run(context: &Context, serve: Serve) -> Result<u8, Failure> {
                     serve.listen
                 ))
             })?;
-            eprintln!("listening on http://{}", listener.local_addr()?);
-            eprintln!("bearer token in {}", Tokens::path(&host.data).display());
+            errln!("listening on http://{}", listener.local_addr()?);
+            errln!("bearer token in {}", Tokens::path(&host.data).display());
             let state = ApiState::new(
                 host.shared_store(),
                 Arc::new(ReleaseStarter(host.clone())),
@@ -37,7 +39,14 @@ pub async fn run(context: &Context, serve: Serve) -> Result<u8, Failure> {
         }
         Role::Worker => None,
     };
-    until_stopped(working.is_some()).await?;
+    tokio::select! {
+        stopped = until_stopped() => stopped?,
+        ended = work_ended(&mut working) => return Err(ended),
+        ended = server_ended(&mut server) => return Err(ended),
+    }
+    if working.is_some() {
+        errln!("stopping; commands that run go on, and the next host takes them up");
+    }
     if let Some(server) = server {
         server.abort();
     }
@@ -48,15 +57,31 @@ pub async fn run(context: &Context, serve: Serve) -> Result<u8, Failure> {
 }
 
 /// Returns at an interrupt or a termination signal.
-async fn until_stopped(works: bool) -> Result<(), Failure> {
+async fn until_stopped() -> Result<(), Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted?,
         _ = terminate.recv() => {}
     }
-    if works {
-        eprintln!("stopping; commands that run go on, and the next host takes them up");
-    }
     Ok(())
+}
+
+/// A host whose worker ended by itself must not look alive.
+async fn work_ended(working: &mut Option<Working>) -> Failure {
+    match working {
+        Some(working) => working.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn server_ended(server: &mut Option<JoinHandle<std::io::Result<()>>>) -> Failure {
+    match server {
+        Some(server) => match server.await {
+            Ok(Ok(())) => Failure::from(anyhow::anyhow!("the HTTP server stopped by itself")),
+            Ok(Err(error)) => Failure::from(error),
+            Err(panic) => Failure::from(panic),
+        },
+        None => std::future::pending().await,
+    }
 }

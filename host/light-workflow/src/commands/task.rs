@@ -6,7 +6,7 @@ use workflow::{Digest, Timestamp};
 
 use super::{Context, actor, print_json};
 use crate::cli::{Format, Task, TaskComplete, TaskList, TaskNamed};
-use crate::follow::show_question;
+use crate::follow::question_text;
 use crate::host::Host;
 use crate::output::{DONE, Failure, outln, plain};
 
@@ -46,7 +46,7 @@ async fn show(host: &Host, named: TaskNamed) -> Result<u8, Failure> {
     match named.output.format {
         Format::Json => print_json(&task)?,
         Format::Text => {
-            show_question(&task);
+            outln!("{}", question_text(&task));
             for option in &task.question.options {
                 outln!(
                     "light-workflow task complete {} --decision {} --subject {}",
