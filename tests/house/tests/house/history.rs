@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::world::Host;
+use crate::world::{Host, RELEASE};
 
 /// Every leaf of the log, in order.
 pub fn leaves(host: &Host) -> Vec<Value> {
@@ -15,7 +15,9 @@ pub fn leaves(host: &Host) -> Vec<Value> {
 /// The events of the newest run of the release.
 pub fn events(host: &Host) -> Vec<Value> {
     let leaves = leaves(host);
-    let first = |leaf: &&Value| leaf["event"]["type"] == "InstanceStarted";
+    let first = |leaf: &&Value| {
+        leaf["event"]["type"] == "InstanceStarted" && leaf["event"]["input"]["release"]["releaseId"] == RELEASE
+    };
     let instance = leaves.iter().rfind(first).expect("a release was started")["instance"].clone();
     leaves.into_iter().filter(|leaf| leaf["instance"] == instance).map(|leaf| leaf["event"].clone()).collect()
 }
