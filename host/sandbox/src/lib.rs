@@ -109,6 +109,9 @@ pub trait Provider: Send + Sync + 'static {
     /// Dropping the future does not stop the command; [`Provider::kill`] does.
     async fn exec(&self, request: ExecRequest) -> Result<ExecOutcome, ExecError>;
 
+    /// Whether a command was started under this key, by this host or an earlier one.
+    async fn knows(&self, key: &EffectKey) -> bool;
+
     /// Ends a running command: TERM, 5 s, then KILL.
     async fn kill(&self, key: &EffectKey);
 

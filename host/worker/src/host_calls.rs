@@ -12,7 +12,7 @@ use serde_json::json;
 use store::{ArtifactBytes, NewArtifact, StoreError};
 use workflow::command::{CommandResult, SandboxMode};
 use workflow::event::Event;
-use workflow::{ArtifactUri, Command, CommandName, EffectKey, EffectOutcome, SecretName};
+use workflow::{ArtifactUri, Command, CommandName, Digest, EffectKey, EffectOutcome, SecretName, TemplateName};
 
 use crate::act::{Attempt, Hands, Journal};
 use crate::artifacts;
@@ -40,6 +40,7 @@ pub(crate) struct HostSide {
     hands: Hands,
     key: EffectKey,
     mode: SandboxMode,
+    templates: BTreeMap<TemplateName, Digest>,
     journal: Journal,
     recorded: BTreeMap<u32, Recorded>,
     ended: Ended,
@@ -69,7 +70,8 @@ impl HostSide {
                 _ => {}
             }
         }
-        Self { hands, key: attempt.key.clone(), mode, journal, recorded, ended, logged: Logged::default() }
+        let templates = attempt.templates.clone();
+        Self { hands, key: attempt.key.clone(), mode, templates, journal, recorded, ended, logged: Logged::default() }
     }
 
     pub fn logged(&self) -> Logged {
@@ -157,7 +159,7 @@ impl HostCalls for HostSide {
             self.hands.provider.discard(&key).await;
             return Ok(result);
         }
-        let result = self.hands.exec(&key, &command).await.map_err(|outcome| self.end(outcome))?;
+        let result = self.hands.exec(&key, &command, &self.templates).await.map_err(|outcome| self.end(outcome))?;
         let completed = Event::CommandCompleted {
             path: key.path.clone(),
             attempt: key.attempt,

@@ -5,22 +5,25 @@ use std::time::Duration;
 
 use store::{AppendError, Lease};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tracing::error;
-use workflow::effect::StandardError;
 use workflow::event::Event;
 use workflow::{EffectKey, EffectOutcome, TaskPath, Timestamp};
 
 use crate::act::{Attempt, Journal, JournalEntry};
 use crate::drive::DriveError;
-use crate::schedule::Leases;
+use crate::schedule::{Leases, stopped};
 use crate::{Driver, Worker, keep_summary};
 
 /// How a run ended well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rest {
     Final,
-    Waiting { wake_at: Option<Timestamp> },
+    Waiting {
+        wake_at: Option<Timestamp>,
+    },
+    /// The host stops; what runs goes on by itself.
+    Stopped,
 }
 
 /// As many results as one commit records at most on one path of the flow, and some more.
@@ -35,8 +38,9 @@ pub(crate) struct Run<'a> {
     shard: u32,
     leases: watch::Receiver<Leases>,
     messages: mpsc::UnboundedReceiver<()>,
+    stop: watch::Receiver<bool>,
     attempts: JoinSet<Option<EffectOutcome>>,
-    acting: HashMap<Id, EffectKey>,
+    acting: HashMap<Id, (EffectKey, AbortHandle)>,
     entries: mpsc::Receiver<JournalEntry>,
     journal: Journal,
 }
@@ -62,6 +66,7 @@ impl<'a> Run<'a> {
         shard: u32,
         leases: watch::Receiver<Leases>,
         messages: mpsc::UnboundedReceiver<()>,
+        stop: watch::Receiver<bool>,
     ) -> Self {
         let (sender, entries) = mpsc::channel(64);
         Self {
@@ -70,6 +75,7 @@ impl<'a> Run<'a> {
             shard,
             leases,
             messages,
+            stop,
             attempts: JoinSet::new(),
             acting: HashMap::new(),
             entries,
@@ -103,7 +109,11 @@ impl<'a> Run<'a> {
             if let Some(rest) = self.rest().await {
                 return Ok(rest);
             }
-            incoming = self.next().await;
+            let mut stop = self.stop.clone();
+            incoming = tokio::select! {
+                incoming = self.next() => incoming,
+                () = stopped(&mut stop) => return Ok(Rest::Stopped),
+            };
         }
     }
 
@@ -139,15 +149,16 @@ impl<'a> Run<'a> {
                 },
                 effect: open.effect.clone(),
                 calls: open.host_calls.to_vec(),
+                templates: instance.policy().templates.clone(),
             })
-            .filter(|attempt| !self.acting.values().any(|key| *key == attempt.key))
+            .filter(|attempt| !self.acting.values().any(|(key, _)| *key == attempt.key))
             .collect();
         for attempt in open {
             let key = attempt.key.clone();
             let act = self.worker.act.clone();
             let journal = self.journal.clone();
             let task = self.attempts.spawn(async move { act.act(attempt, journal).await });
-            self.acting.insert(task.id(), key);
+            self.acting.insert(task.id(), (key, task));
         }
     }
 
@@ -160,11 +171,12 @@ impl<'a> Run<'a> {
         let instance = self.driver.instance();
         let is_open =
             |key: &EffectKey| instance.open_attempts().any(|open| open.path == key.path && open.attempt == key.attempt);
-        let closed: Vec<(Id, EffectKey)> =
-            self.acting.iter().filter(|(_, key)| !is_open(key)).map(|(id, key)| (*id, key.clone())).collect();
-        for (id, key) in closed {
-            self.acting.remove(&id);
-            self.worker.act.stop(&key).await;
+        let closed: Vec<Id> = self.acting.iter().filter(|(_, (key, _))| !is_open(key)).map(|(id, _)| *id).collect();
+        for id in closed {
+            if let Some((key, task)) = self.acting.remove(&id) {
+                self.worker.act.stop(&key).await;
+                task.abort();
+            }
         }
     }
 
@@ -217,11 +229,11 @@ impl<'a> Run<'a> {
             Ok(ended) => ended,
             Err(panic) => {
                 error!(error = %panic, "Acting on an attempt panicked");
-                let fault = StandardError::Runtime.fault("the host failed while it acted; see its log");
-                (panic.id(), Some(EffectOutcome::Faulted { error: fault }))
+                let detail = "the host failed while it acted; see its log".to_owned();
+                (panic.id(), Some(EffectOutcome::Unknown { detail }))
             }
         };
-        let (Some(key), Some(outcome)) = (self.acting.remove(&id), outcome) else { return };
+        let (Some((key, _)), Some(outcome)) = (self.acting.remove(&id), outcome) else { return };
         incoming.events.push(Event::AttemptCompleted {
             path: key.path.clone(),
             attempt: key.attempt,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use store::{Change, HostId, Lease, Phase, SharedStore, StoreError, shard_of};
 use tokio::sync::{broadcast, mpsc, watch};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, error, info, warn};
 use workflow::{InstanceId, Timestamp};
@@ -70,8 +70,14 @@ impl Worker {
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) -> Result<(), StoreError> {
         let mut changes = self.store.changes();
         let (leases, watch_leases) = watch::channel(Leases::new());
-        let mut schedule =
-            Schedule { worker: self.clone(), leases, watch_leases, driven: HashMap::new(), runs: JoinSet::new() };
+        let mut schedule = Schedule {
+            worker: self.clone(),
+            stop: stop.clone(),
+            leases,
+            watch_leases,
+            driven: HashMap::new(),
+            runs: JoinSet::new(),
+        };
         schedule.renew().await?;
         let mut renewal = tokio::time::interval(self.options.lease / 3);
         renewal.reset();
@@ -96,7 +102,7 @@ impl Worker {
                     Err(broadcast::error::RecvError::Lagged(_)) => schedule.start_ready().await,
                     Err(broadcast::error::RecvError::Closed) => break,
                 },
-                Some(ended) = schedule.runs.join_next() => Ok(earlier(wake, schedule.ended(ended))),
+                Some(ended) = schedule.runs.join_next_with_id() => Ok(earlier(wake, schedule.ended(ended))),
                 () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => schedule.start_ready().await,
             };
             match looked {
@@ -108,6 +114,8 @@ impl Worker {
                 }
             }
         }
+        // What only waits stops at once; what is final finishes its cleaning.
+        let _ = tokio::time::timeout(CLEANING, async { while schedule.runs.join_next().await.is_some() {} }).await;
         schedule.runs.shutdown().await;
         self.store.release_shards(&self.options.host).await
     }
@@ -116,6 +124,10 @@ impl Worker {
         Duration::try_from(at.duration_since(self.clock.now())).unwrap_or(Duration::ZERO)
     }
 }
+
+/// How long a host that stops waits for final instances to be cleaned up: two
+/// commands that need their TERM and KILL.
+const CLEANING: Duration = Duration::from_secs(30);
 
 /// An instance whose run ended, with the messages it did not see any more.
 type Ended = (InstanceId, mpsc::UnboundedReceiver<()>, Result<Rest, DriveError>);
@@ -128,12 +140,13 @@ fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp
 }
 
 /// Returns when the host is told to stop, or nobody is left who could tell it.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
+pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
 struct Schedule {
     worker: Arc<Worker>,
+    stop: watch::Receiver<bool>,
     leases: watch::Sender<Leases>,
     watch_leases: watch::Receiver<Leases>,
     driven: HashMap<InstanceId, Driven>,
@@ -203,11 +216,12 @@ impl Schedule {
         let (messages, receiver) = mpsc::unbounded_channel();
         let worker = self.worker.clone();
         let leases = self.watch_leases.clone();
+        let stopping = self.stop.clone();
         let id = instance.clone();
         let stop = self.runs.spawn(async move {
             match Driver::load(worker.store.clone(), &worker.definitions, &id).await {
                 Ok(driver) => {
-                    let mut run = Run::new(&worker, driver, shard, leases, receiver);
+                    let mut run = Run::new(&worker, driver, shard, leases, receiver, stopping);
                     let rest = run.until_rest().await;
                     (id, run.into_messages(), rest)
                 }
@@ -218,15 +232,16 @@ impl Schedule {
     }
 
     /// Forgets an instance that came to rest; gives its next timer.
-    fn ended(&mut self, ended: Result<Ended, JoinError>) -> Option<Timestamp> {
+    fn ended(&mut self, ended: Result<(Id, Ended), JoinError>) -> Option<Timestamp> {
         let (instance, mut messages, rest) = match ended {
-            Ok(ended) => ended,
+            Ok((_, ended)) => ended,
             Err(panic_or_abort) => {
                 // The history is whole: the instance is loaded again at the next poll.
                 if panic_or_abort.is_panic() {
                     error!(error = %panic_or_abort, "Driving an instance panicked");
                 }
-                self.driven.retain(|_, driven| !driven.stop.is_finished());
+                let id = panic_or_abort.id();
+                self.driven.retain(|_, driven| driven.stop.id() != id);
                 return None;
             }
         };
@@ -235,6 +250,7 @@ impl Schedule {
             Ok(Rest::Final) => info!(instance.id = %instance, "Instance ended"),
             Ok(Rest::Waiting { .. }) if messages.try_recv().is_ok() => self.start(instance),
             Ok(Rest::Waiting { wake_at }) => return wake_at,
+            Ok(Rest::Stopped) => {}
             Err(error @ DriveError::Append(_)) => {
                 debug!(instance.id = %instance, error = %error, "Stopped driving an instance");
             }

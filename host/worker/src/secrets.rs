@@ -45,8 +45,9 @@ impl Secrets {
         }
     }
 
-    /// Every value that can be read: what output is redacted of, whoever printed it.
-    pub fn all_values(&self) -> Vec<(SecretName, SecretValue)> {
-        self.files.keys().filter_map(|name| Some((name.clone(), self.value(name).ok()?))).collect()
+    /// Every value: what output is redacted of, whoever printed it. One that
+    /// cannot be read is an error, since it could not be redacted either.
+    pub fn all_values(&self) -> Result<Vec<(SecretName, SecretValue)>, MissingSecret> {
+        self.files.keys().map(|name| Ok((name.clone(), self.value(name)?))).collect()
     }
 }

@@ -100,6 +100,10 @@ impl Provider for Local {
         self.exec_or_attach(request).await
     }
 
+    async fn knows(&self, key: &EffectKey) -> bool {
+        spool::Spool::of(&self.config.root, key).is_taken_over()
+    }
+
     async fn kill(&self, key: &EffectKey) {
         self.end(&spool::Spool::of(&self.config.root, key)).await;
     }

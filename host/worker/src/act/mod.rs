@@ -5,7 +5,7 @@ mod plugin;
 
 pub(crate) use command::chain;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use workflow::effect::StandardError;
 use workflow::event::Event;
 use workflow::redaction::Redactor;
-use workflow::{Effect, EffectKey, EffectOutcome, InstanceId};
+use workflow::{Digest, Effect, EffectKey, EffectOutcome, InstanceId, TemplateName};
 
 use crate::plugins::PluginCatalog;
 use crate::secrets::Secrets;
@@ -29,6 +29,8 @@ pub struct Attempt {
     pub effect: Effect,
     /// `CommandStarted`, `CommandCompleted` and `HostCallCompleted` of this attempt so far.
     pub calls: Vec<Event>,
+    /// The sandbox templates that the instance's policy was made of.
+    pub templates: BTreeMap<TemplateName, Digest>,
 }
 
 /// What a host does with attempts. The real one is [`Hands`]; simulations and
@@ -76,26 +78,39 @@ impl Journal {
     }
 }
 
-/// The effect keys of commands that run now.
+/// The effect keys of commands that run or are about to, and of those that must not start any more.
 #[derive(Debug, Default)]
-pub struct Running(Mutex<BTreeSet<EffectKey>>);
+pub struct Running(Mutex<Keys>);
+
+#[derive(Debug, Default)]
+struct Keys {
+    running: BTreeSet<EffectKey>,
+    stopped: BTreeSet<EffectKey>,
+}
 
 impl Running {
     /// Until the guard is dropped.
     pub(crate) fn enter(self: &Arc<Self>, key: &EffectKey) -> RunningGuard {
-        self.keys().insert(key.clone());
+        self.keys().running.insert(key.clone());
         RunningGuard { running: self.clone(), key: key.clone() }
     }
 
-    /// The commands of an attempt: its own, or those of its plugin.
-    fn of_attempt(&self, attempt: &EffectKey) -> Vec<EffectKey> {
+    /// Stops the commands of an attempt: its own, or those of its plugin.
+    fn stop_attempt(&self, attempt: &EffectKey) -> Vec<EffectKey> {
         let same = |key: &&EffectKey| {
             key.instance == attempt.instance && key.path == attempt.path && key.attempt == attempt.attempt
         };
-        self.keys().iter().filter(same).cloned().collect()
+        let mut keys = self.keys();
+        let stopped: Vec<EffectKey> = keys.running.iter().filter(same).cloned().collect();
+        keys.stopped.extend(stopped.iter().cloned());
+        stopped
     }
 
-    fn keys(&self) -> MutexGuard<'_, BTreeSet<EffectKey>> {
+    fn is_stopped(&self, key: &EffectKey) -> bool {
+        self.keys().stopped.contains(key)
+    }
+
+    fn keys(&self) -> MutexGuard<'_, Keys> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -107,7 +122,9 @@ pub(crate) struct RunningGuard {
 
 impl Drop for RunningGuard {
     fn drop(&mut self) {
-        self.running.keys().remove(&self.key);
+        let mut keys = self.running.keys();
+        keys.running.remove(&self.key);
+        keys.stopped.remove(&self.key);
     }
 }
 
@@ -128,7 +145,7 @@ pub struct Hands {
 impl Act for Hands {
     async fn act(&self, attempt: Attempt, journal: Journal) -> Option<EffectOutcome> {
         match &attempt.effect {
-            Effect::Command { command, .. } => self.run_command(&attempt.key, command).await,
+            Effect::Command { command, .. } => self.run_command(&attempt.key, command, &attempt.templates).await,
             Effect::Plugin { .. } => self.call_plugin(attempt, journal).await,
             Effect::Echo { input } => Some(EffectOutcome::Output { output: input.clone() }),
         }
@@ -139,7 +156,7 @@ impl Act for Hands {
     }
 
     async fn stop(&self, key: &EffectKey) {
-        for command in self.running.of_attempt(key) {
+        for command in self.running.stop_attempt(key) {
             self.provider.kill(&command).await;
         }
     }
@@ -166,7 +183,7 @@ impl Hands {
 
     /// Fails closed: without a redactor nothing is stored.
     fn redactor(&self) -> Result<Redactor, EffectOutcome> {
-        let secrets = self.secrets.all_values();
+        let secrets = self.secrets.all_values().map_err(|error| configuration_fault(chain(&error)))?;
         let pairs = secrets.iter().map(|(name, value)| (name.as_str(), value.expose()));
         Redactor::new(pairs).map_err(|error| configuration_fault(error.to_string()))
     }

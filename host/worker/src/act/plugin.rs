@@ -24,6 +24,9 @@ impl Hands {
         let logged = side.logged();
         let call = Call { grants, limits: Limits::default(), input: input.clone() };
         let ended = self.plugin_host.execute(&component, call, Box::new(side)).await;
+        if matches!(ended, Err(CallError::Interrupted)) && ended_early.outcome().is_none() {
+            return None;
+        }
         if let Err(outcome) = self.keep_log(&attempt.key, &logged).await {
             return Some(outcome);
         }
