@@ -6,6 +6,11 @@ use serde_json::{Value, json};
 
 use crate::machine::{FsyncProbe, Machine, load_average};
 
+/// Says what is being measured, to whoever waits.
+pub fn progress(what: &str) {
+    eprintln!("measuring {what}");
+}
+
 /// What a figure is held to.
 #[derive(Debug, Clone, Copy)]
 pub enum Target {

@@ -88,8 +88,11 @@ impl House {
         let (ended, wait) = oneshot::channel();
         self.echo.waiting().insert(id.clone(), ended);
         self.definitions.insert(definition.clone());
-        start(self.store.as_ref(), definition, id.clone(), input).await?;
-        wait.await.context("the worker has stopped")?;
+        if start(self.store.as_ref(), definition, id.clone(), input).await?.is_final() {
+            self.echo.waiting().remove(&id);
+        } else {
+            wait.await.context("the worker has stopped")?;
+        }
         Ok(id)
     }
 
@@ -109,13 +112,13 @@ pub fn worker(store: SharedStore, act: Arc<dyn Act>, definitions: Arc<Definition
     Worker::new(store, act, definitions, Arc::new(SystemClock), WorkerOptions::new("bench".to_owned()))
 }
 
-/// Commits the start of an instance, first intent included.
+/// Commits the start of an instance, first intent included. Without an effect it ends with that: no worker sees it.
 pub async fn start(
     store: &SqliteStore,
     definition: &Arc<Definition>,
     id: InstanceId,
     input: Value,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<engine::Phase> {
     let by = Actor::new("bench")?;
     let policy = EffectivePolicy { echo: true, ..EffectivePolicy::default() };
     let (instance, events) = engine::start(definition, id.clone(), input, by, policy, Timestamp::now());
@@ -131,5 +134,5 @@ pub async fn start(
         projection: worker::projection(&instance),
     };
     store.start_instance(new).await?;
-    Ok(())
+    Ok(instance.phase())
 }

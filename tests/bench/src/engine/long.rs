@@ -14,7 +14,7 @@ use workflow::{Recorded, Timestamp};
 use super::house::House;
 use super::parse;
 use crate::machine::{Machine, median, ms};
-use crate::report::{Figure, figure};
+use crate::report::{Figure, figure, progress};
 
 const STEPS: usize = 10_000;
 
@@ -27,6 +27,7 @@ fn definition() -> anyhow::Result<Arc<Definition>> {
 }
 
 pub async fn measure(machine: &Machine) -> anyhow::Result<Vec<Figure>> {
+    progress("one workflow of 10,000 steps");
     let definition = definition()?;
     let house = House::open(&machine.data("long")).await?;
     let fsync_before = machine.fsync()?.p50_ms;

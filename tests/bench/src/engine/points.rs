@@ -11,7 +11,7 @@ use workflow::definition::Definition;
 use super::house::House;
 use super::{W5_EFFECTS, payload, ten_sets, w5};
 use crate::machine::{Machine, cpu_time, median, ms, percentile};
-use crate::report::{Figure, figure};
+use crate::report::{Figure, figure, progress};
 
 /// Before each round, uncounted.
 const WARM_UP: Duration = Duration::from_millis(500);
@@ -55,6 +55,7 @@ pub async fn measure(machine: &Machine, rounds: u32) -> anyhow::Result<Vec<Figur
         let house = Arc::new(House::open(&machine.data(&format!("points-{round}"))).await?);
         run(&house, &w5, 32, WARM_UP).await?;
         for series in &mut all {
+            progress(&format!("{}, round {}", series.name, round + 1));
             fsyncs.push(machine.fsync()?.p50_ms);
             let effects = house.effects();
             let point = run(&house, &series.definition, series.in_flight, MEASURED).await?;

@@ -15,7 +15,7 @@ use workflow::{EffectKey, EffectOutcome, InstanceId};
 use super::house::{start, worker};
 use super::{payload, w5};
 use crate::machine::{Machine, ms};
-use crate::report::{Figure, figure};
+use crate::report::{Figure, figure, progress};
 
 const INSTANCES: usize = 10_000;
 const CLIENTS: usize = 128;
@@ -47,6 +47,7 @@ impl Act for Roll {
 }
 
 pub async fn measure(machine: &Machine) -> anyhow::Result<Vec<Figure>> {
+    progress("recovery of 10,000 open instances");
     let folder = machine.data("recovery");
     let definition = w5()?;
     let store = Arc::new(SqliteStore::open(&folder, SqliteOptions::default()).await?);
