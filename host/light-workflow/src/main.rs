@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     let code = match runtime.block_on(commands::run(cli)) {
         Ok(code) => code,
         Err(failure) => {
-            errln!("{failure}");
+            errln!("{}", output::plain(&failure.to_string()));
             failure.code
         }
     };

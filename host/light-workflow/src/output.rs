@@ -86,11 +86,16 @@ pub fn plain(text: &str) -> String {
     for c in text.chars() {
         match c {
             '\n' | '\t' => plain.push(c),
-            c if c.is_control() => plain.extend(c.escape_default()),
+            c if c.is_control() || turns_text_around(c) => plain.extend(c.escape_default()),
             c => plain.push(c),
         }
     }
     plain
+}
+
+/// Characters that make a line read otherwise than it is written.
+fn turns_text_around(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// `` `a`, `b` ``, or that there is none.
@@ -101,10 +106,18 @@ pub fn listed<T: fmt::Display>(names: impl IntoIterator<Item = T>) -> String {
 
 /// The host's own log: quiet unless asked, and never on standard output.
 pub fn log_to_stderr(verbose: bool) {
+    use std::io::IsTerminal as _;
+
     use tracing_subscriber::EnvFilter;
+
     let default = if verbose { "info,light_workflow=debug,worker=debug" } else { "warn" };
     let filter = EnvFilter::try_from_env("LIGHT_WORKFLOW_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
 }
 
 #[cfg(test)]
@@ -114,5 +127,6 @@ mod tests {
     #[test]
     fn a_terminal_does_not_obey_a_log() {
         assert_eq!(plain("a\u{1b}[2Jb\tc\n"), "a\\u{1b}[2Jb\tc\n");
+        assert_eq!(plain("yes\u{202e}on"), "yes\\u{202e}on");
     }
 }
