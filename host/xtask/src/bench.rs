@@ -15,7 +15,7 @@ pub fn run(shell: &Shell, arguments: &[String]) -> anyhow::Result<()> {
         setup::run(shell)?;
     }
     if suite == "plugins" {
-        plugins::build(shell)?;
+        plugins::build(shell, &plugins::BINARIES)?;
     }
     cmd!(shell, "cargo run --quiet --release -p bench -- {arguments...}").quiet().run()?;
     Ok(())

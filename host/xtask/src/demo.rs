@@ -22,8 +22,7 @@ pub fn run(shell: &Shell, arguments: &[String]) -> anyhow::Result<()> {
         );
     }
     setup::run(shell)?;
-    plugins::build(shell)?;
-    cmd!(shell, "cargo build --quiet -p fixtures").run()?;
+    plugins::build(shell, &plugins::BINARIES)?;
     let folder = target().join("demo").join(timestamp(shell)?);
     shell.create_dir(&folder)?;
     say(&format!("setting the stage in {}: a Git remote and a Cargo registry on loopback", show(&folder)));

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
             Some("check") => check::run(&shell),
             Some("bench") => bench::run(&shell, rest),
             Some("setup") => setup::run(&shell),
-            Some("plugins") => plugins::build(&shell),
+            Some("plugins") => plugins::build(&shell, &plugins::BINARIES),
             Some("help" | "--help" | "-h") | None => {
                 print!("{HELP}");
                 Ok(())

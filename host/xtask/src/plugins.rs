@@ -7,10 +7,16 @@ use xshell::{Shell, cmd};
 
 use crate::{program, root, say, target};
 
+/// What the demonstration needs of the host.
+pub const BINARIES: [&str; 4] = ["-p", "light-workflow", "-p", "fixtures"];
+
 /// Folder below `plugins/`, which is also the plugin's name.
 pub const BUNDLED: [&str; 3] = ["cargo", "cargo-publish", "preflight"];
 
-pub fn build(shell: &Shell) -> anyhow::Result<()> {
+/// `host` is what to build beside them, as arguments of `cargo build`: the
+/// binary encodes the components, and tests build everything anyway, with
+/// other features of the same dependencies.
+pub fn build(shell: &Shell, host: &[&str]) -> anyhow::Result<()> {
     let missing = BUNDLED.iter().find(|name| !root().join("plugins").join(name).is_dir());
     if let Some(name) = missing {
         anyhow::bail!("there is no folder plugins/{name}");
@@ -29,7 +35,7 @@ pub fn build(shell: &Shell) -> anyhow::Result<()> {
         .run()
         .context("failed to build the plugins")?;
     drop(reproducible);
-    cmd!(shell, "cargo build --quiet -p light-workflow").run().context("failed to build light-workflow")?;
+    cmd!(shell, "cargo build --quiet {host...}").run().context("failed to build the host")?;
     let out = target().join("plugins");
     let encoder = program("light-workflow");
     shell.create_dir(&out)?;

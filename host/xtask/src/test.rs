@@ -8,7 +8,7 @@ use crate::{plugins, say, setup};
 pub fn run(shell: &Shell, arguments: &[String]) -> anyhow::Result<()> {
     setup::run(shell)?;
     setup::cargo_tool(shell, "cargo-nextest")?;
-    plugins::build(shell)?;
+    plugins::build(shell, &["--workspace", "--all-targets"])?;
     say("building and running the tests");
     let summary = crate::target().join("nextest-summary.txt");
     let _messages = shell.push_env("NEXTEST_HIDE_PROGRESS_BAR", "1");
