@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use store::{Change, HostId, Lease, Phase, SharedStore, StoreError, shard_of};
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, error, info, warn};
@@ -37,6 +37,10 @@ impl WorkerOptions {
 
 /// The leases this host holds, by shard.
 pub(crate) type Leases = HashMap<u32, Lease>;
+
+/// Histories read at once. A host that takes over ten thousand instances must not
+/// queue them all before the store's few readers, where the last would time out.
+const LOADING_MAX: usize = 64;
 
 /// Drives the instances of the shards it holds.
 pub struct Worker {
@@ -77,6 +81,7 @@ impl Worker {
             watch_leases,
             driven: HashMap::new(),
             runs: JoinSet::new(),
+            loading: Arc::new(Semaphore::new(LOADING_MAX)),
         };
         schedule.renew().await?;
         let mut renewal = tokio::time::interval(self.options.lease / 3);
@@ -151,6 +156,7 @@ struct Schedule {
     watch_leases: watch::Receiver<Leases>,
     driven: HashMap<InstanceId, Driven>,
     runs: JoinSet<Ended>,
+    loading: Arc<Semaphore>,
 }
 
 impl Schedule {
@@ -218,8 +224,12 @@ impl Schedule {
         let leases = self.watch_leases.clone();
         let stopping = self.stop.clone();
         let id = instance.clone();
+        let loading = self.loading.clone();
         let stop = self.runs.spawn(async move {
-            match Driver::load(worker.store.clone(), &worker.definitions, &id).await {
+            let turn = loading.acquire().await;
+            let loaded = Driver::load(worker.store.clone(), &worker.definitions, &id).await;
+            drop(turn);
+            match loaded {
                 Ok(driver) => {
                     let mut run = Run::new(&worker, driver, shard, leases, receiver, stopping);
                     let rest = run.until_rest().await;
