@@ -1,100 +1,22 @@
-//! `plugin`: what a plugin can do, read from its bytes.
+//! `plugin`: one subcommand, one file.
+
+mod encode;
+mod inspect;
+mod list;
 
 use serde_json::json;
-use workflow::PluginName;
 use workflow::capability::PluginManifest;
 
-use super::{Context, print_json};
-use crate::cli::{Format, Output, Plugin, PluginEncode, PluginInspect};
-use crate::host::Parts;
-use crate::output::{DONE, FAILED, Failure, outln};
+use super::Context;
+use crate::cli::Plugin;
+use crate::output::Failure;
 
 pub fn run(context: &Context, plugin: Plugin) -> Result<u8, Failure> {
     match plugin {
-        Plugin::Inspect(inspect_) => inspect(&context.parts()?, inspect_),
-        Plugin::List(output) => list(&context.parts()?, output),
-        Plugin::Encode(encode_) => encode(encode_),
+        Plugin::Inspect(inspect) => inspect::run(&context.parts()?, inspect),
+        Plugin::List(output) => list::run(&context.parts()?, output),
+        Plugin::Encode(encode) => encode::run(encode),
     }
-}
-
-fn inspect(parts: &Parts, inspect: PluginInspect) -> Result<u8, Failure> {
-    let name = PluginName::new(inspect.plugin.as_str()).ok();
-    let manifest = name.as_ref().and_then(|name| parts.manifests.get(name));
-    let path = match manifest {
-        Some(manifest) => parts.component(&manifest.name),
-        None => inspect.plugin.clone().into(),
-    };
-    let bytes = std::fs::read(&path).map_err(|error| {
-        let known: Vec<_> = parts.manifests.keys().map(|name| format!("`{name}`")).collect();
-        Failure::used_wrongly(format!(
-            "failed to read the component `{}`: {error}; name a file, or one of {}",
-            path.display(),
-            known.join(", ")
-        ))
-    })?;
-    let inspection =
-        plugin_host::inspect(&bytes).map_err(|error| Failure::used_wrongly(format!("{}: {error}", path.display())))?;
-    let approved = name.as_ref().and_then(|name| parts.lock.plugins.get(name));
-    let is_approved = approved.is_some_and(|entry| entry.digest == inspection.digest);
-    match inspect.output.format {
-        Format::Json => print_json(&json!({
-            "file": path,
-            "inspection": inspection,
-            "problems": inspection.problems().iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "manifest": manifest.map(as_json),
-            "approval": approved,
-            "approved": is_approved,
-        }))?,
-        Format::Text => {
-            outln!("component  {}  {} bytes", path.display(), inspection.size_bytes);
-            outln!("digest     {}", inspection.digest);
-            let world = inspection.smallest_world.map_or_else(|| "none of ours".to_owned(), |world| world.to_string());
-            let purity = if inspection.import_pure { "import-pure: no WASI" } else { "imports more than our package" };
-            outln!("world      {world} ({purity})");
-            outln!("imports");
-            for (interface, functions) in &inspection.imports {
-                outln!("  {interface:<40} {}", functions.iter().cloned().collect::<Vec<_>>().join(" "));
-            }
-            for problem in inspection.problems() {
-                outln!("REFUSED    {problem}");
-            }
-            if let Some(manifest) = manifest {
-                outln!("asks");
-                for (key, reason) in &manifest.reasons {
-                    outln!("  {key:<16} {reason}");
-                }
-            }
-            match (approved, is_approved) {
-                (Some(entry), true) => {
-                    outln!("approved   by {} on {}, until {}", entry.reviewer, entry.reviewed, entry.expires)
-                }
-                (Some(entry), false) => outln!("NOT APPROVED: plugins.lock approves {}", entry.digest),
-                (None, _) => outln!("NOT APPROVED: plugins.lock does not name it"),
-            }
-        }
-    }
-    Ok(if is_approved || manifest.is_none() { DONE } else { FAILED })
-}
-
-fn list(parts: &Parts, output: Output) -> Result<u8, Failure> {
-    match output.format {
-        Format::Json => print_json(&parts.manifests.values().map(as_json).collect::<Vec<_>>())?,
-        Format::Text => {
-            for manifest in parts.manifests.values() {
-                let approved = parts.lock.plugins.get(&manifest.name).map_or_else(
-                    || "not approved".to_owned(),
-                    |entry| format!("approved by {} until {}", entry.reviewer, entry.expires),
-                );
-                outln!(
-                    "{:<16} {:<10} {:<10} {approved}",
-                    manifest.name.as_str(),
-                    manifest.version.to_string(),
-                    manifest.world.name()
-                );
-            }
-        }
-    }
-    Ok(DONE)
 }
 
 fn as_json(manifest: &PluginManifest) -> serde_json::Value {
@@ -106,13 +28,4 @@ fn as_json(manifest: &PluginManifest) -> serde_json::Value {
         "asks": manifest.asks,
         "reasons": manifest.reasons,
     })
-}
-
-fn encode(encode: PluginEncode) -> Result<u8, Failure> {
-    let module = std::fs::read(&encode.module)
-        .map_err(|error| Failure::used_wrongly(format!("failed to read `{}`: {error}", encode.module.display())))?;
-    let component = plugin_host::encode(&module)
-        .map_err(|error| Failure::used_wrongly(format!("{}: {error}", encode.module.display())))?;
-    std::fs::write(&encode.output, component)?;
-    Ok(DONE)
 }
