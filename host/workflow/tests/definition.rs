@@ -51,12 +51,52 @@ fn the_document_says_what_it_is() {
     d.yaml:1:66: unknown field `titel` in `document`; did you mean `title`?
     "#);
     assert_snapshot!(said_of(&format!("{HEAD}shedule: {{}}\nschedule: {{}}\ndo: [{{ a: {{ set: {{ x: 1 }} }} }}]")), @r#"
-    d.yaml:2:1: unknown field `shedule`; the fields here are `document`, `input`, `use`, `evaluate`, `do`, `timeout`, `output`
-    d.yaml:3:1: `schedule` is not supported yet (see docs/dsl.md)
+    d.yaml:2:1: unknown field `shedule`; did you mean `schedule`?
+    d.yaml:3:11: `schedule` does not say when; give it `every`, `cron`, `after` or `on`
     "#);
     assert_snapshot!(said_of(&format!("{HEAD}evaluate: {{ language: cel, mode: loose }}\ndo: [{{ a: {{ set: {{ x: 1 }} }} }}]")), @r#"
     d.yaml:2:23: expression language `cel` is not supported yet (see docs/dsl.md)
     d.yaml:2:34: evaluation mode `loose` is not supported yet (see docs/dsl.md)
+    "#);
+}
+
+#[test]
+fn a_schedule_is_read_and_refused_as_long_as_nothing_starts_by_itself() {
+    let schedule = |text: &str| said_of(&format!("{HEAD}schedule: {text}\ndo: [{{ a: {{ set: {{ x: 1 }} }} }}]"));
+    assert_snapshot!(schedule("{ every: PT0S, cron: '* * * *', on: { any: [], one: {} } }"), @r#"
+    d.yaml:2:20: `schedule.every` is no time at all; write for example `PT1H`
+    d.yaml:2:32: `schedule.cron`: `* * * *` has not the five fields minute, hour, day of the month, month, day of the week
+    d.yaml:2:47: `schedule.on` must have one of `all`, `any` and `one`; write for example `one: { with: { type: com.example.ready } }`
+    "#);
+    assert_snapshot!(schedule("{ on: { one: { with: {}, correlate: { a: { form: .x } } } } }"), @r#"
+    d.yaml:2:32: `schedule.on.one.with` lets everything through; give it for example a `type`
+    d.yaml:2:54: unknown field `form` in `schedule.on.one.correlate.a`; did you mean `from`?
+    "#);
+    assert_snapshot!(schedule("{ on: { one: { with: { type: a } }, until: .x } }"), @"d.yaml:2:54: `schedule.on.until` belongs to `any`; remove it");
+    assert_snapshot!(schedule("{ cron: '0 0 * * MON', on: { any: [{ with: { type: a } }], until: { one: { with: { type: b } } } } }"), @r#"d.yaml:2:11: `schedule` is not supported yet (see docs/dsl.md)"#);
+}
+
+#[test]
+fn an_authentication_policy_is_one_of_five_kinds() {
+    let task = "do: [{ a: { set: { x: 1 } } }]";
+    let policy =
+        |text: &str| said_of(&format!("{HEAD}use: {{ secrets: [s], authentications: {{ a: {text} }} }}\n{task}"));
+    for valid in [
+        "{ basic: { username: u, password: '${ .p }' } }",
+        "{ basic: { use: s } }",
+        "{ bearer: { token: t } }",
+        "{ digest: { use: s } }",
+        "{ oauth2: { authority: 'http://a', grant: client_credentials, client: { id: i, secret: s, authentication: client_secret_basic }, endpoints: { token: /t }, request: { encoding: application/json }, scopes: [x], audiences: [y], issuers: [z], subject: { token: t, type: jwt } } }",
+        "{ oidc: { authority: 'http://a', grant: password, username: u, password: p } }",
+    ] {
+        assert_eq!(policy(valid), "accepted", "{valid}");
+    }
+    assert_snapshot!(policy("{ basic: { username: u }, bearer: { use: s } }"), @r#"d.yaml:2:44: `use.authentications.a` must be one of `basic`, `bearer`, `digest`, `oauth2` and `oidc`; write for example `bearer: { use: SECRET }`"#);
+    assert_snapshot!(policy("{ bearer: { use: t } }"), @r#"d.yaml:2:61: `use.authentications.a.bearer.use`: `use.secrets` does not name `t`; add `t` to `use.secrets`"#);
+    assert_snapshot!(policy("{ basic: { username: u, pasword: p } }"), @r#"d.yaml:2:68: unknown field `pasword` in `use.authentications.a.basic`; did you mean `password`?"#);
+    assert_snapshot!(policy("{ oidc: { authority: a, grant: implicit, endpoints: {} } }"), @r#"
+    d.yaml:2:75: `implicit` is not a value of `use.authentications.a.oidc.grant`; it can be `authorization_code`, `client_credentials`, `password`, `refresh_token`, `urn:ietf:params:oauth:grant-type:token-exchange`
+    d.yaml:2:96: `use.authentications.a.oidc.endpoints` belongs to `oauth2`; remove it, or use `oauth2`
     "#);
 }
 

@@ -4,17 +4,28 @@
 //! [`parse`] makes one from YAML and finds every problem at once; what is left
 //! to check needs to know more than the text: [`check_plugins`].
 
+mod authentication;
 mod check;
+mod consumption;
+mod cron;
 mod duration;
 mod error_type;
 pub mod model;
 mod parse;
+mod schedule;
 mod variables;
 
+pub use authentication::{
+    Authentication, Bearer, ClientAuthentication, Credentials, Grant, Login, OAuth2, OAuth2Client, OAuth2Endpoints,
+    OAuth2Token, TokenEncoding,
+};
 pub use check::{check_plugins, problem_at, warnings};
+pub use consumption::{Correlation, EventConsumption, EventFilter, Until};
+pub use cron::{Cron, CronError};
 pub use duration::{DURATION_MAX, DurationError, parse_duration};
 pub use error_type::canonical_error_type;
 pub use model::*;
 pub use parse::parse;
+pub use schedule::Schedule;
 
 pub use crate::located::{Problem, Severity};

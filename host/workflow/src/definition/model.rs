@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::schedule::Schedule;
 use crate::capability::Grants;
 use crate::command::SandboxMode;
 use crate::effect::{EffectClass, Fault};
@@ -26,6 +27,7 @@ pub struct Definition {
     pub input: DataFlow,
     pub output: DataFlow,
     pub timeout: Option<Duration>,
+    pub schedule: Option<Schedule>,
     pub security: DocumentSecurity,
     pub tasks: TaskList,
     /// The YAML as it was given: what the digest is of.

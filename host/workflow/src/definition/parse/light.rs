@@ -156,7 +156,7 @@ fn task_security(field: &Field, context: Context) -> Option<TaskSecurity> {
     let sandbox = self::sandbox(&sandbox);
     let names = secrets.or(Vec::new(), |field| {
         field.no_item_twice(&field.items()?);
-        field.each(|item| secret(item, context))
+        field.each(|item| secret(item, context.uses.secrets.as_ref()))
     });
     let profile = profile.optional(Field::text_some);
     let (sandbox, names) = (sandbox?, names?);
@@ -166,9 +166,10 @@ fn task_security(field: &Field, context: Context) -> Option<TaskSecurity> {
     Some(TaskSecurity { execution_profile: profile?.map(str::to_owned), sandbox, secrets: names.into_iter().collect() })
 }
 
-fn secret(field: &Field, context: Context) -> Option<SecretName> {
+/// A secret that `use.secrets` names, if it names any.
+pub fn secret(field: &Field, declared: Option<&BTreeSet<SecretName>>) -> Option<SecretName> {
     let name = field.name::<SecretName>()?;
-    match &context.uses.secrets {
+    match declared {
         Some(declared) if !declared.contains(&name) && field.problems.is_full() => None,
         Some(declared) if !declared.contains(&name) => {
             let help = match closest(name.as_str(), declared.iter().map(SecretName::as_str)) {

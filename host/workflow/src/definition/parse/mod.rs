@@ -9,6 +9,7 @@
 //! to the table in `tests/definition.rs`.
 
 mod ask;
+mod authentication;
 mod call;
 mod data;
 mod document;
@@ -16,6 +17,7 @@ mod flow;
 mod light;
 mod reuse;
 mod run;
+mod schedule;
 mod tasks;
 mod values;
 
@@ -48,14 +50,19 @@ pub fn parse(source: &str, file: &str) -> Result<Definition, Vec<Problem>> {
 }
 
 fn workflow(root: &Field, source: &str) -> Option<Definition> {
-    let [document, input, reuse, evaluate, tasks, timeout, output] =
-        root.fields_refusing(["document", "input", "use", "evaluate", "do", "timeout", "output"], &["schedule"])?;
+    let [document, input, reuse, evaluate, tasks, timeout, output, schedule] =
+        root.fields(["document", "input", "use", "evaluate", "do", "timeout", "output", "schedule"])?;
     let document = document.required(document::document);
     let uses = reuse.given().map(|field| reuse::uses(&field)).unwrap_or_default();
     let evaluate = evaluate.optional(document::evaluate);
     let input = input.or(DataFlow::default(), |field| values::data_flow(field, "from"));
     let output = output.or(DataFlow::default(), |field| values::data_flow(field, "as"));
     let timeout = timeout.optional(|field| values::timeout(field, &uses.timeouts));
+    let schedule = schedule.optional(|field| {
+        schedule::schedule(field)?;
+        // Read and checked; nothing starts by itself yet.
+        field.unsupported("`schedule`")
+    });
 
     // With a document that could not be read, the tasks are still worth reading.
     let security = document.as_ref().map(|document| document.security.clone()).unwrap_or_default();
@@ -74,6 +81,7 @@ fn workflow(root: &Field, source: &str) -> Option<Definition> {
         input: input?,
         output: output?,
         timeout: timeout?,
+        schedule: schedule?,
         security: document.security,
         tasks: tasks?,
         source: source.to_owned(),

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::super::authentication::Authentication;
 use super::super::model::{Raise, Retry};
-use super::{flow, values};
+use super::{authentication, flow, values};
 use crate::ids::SecretName;
 use crate::located::{Field, Slot};
 
 /// An entry is `None` when it could not be read: who refers to it is not wrong.
 #[derive(Debug, Default)]
 pub struct Uses {
+    pub authentications: BTreeMap<String, Option<Authentication>>,
     pub errors: BTreeMap<String, Option<Raise>>,
     pub retries: BTreeMap<String, Option<Retry>>,
     pub timeouts: BTreeMap<String, Option<Duration>>,
@@ -20,20 +22,23 @@ pub struct Uses {
 
 pub fn uses(field: &Field) -> Uses {
     let slots = field.fields_refusing(
-        ["errors", "retries", "timeouts", "secrets"],
-        &["authentications", "catalogs", "extensions", "functions"],
+        ["authentications", "errors", "retries", "timeouts", "secrets"],
+        &["catalogs", "extensions", "functions"],
     );
-    let Some([errors, retries, timeouts, secrets]) = slots else {
+    let Some([authentications, errors, retries, timeouts, secrets]) = slots else {
         return Uses::default();
     };
+    let secrets: Option<BTreeSet<SecretName>> =
+        secrets.given().and_then(|field| Some(field.each(Field::name::<SecretName>)?.into_iter().collect()));
     Uses {
+        authentications: entries(&authentications, |field| authentication::policy(field, secrets.as_ref())),
         errors: entries(&errors, flow::error),
         retries: entries(&retries, flow::retry_policy),
         timeouts: entries(&timeouts, |field| values::timeout(field, &BTreeMap::new())),
-        secrets: secrets.given().and_then(|field| Some(field.each(Field::name::<SecretName>)?.into_iter().collect())),
+        secrets,
     }
 }
 
-fn entries<T>(slot: &Slot, read: fn(&Field) -> Option<T>) -> BTreeMap<String, Option<T>> {
+fn entries<T>(slot: &Slot, read: impl Fn(&Field) -> Option<T>) -> BTreeMap<String, Option<T>> {
     slot.given().and_then(|field| field.each_entry(|_, value| Some(read(value)))).unwrap_or_default()
 }

@@ -1,0 +1,169 @@
+//! How a call of the host proves who it is.
+//!
+//! The texts of an inline policy are templates; a secret is named and read
+//! where the call is made, so its value is in no definition and no history.
+
+use crate::expression::Template;
+use crate::ids::SecretName;
+
+/// One authentication policy, inline or from `use.authentications`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Authentication {
+    Basic(Credentials<Login>),
+    Bearer(Credentials<Bearer>),
+    Digest(Credentials<Login>),
+    OAuth2(Credentials<Box<OAuth2>>),
+    /// As OAuth2, with the endpoints that the authority publishes.
+    Oidc(Credentials<Box<OAuth2>>),
+}
+
+impl Authentication {
+    /// The secret that holds everything, if one does.
+    pub fn secret(&self) -> Option<&SecretName> {
+        match self {
+            Authentication::Basic(credentials) | Authentication::Digest(credentials) => credentials.secret(),
+            Authentication::Bearer(credentials) => credentials.secret(),
+            Authentication::OAuth2(credentials) | Authentication::Oidc(credentials) => credentials.secret(),
+        }
+    }
+
+    /// The templates inside it.
+    pub fn templates(&self) -> Vec<&Template> {
+        match self {
+            Authentication::Basic(Credentials::Inline(login)) | Authentication::Digest(Credentials::Inline(login)) => {
+                vec![&login.username, &login.password]
+            }
+            Authentication::Bearer(Credentials::Inline(bearer)) => vec![&bearer.token],
+            Authentication::OAuth2(Credentials::Inline(oauth2)) | Authentication::Oidc(Credentials::Inline(oauth2)) => {
+                oauth2.templates()
+            }
+            Authentication::Basic(Credentials::Secret(_))
+            | Authentication::Bearer(Credentials::Secret(_))
+            | Authentication::Digest(Credentials::Secret(_))
+            | Authentication::OAuth2(Credentials::Secret(_))
+            | Authentication::Oidc(Credentials::Secret(_)) => Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Credentials<T> {
+    Inline(T),
+    /// `use: SECRET`: a secret that holds the same fields as JSON.
+    Secret(SecretName),
+}
+
+impl<T> Credentials<T> {
+    pub fn secret(&self) -> Option<&SecretName> {
+        match self {
+            Credentials::Inline(_) => None,
+            Credentials::Secret(name) => Some(name),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Login {
+    pub username: Template,
+    pub password: Template,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bearer {
+    pub token: Template,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct OAuth2 {
+    pub authority: Template,
+    pub grant: Grant,
+    pub client: Option<OAuth2Client>,
+    /// Paths below the authority.
+    pub endpoints: OAuth2Endpoints,
+    pub encoding: TokenEncoding,
+    pub issuers: Vec<Template>,
+    pub scopes: Vec<Template>,
+    pub audiences: Vec<Template>,
+    pub username: Option<Template>,
+    pub password: Option<Template>,
+    pub subject: Option<OAuth2Token>,
+    pub actor: Option<OAuth2Token>,
+}
+
+impl OAuth2 {
+    fn templates(&self) -> Vec<&Template> {
+        let client = self.client.iter().flat_map(|client| [&client.id, &client.secret, &client.assertion]).flatten();
+        let tokens = self.subject.iter().chain(&self.actor).flat_map(|token| [&token.token, &token.kind]);
+        let OAuth2Endpoints { token, revocation, introspection } = &self.endpoints;
+        [&self.authority, token, revocation, introspection]
+            .into_iter()
+            .chain(client)
+            .chain(&self.issuers)
+            .chain(&self.scopes)
+            .chain(&self.audiences)
+            .chain(&self.username)
+            .chain(&self.password)
+            .chain(tokens)
+            .collect()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grant {
+    AuthorizationCode,
+    ClientCredentials,
+    Password,
+    RefreshToken,
+    TokenExchange,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct OAuth2Client {
+    pub id: Option<Template>,
+    pub secret: Option<Template>,
+    /// A JWT that is signed already.
+    pub assertion: Option<Template>,
+    pub authentication: ClientAuthentication,
+}
+
+/// How the client proves who it is at the token endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuthentication {
+    SecretBasic,
+    /// The default.
+    SecretPost,
+    SecretJwt,
+    PrivateKeyJwt,
+    None,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct OAuth2Endpoints {
+    pub token: Template,
+    pub revocation: Template,
+    pub introspection: Template,
+}
+
+impl Default for OAuth2Endpoints {
+    fn default() -> Self {
+        let literal = |path: &str| Template::literal(path.into());
+        Self {
+            token: literal("/oauth2/token"),
+            revocation: literal("/oauth2/revoke"),
+            introspection: literal("/oauth2/introspect"),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenEncoding {
+    /// `application/x-www-form-urlencoded`, the default.
+    Form,
+    Json,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct OAuth2Token {
+    pub token: Template,
+    pub kind: Template,
+}
