@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use aho_corasick::AhoCorasick;
 use base64::Engine as _;
@@ -126,6 +128,58 @@ fn no_secret_is_in_the_data_the_terminal_or_any_command_line_of_a_release() {
     }
     let files = canary.sings_not_below(&host.data);
     assert!(files > 30, "{files} files");
+}
+
+#[test]
+fn no_secret_is_in_the_memory_of_a_plugin_while_its_command_holds_one() {
+    let stage = Stage::unattended();
+    let host = stage.host();
+    let canary = Canary::of(stage.secrets().map(|(_, value)| value));
+    // What a component was told shows that a dump is one of its memory.
+    let told = ["\"operation\":\"publish\"", "\"operation\":\"tag\""];
+    let mut seen = [0; 2];
+    let mut running = host.start_release_in_background(&stage);
+    while !running.has_ended() {
+        for dump in plugin_memories(running.id()) {
+            canary.sings_not_in("the memory of a plugin", &dump);
+            for (seen, told) in seen.iter_mut().zip(told) {
+                *seen += usize::from(memchr::memmem::find(&dump, told.as_bytes()).is_some());
+            }
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(stage.published(), Stage::all_crates(), "the token was used");
+    assert_eq!(stage.pushes(), [200], "the password was used");
+    assert!(
+        seen.iter().all(|seen| *seen > 0),
+        "a plugin was looked at while it published, and while it tagged: {seen:?}"
+    );
+}
+
+/// What the linear memories of a host's plugins hold now.
+///
+/// The engine lays the image of a memory, a file of its own or a part of the
+/// compiled component, over the start of its slot; the rest of the slot follows.
+fn plugin_memories(host: u32) -> Vec<Vec<u8>> {
+    let maps = fs::read_to_string(format!("/proc/{host}/maps")).unwrap_or_default();
+    let Ok(memory) = fs::File::open(format!("/proc/{host}/mem")) else { return Vec::new() };
+    let mut dumps = Vec::new();
+    let mut slot_end = None;
+    for line in maps.lines() {
+        let (range, rest) = line.split_once(' ').expect("a line of maps begins with a range");
+        let (from, to) = range.split_once('-').expect("a range has two ends");
+        let [from, to] = [from, to].map(|end| u64::from_str_radix(end, 16).expect("an address"));
+        let is_image = rest.contains("wasm-memory-image") || rest.ends_with(".cwasm");
+        if rest.starts_with("rw-p") && (is_image || slot_end == Some(from)) {
+            let mut dump = vec![0; usize::try_from(to - from).unwrap()];
+            // The slot may have been given back meanwhile.
+            if memory.read_exact_at(&mut dump, from).is_ok() {
+                dumps.push(dump);
+            }
+            slot_end = Some(to);
+        }
+    }
+    dumps
 }
 
 /// Arguments of every process on this machine.

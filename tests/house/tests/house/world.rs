@@ -270,8 +270,23 @@ impl Running {
         }
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
+    }
+
+    /// SIGINT, as a terminal sends it.
+    pub fn interrupt(&self) {
+        let sent = Command::new("kill").args(["-INT", &self.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for its end; gives its exit code.
+    pub fn end(mut self) -> Option<i32> {
+        eventually("the end of a process", || self.child.try_wait().unwrap()).code()
     }
 
     /// SIGKILL: the process learns nothing of it.
