@@ -1,7 +1,10 @@
 //! `run`: one instance to its end, no server.
 
 use serde_json::{Value, json};
+use store::Message;
+use tokio::signal::unix::{SignalKind, signal};
 use workflow::InstanceId;
+use workflow::event::Recorded;
 use workflow::summary::Summary;
 
 use super::{Context, actor, print_json, read_input};
@@ -54,7 +57,7 @@ pub async fn run(context: &Context, run: Run) -> Result<u8, Failure> {
         data: host.data.clone(),
     };
     let history = tokio::select! {
-        history = follow.to_the_end() => history?,
+        history = follow_or_cancel(&follow) => history?,
         ended = working.ended() => return Err(ended),
     };
     working.stop().await?;
@@ -68,6 +71,28 @@ pub async fn run(context: &Context, run: Run) -> Result<u8, Failure> {
         let _ = std::fs::remove_dir_all(data);
     }
     Ok(if summary.status == "completed" { DONE } else { FAILED })
+}
+
+/// Nobody can go on with the instance of a `run`, so an interrupt cancels it and
+/// its commands are stopped; a second one leaves at once.
+async fn follow_or_cancel(follow: &Follow) -> Result<Vec<Recorded>, Failure> {
+    // Listened for from now on: an interrupt must not come before.
+    let mut interrupts = signal(SignalKind::interrupt())?;
+    let ended = follow.to_the_end();
+    tokio::pin!(ended);
+    tokio::select! {
+        history = &mut ended => return history,
+        _ = interrupts.recv() => {}
+    }
+    errln!("interrupted: cancelling, and stopping what runs (once more leaves at once)");
+    let cancel = Message::Cancel { by: follow.actor.clone(), reason: "interrupted at the terminal".to_owned() };
+    follow.store.send(&follow.instance, cancel).await?;
+    tokio::select! {
+        history = ended => history,
+        _ = interrupts.recv() => {
+            Err(Failure::failed("left before everything had stopped; a command ends by its own time limit"))
+        }
+    }
 }
 
 fn report(summary: &Summary, instance: &InstanceId, format: Format) -> Result<(), Failure> {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::leftovers::nothing_is_left_of;
-use crate::world::{Host, Stage};
+use crate::world::{Host, Running, Stage};
 
 const HEAD: &str = "document:
   dsl: '1.0.3'
@@ -158,4 +158,22 @@ fn a_command_that_fails_has_a_result_and_the_run_is_faulted() {
     assert!(ended["error"].to_string().contains("command-failed"), "{}", ended["error"]);
     assert_eq!(ended["tasks"][0]["name"], "fail");
     assert_eq!(ended["tasks"][0]["status"], "faulted");
+}
+
+#[test]
+fn an_interrupted_run_stops_its_command_and_says_that_it_was_cancelled() {
+    let stage = Stage::unattended();
+    let tasks = r#"
+  - sleep:
+      run: { script: { language: sh, code: "sleep 600" } }
+"#;
+    let file = stage.write("sandboxes.yaml", &format!("{HEAD}{tasks}"));
+    let host = stage.host();
+    let mut running = Running::spawn(host.command(&["run", file.to_str().unwrap()]));
+    running.line_with("sleep …");
+    let run = run_of(stage.host());
+    running.interrupt();
+    running.line_with("interrupted: cancelling");
+    assert_eq!(running.end(), Some(1));
+    nothing_is_left_of(&run);
 }
