@@ -31,6 +31,9 @@ pub struct NewRun {
 pub enum NotStarted {
     #[error("{} does not fit this host's policy", definition)]
     Policy { definition: String, problems: Vec<PolicyProblem> },
+    /// A release publishes; what holds its secrets needs a person first.
+    #[error("{definition} publishes without an approval")]
+    Unapproved { definition: String, problems: Vec<String> },
     #[error("a secret is missing")]
     Secrets { problems: Vec<String> },
     #[error(transparent)]
@@ -48,6 +51,10 @@ pub async fn start(host: &Host, run: NewRun) -> Result<(InstanceId, Started), No
     let problems = host.parts.missing_secrets(&policy);
     if !problems.is_empty() {
         return Err(NotStarted::Secrets { problems });
+    }
+    let problems = unapproved(&definition);
+    if run.release_id.is_some() && !problems.is_empty() {
+        return Err(NotStarted::Unapproved { definition: definition.full_name(), problems });
     }
     let id = host.new_instance_id();
     let request = json!({ "definition": definition.digest, "input": run.input });
@@ -72,6 +79,18 @@ pub async fn start(host: &Host, run: NewRun) -> Result<(InstanceId, Started), No
         Started::New => (id, Started::New),
         Started::Existing(existing) => (existing.clone(), Started::Existing(existing)),
     })
+}
+
+/// Tasks that could publish before anybody has been asked, with their lines.
+pub fn unapproved(definition: &Definition) -> Vec<String> {
+    let tasks = definition::tasks_with_secrets_before_an_approval(definition);
+    let problem = |task: &definition::Task| {
+        format!(
+            "{}: task `{}` holds secrets, and a path leads to it on which no `ask` was answered; put one before it",
+            task.line, task.name
+        )
+    };
+    tasks.into_iter().map(problem).collect()
 }
 
 /// The definition that releases of this type run.
@@ -140,6 +159,9 @@ impl api::Starter for ReleaseStarter {
                 let list: Vec<_> = problems.iter().map(ToString::to_string).collect();
                 Err(api::StartReleaseError::Unavailable { detail: format!("{definition}: {}", list.join("; ")) })
             }
+            Err(NotStarted::Unapproved { problems, definition }) => {
+                Err(api::StartReleaseError::Unavailable { detail: format!("{definition}: {}", problems.join("; ")) })
+            }
             Err(NotStarted::Secrets { problems }) => {
                 Err(api::StartReleaseError::Unavailable { detail: problems.join("; ") })
             }
@@ -174,6 +196,9 @@ pub fn failure_of(error: NotStarted) -> Failure {
     match error {
         NotStarted::Policy { problems, definition } => {
             Failure::wrong_input(problems.into_iter().map(|problem| format!("{definition}: {problem}")))
+        }
+        NotStarted::Unapproved { problems, definition } => {
+            Failure::wrong_input(problems.into_iter().map(|problem| format!("{definition}:{problem}")))
         }
         NotStarted::Secrets { problems } => Failure::wrong_input(problems),
         NotStarted::Store(StartError::Store(error @ StoreError::Database { .. })) => Failure::from(error),

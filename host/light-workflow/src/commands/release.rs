@@ -43,6 +43,12 @@ async fn start(context: &Context, start: ReleaseStart) -> Result<u8, Failure> {
     }
     let definition = releases::read_definition(&path)?;
     releases::refuse_unusable(&parts, &definition, &path)?;
+    let unapproved = releases::unapproved(&definition);
+    if !unapproved.is_empty() {
+        return Err(Failure::wrong_input(
+            unapproved.into_iter().map(|problem| format!("{}:{problem}", path.display())),
+        ));
+    }
     let host = Host::open(&context.data, parts).await?;
     let new = releases::release_run(definition, &request, None, actor())?;
     let instance = match releases::start(&host, new).await {

@@ -58,6 +58,11 @@ pub fn warnings(definition: &Definition, file: &str) -> Vec<Problem> {
             place.problems.warning(node, "this retry never gives up", Some(help.to_owned()));
         }
     });
+    for task in super::tasks_with_secrets_before_an_approval(definition) {
+        let message = format!("task `{}` may hold secrets before a person has been asked", task.name);
+        let help = "put an `ask` before it on every path; no release is started with this definition";
+        place.problems.warning(place.at(&task.reference), message, Some(help.to_owned()));
+    }
     place.problems.into_sorted()
 }
 
@@ -127,7 +132,7 @@ fn unreachable_tasks(tasks: &TaskList) -> Vec<&Task> {
 }
 
 /// Where the flow may go after a task.
-fn targets(task: &Task) -> Vec<&FlowTarget> {
+pub(super) fn targets(task: &Task) -> Vec<&FlowTarget> {
     let skipped = task.condition.iter().map(|_| &FlowTarget::Continue);
     let done: Vec<&FlowTarget> = match &task.kind {
         TaskKind::Switch(cases) => {

@@ -4,6 +4,7 @@
 //! [`parse`] makes one from YAML and finds every problem at once; what is left
 //! to check needs to know more than the text: [`check_plugins`].
 
+mod approved;
 mod authentication;
 mod check;
 mod consumption;
@@ -15,6 +16,7 @@ mod parse;
 mod schedule;
 mod variables;
 
+pub use approved::tasks_with_secrets_before_an_approval;
 pub use authentication::{
     Authentication, Bearer, ClientAuthentication, Credentials, Grant, Login, OAuth2, OAuth2Client, OAuth2Endpoints,
     OAuth2Token, TokenEncoding,
@@ -27,5 +29,7 @@ pub use error_type::canonical_error_type;
 pub use model::*;
 pub use parse::parse;
 pub use schedule::Schedule;
+
+use check::targets;
 
 pub use crate::located::{Problem, Severity};

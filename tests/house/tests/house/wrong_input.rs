@@ -180,3 +180,26 @@ fn a_rejected_release_publishes_nothing() {
     assert_eq!(stage.published(), Vec::<String>::new());
     assert_eq!(stage.tags(), Vec::<String>::new());
 }
+
+#[test]
+fn a_definition_that_publishes_before_anybody_was_asked_starts_no_release() {
+    let stage = Stage::unattended();
+    let host = stage.host();
+    let text = "document: { dsl: '1.0.3', namespace: tests, name: eager, version: '0.1.0' }
+use: { secrets: [cargo-registry-token] }
+do:
+  - send:
+      run: { shell: { command: 'true' } }
+      metadata:
+        lightWorkflow:
+          security: { sandbox: { mode: per-task, template: rust-release, reason: tests }, secrets: [cargo-registry-token] }
+";
+    let file = stage.write("eager.yaml", text);
+    let file = file.to_str().unwrap();
+    let request = stage.written.request.to_str().unwrap();
+    host.run(&["release", "start", request, "--yes", "--definition", file]).ended_with(2).says(
+        "eager.yaml:4: task `send` holds secrets, and a path leads to it on which no `ask` was answered; put one before it",
+    );
+    assert!(!host.data.exists(), "something was written");
+    host.run(&["check", file]).ended_with(0).says("task `send` may hold secrets before a person has been asked");
+}
