@@ -4,21 +4,22 @@
 //! It sends and says what it sent; whether it arrived is for `cargo` `verify`
 //! to find out from the registry.
 
+use light_workflow_sdk::{CommandResult, Invocation, Parameter, Planned, PublishHost, Status, Step, StepError};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use step_kit::{About, CommandResult, Host, Invocation, Parameter, Planned, Status, Step, StepError};
 
 /// What a task passes in `with`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(tag = "operation", rename_all = "kebab-case", deny_unknown_fields)]
-enum Operation {
+pub enum Operation {
     Publish(Publish),
     Tag(Tag),
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Publish {
+pub struct Publish {
     #[serde(rename = "crate")]
     name: String,
     version: String,
@@ -30,9 +31,9 @@ struct Publish {
     secret: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Tag {
+pub struct Tag {
     url: String,
     tag: String,
     commit: String,
@@ -57,30 +58,30 @@ const OTHER_DIGEST: i32 = 65;
 /// The step.
 pub struct CargoPublish;
 
-impl Step for CargoPublish {
-    fn about() -> About {
-        About {
-            name: "cargo-publish",
-            summary: "Publishes one crate or pushes one tag, from an approved source",
-            input_schema: include_str!("../schema/input.json"),
-            output_schema: include_str!("../schema/output.json"),
-            idempotent: false,
-        }
-    }
+impl<H: PublishHost> Step<H> for CargoPublish {
+    type Input = Operation;
+    type Output = Value;
 
-    fn plan(input: &str) -> Result<Vec<Planned>, StepError> {
-        let command = match step_kit::input(input)? {
+    const NAME: &'static str = "cargo-publish";
+    const SUMMARY: &'static str = "Publishes one crate or pushes one tag, from an approved source";
+
+    fn plan(operation: &Operation) -> Result<Vec<Planned>, StepError> {
+        let command = match operation {
             Operation::Publish(publish) => publish.command()?,
             Operation::Tag(tag) => tag.command(),
         };
         Ok(vec![command.planned()])
     }
 
-    fn execute(host: &mut dyn Host, input: &str) -> Result<Value, StepError> {
-        match step_kit::input(input)? {
+    fn execute(host: &mut H, operation: Operation) -> Result<Value, StepError> {
+        match operation {
             Operation::Publish(publish) => publish.execute(host),
             Operation::Tag(tag) => tag.execute(host),
         }
+    }
+
+    fn output_schema() -> Value {
+        serde_json::from_str(include_str!("../schema/output.json")).expect("the schema beside this source is JSON")
     }
 }
 
@@ -100,11 +101,11 @@ impl Publish {
             ("source", Parameter::Artifact(self.source.clone())),
             ("digest", Parameter::text(hex)),
         ];
-        Ok(Invocation::new("cargo-publish", parameters, "the crate becomes visible to everyone, for good"))
+        Ok(Invocation::new("rust-release/cargo-publish", parameters, "the crate becomes visible to everyone, for good"))
     }
 
-    fn execute(&self, host: &mut dyn Host) -> Result<Value, StepError> {
-        let result = self.command()?.run_with(host, &self.secret)?;
+    fn execute(&self, host: &mut impl PublishHost) -> Result<Value, StepError> {
+        let result = self.command()?.run_with(host, &[&self.secret])?;
         let Publish { name, version, .. } = self;
         let sent = |state: &str| Ok(json!({ "crate": name, "version": version, "state": state, "verify": true }));
         match result.status {
@@ -139,11 +140,11 @@ impl Tag {
             ("message", Parameter::text(message)),
             ("source", Parameter::Artifact(self.source.clone())),
         ];
-        Invocation::new("git-push-tag", parameters, "the tag tells everyone that the release is out")
+        Invocation::new("rust-release/git-push-tag", parameters, "the tag tells everyone that the release is out")
     }
 
-    fn execute(&self, host: &mut dyn Host) -> Result<Value, StepError> {
-        let result = self.command().run_with(host, &self.secret)?;
+    fn execute(&self, host: &mut impl PublishHost) -> Result<Value, StepError> {
+        let result = self.command().run_with(host, &[&self.secret])?;
         let Tag { tag, commit, .. } = self;
         match result.status {
             Status::Succeeded => Ok(json!({ "tag": tag, "commit": commit, "state": "sent", "verify": true })),
@@ -163,49 +164,47 @@ fn outcome_unknown(result: &CommandResult, doing: &str) -> StepError {
     ))
 }
 
-// Native builds are for tests; a linker for them cannot write a component's export names.
-#[cfg(target_arch = "wasm32")]
-step_kit::export_step!(publish, CargoPublish);
+light_workflow_sdk::export!(publish, CargoPublish);
 
 #[cfg(test)]
 mod tests {
-    use step_kit::scripted::{Script, result};
+    use light_workflow_sdk::{Script, ended, execute};
 
     use super::*;
 
     fn publish(ended: CommandResult) -> (Result<Value, StepError>, Script) {
         let digest = format!("sha256:{}", "ab".repeat(32));
         let input = json!({ "operation": "publish", "crate": "demo-core", "version": "0.1.0", "source": "artifact://i/p/1/files/source.bundle", "digest": digest });
-        let mut script = Script::new(vec![("rust-release/cargo-publish", ended)]);
-        (CargoPublish::execute(&mut script, &input.to_string()), script)
+        let mut script = Script::answering([("rust-release/cargo-publish", ended)]);
+        (execute::<CargoPublish, _>(&mut script, &input.to_string()), script)
     }
 
     #[test]
     fn a_publish_names_secret_source_and_approved_digest() {
-        let (output, script) = publish(result(0, "", ""));
+        let (output, script) = publish(ended(0, "", ""));
         assert_eq!(output.unwrap()["state"], "sent");
         let asked = &script.asked[0];
-        assert_eq!(asked.secret.as_deref(), Some("cargo-registry-token"));
-        assert_eq!(asked.text("digest"), "ab".repeat(32));
+        assert_eq!(asked.secrets, ["cargo-registry-token"]);
+        assert_eq!(asked.parameter("digest"), "ab".repeat(32));
         assert_eq!(asked.parameters["source"], Parameter::Artifact("artifact://i/p/1/files/source.bundle".to_owned()));
     }
 
     #[test]
     fn already_uploaded_needs_verification_and_is_no_success() {
-        let (output, _) = publish(result(101, "", "error: crate version `0.1.0` is already uploaded\n"));
+        let (output, _) = publish(ended(101, "", "error: crate version `0.1.0` is already uploaded\n"));
         let output = output.unwrap();
         assert_eq!((&output["state"], &output["verify"]), (&json!("already-there"), &json!(true)));
     }
 
     #[test]
     fn another_digest_is_a_failure_before_anything_is_sent() {
-        let (output, _) = publish(result(65, "", "digest differs\n"));
+        let (output, _) = publish(ended(65, "", "digest differs\n"));
         assert!(matches!(output, Err(StepError::Failed(failure)) if failure.summary.starts_with("nothing was sent")));
     }
 
     #[test]
     fn a_publish_cut_off_in_the_middle_is_unknown() {
-        let (output, _) = publish(CommandResult { status: Status::TimedOut, exit_code: None, ..result(0, "", "") });
+        let (output, _) = publish(CommandResult { status: Status::TimedOut, exit_code: None, ..ended(0, "", "") });
         assert!(matches!(output, Err(StepError::NeedsHuman(text)) if text.contains("may or may not have happened")));
     }
 
@@ -213,17 +212,17 @@ mod tests {
     fn a_digest_in_another_form_is_invalid() {
         let input =
             r#"{"operation":"publish","crate":"a","version":"0.1.0","source":"artifact://i/x","digest":"md5:1"}"#;
-        let error = CargoPublish::execute(&mut Script::new(vec![]), input).unwrap_err();
+        let error = execute::<CargoPublish, _>(&mut Script::answering([]), input).unwrap_err();
         assert!(matches!(error, StepError::InvalidInput(text) if text.contains("`md5:1`")));
     }
 
     #[test]
     fn a_tag_carries_its_own_name_as_message() {
-        let mut script = Script::new(vec![("rust-release/git-push-tag", result(0, "", ""))]);
+        let mut script = Script::answering([("rust-release/git-push-tag", ended(0, "", ""))]);
         let input =
             r#"{"operation":"tag","url":"http://g/d.git","tag":"v0.1.0","commit":"aa","source":"artifact://i/x"}"#;
-        CargoPublish::execute(&mut script, input).unwrap();
-        assert_eq!(script.asked[0].text("message"), "v0.1.0");
-        assert_eq!(script.asked[0].secret.as_deref(), Some("git-credential"));
+        execute::<CargoPublish, _>(&mut script, input).unwrap();
+        assert_eq!(script.asked[0].parameter("message"), "v0.1.0");
+        assert_eq!(script.asked[0].secrets, ["git-credential"]);
     }
 }

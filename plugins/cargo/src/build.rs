@@ -1,12 +1,13 @@
 //! `cargo build` and `cargo test`.
 
+use light_workflow_sdk::{CommandResult, Invocation, Level, Parameter, ProbeHost, StepError};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use step_kit::{CommandResult, Host, Invocation, Level, Parameter, StepError};
 
 use crate::output::{self, CompileError, TestTarget};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Build {
     directory: String,
@@ -15,7 +16,7 @@ pub struct Build {
     fetch: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Test {
     directory: String,
@@ -24,17 +25,25 @@ pub struct Test {
 impl Build {
     pub fn commands(&self) -> Vec<Invocation> {
         let directory = || vec![("directory", Parameter::text(&self.directory))];
-        let build = Invocation::new("cargo-build", directory(), "all targets compile from the locked dependencies");
+        let build = Invocation::new(
+            "rust-release/cargo-build",
+            directory(),
+            "all targets compile from the locked dependencies",
+        );
         match self.fetch {
             true => vec![
-                Invocation::new("cargo-fetch", directory(), "the locked dependencies, before the network ends"),
+                Invocation::new(
+                    "rust-release/cargo-fetch",
+                    directory(),
+                    "the locked dependencies, before the network ends",
+                ),
                 build,
             ],
             false => vec![build],
         }
     }
 
-    pub fn execute(&self, host: &mut dyn Host) -> Result<Value, StepError> {
+    pub fn execute(&self, host: &mut impl ProbeHost) -> Result<Value, StepError> {
         let commands = self.commands();
         let (build, before) = commands.split_last().expect("there is always the build itself");
         for command in before {
@@ -58,10 +67,10 @@ impl Build {
 impl Test {
     pub fn command(&self) -> Invocation {
         let parameters = vec![("directory", Parameter::text(&self.directory))];
-        Invocation::new("cargo-test", parameters, "nothing is released that fails its own tests")
+        Invocation::new("rust-release/cargo-test", parameters, "nothing is released that fails its own tests")
     }
 
-    pub fn execute(&self, host: &mut dyn Host) -> Result<Value, StepError> {
+    pub fn execute(&self, host: &mut impl ProbeHost) -> Result<Value, StepError> {
         let result = self.command().run(host)?;
         let (stdout, stderr) = (result.whole_stdout(host)?, result.whole_stderr(host)?);
         let targets = output::tests(&stdout, &stderr);
@@ -104,14 +113,13 @@ fn compile_failure(result: &CommandResult, stderr: &str, doing: &str) -> StepErr
 
 #[cfg(test)]
 mod tests {
-    use step_kit::scripted::{Script, result};
-    use step_kit::{CommandResult, Step, StepError};
+    use light_workflow_sdk::{Script, ended, execute, plan};
 
     use super::*;
     use crate::Cargo;
 
     fn failure_of(input: &str, command: &str, ended: CommandResult) -> String {
-        match Cargo::execute(&mut Script::new(vec![(command, ended)]), input) {
+        match execute::<Cargo, _>(&mut Script::answering([(command, ended)]), input) {
             Err(StepError::Failed(failure)) => failure.summary,
             other => panic!("not a failure: {other:?}"),
         }
@@ -122,9 +130,9 @@ mod tests {
         let stderr = "error[E0425]: cannot find value `x` in this scope\n --> src/main.rs:2:5\n\nerror: could not compile `demo` (bin \"demo\") due to 1 previous error\n";
         let line = "compile error in demo: E0425 cannot find value `x` in this scope (src/main.rs:2:5)";
         let build = r#"{"operation":"build","directory":"repos/demo"}"#;
-        assert_eq!(failure_of(build, "rust-release/cargo-build", result(101, "", stderr)), line);
+        assert_eq!(failure_of(build, "rust-release/cargo-build", ended(101, "", stderr)), line);
         let test = r#"{"operation":"test","directory":"repos/demo"}"#;
-        assert_eq!(failure_of(test, "rust-release/cargo-test", result(101, "", stderr)), line);
+        assert_eq!(failure_of(test, "rust-release/cargo-test", ended(101, "", stderr)), line);
     }
 
     #[test]
@@ -133,25 +141,25 @@ mod tests {
         let stderr = "     Running unittests src/lib.rs (target/debug/deps/demo_core-1f)\nerror: test failed, to rerun pass `--lib`\n";
         let test = r#"{"operation":"test","directory":"repos/demo"}"#;
         assert_eq!(
-            failure_of(test, "rust-release/cargo-test", result(101, stdout, stderr)),
+            failure_of(test, "rust-release/cargo-test", ended(101, stdout, stderr)),
             "test failure in demo_core: tests::adds and 1 more"
         );
     }
 
     #[test]
     fn a_fetch_comes_before_the_build_only_when_asked() {
-        let mut script = Script::new(vec![
-            ("rust-release/cargo-fetch", result(0, "", "")),
-            ("rust-release/cargo-build", result(0, "", "")),
+        let mut script = Script::answering([
+            ("rust-release/cargo-fetch", ended(0, "", "")),
+            ("rust-release/cargo-build", ended(0, "", "")),
         ]);
         let output =
-            Cargo::execute(&mut script, r#"{"operation":"build","directory":"repos/demo","fetch":true}"#).unwrap();
+            execute::<Cargo, _>(&mut script, r#"{"operation":"build","directory":"repos/demo","fetch":true}"#).unwrap();
         assert_eq!(output, json!({ "summary": "built", "warnings": 0 }));
     }
 
     #[test]
     fn the_plan_of_a_build_names_its_commands() {
-        let planned = Cargo::plan(r#"{"operation":"build","directory":"repos/demo","fetch":true}"#).unwrap();
+        let planned = plan::<Cargo, Script>(r#"{"operation":"build","directory":"repos/demo","fetch":true}"#).unwrap();
         let names: Vec<_> = planned.iter().map(|planned| planned.command.as_str()).collect();
         assert_eq!(names, ["rust-release/cargo-fetch", "rust-release/cargo-build"]);
         assert_eq!(planned[1].parameters, json!({ "directory": "repos/demo" }));

@@ -1,10 +1,11 @@
 //! A repository's ref becomes a directory in the session's workspace.
 
+use light_workflow_sdk::{Invocation, Parameter, ProbeHost, StepError};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use step_kit::{Host, Invocation, Parameter, StepError};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Checkout {
     repository: Repository,
@@ -13,7 +14,7 @@ pub struct Checkout {
 }
 
 /// A repository of the release request; the version is not this operation's concern.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Repository {
     name: String,
@@ -31,10 +32,10 @@ impl Checkout {
             ("ref", Parameter::text(&self.repository.reference)),
             ("directory", Parameter::text(self.directory())),
         ];
-        Invocation::new("git-checkout", parameters, "everything after this works on the checkout")
+        Invocation::new("rust-release/git-checkout", parameters, "everything after this works on the checkout")
     }
 
-    pub fn execute(&self, host: &mut dyn Host) -> Result<Value, StepError> {
+    pub fn execute(&self, host: &mut impl ProbeHost) -> Result<Value, StepError> {
         let result = self.command().run(host)?;
         let Repository { name, reference, .. } = &self.repository;
         result.expect_success(&format!("check out `{reference}` of {name}"))?;
@@ -52,8 +53,7 @@ impl Checkout {
 
 #[cfg(test)]
 mod tests {
-    use step_kit::scripted::{Script, result};
-    use step_kit::{Step, StepError};
+    use light_workflow_sdk::{Script, StepError, ended, execute};
 
     use crate::Cargo;
 
@@ -63,16 +63,16 @@ mod tests {
     fn a_checkout_answers_with_its_commit() {
         let commit = "0123456789abcdef0123456789abcdef01234567";
         let mut script =
-            Script::new(vec![("rust-release/git-checkout", result(0, &format!("{commit}\n"), "Cloning into…"))]);
-        let output = Cargo::execute(&mut script, INPUT).unwrap();
+            Script::answering([("rust-release/git-checkout", ended(0, &format!("{commit}\n"), "Cloning into…"))]);
+        let output = execute::<Cargo, _>(&mut script, INPUT).unwrap();
         assert_eq!(output, serde_json::json!({ "directory": "repos/demo", "commit": commit, "ref": "main" }));
-        assert_eq!(script.asked[0].text("directory"), "repos/demo");
+        assert_eq!(script.asked[0].parameter("directory"), "repos/demo");
     }
 
     #[test]
     fn a_checkout_without_a_commit_is_a_failure() {
-        let mut script = Script::new(vec![("rust-release/git-checkout", result(0, "done\n", ""))]);
-        let error = Cargo::execute(&mut script, INPUT).unwrap_err();
+        let mut script = Script::answering([("rust-release/git-checkout", ended(0, "done\n", ""))]);
+        let error = execute::<Cargo, _>(&mut script, INPUT).unwrap_err();
         assert!(matches!(error, StepError::Failed(failure) if failure.summary.ends_with("its last line is `done`")));
     }
 
@@ -83,7 +83,7 @@ mod tests {
             (r#"{"operation":"build","directory":"x","profile":"dev"}"#, "unknown field `profile`"),
             (r#"{"operation":"build"}"#, "missing field `directory`"),
         ] {
-            let error = Cargo::execute(&mut Script::new(vec![]), input).unwrap_err();
+            let error = execute::<Cargo, _>(&mut Script::answering([]), input).unwrap_err();
             assert!(matches!(&error, StepError::InvalidInput(text) if text.contains(expected)), "{error:?}");
         }
     }

@@ -10,14 +10,15 @@ mod output;
 mod package;
 mod verify;
 
+use light_workflow_sdk::{Invocation, Planned, ProbeHost, Step, StepError};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use step_kit::{About, Host, Invocation, Planned, Step, StepError};
 
 /// What a task passes in `with`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(tag = "operation", rename_all = "kebab-case", deny_unknown_fields)]
-enum Operation {
+pub enum Operation {
     Checkout(checkout::Checkout),
     Metadata(metadata::Metadata),
     Build(build::Build),
@@ -30,19 +31,16 @@ enum Operation {
 /// The step.
 pub struct Cargo;
 
-impl Step for Cargo {
-    fn about() -> About {
-        About {
-            name: "cargo",
-            summary: "Checks out, builds, tests, packages and verifies Cargo workspaces",
-            input_schema: include_str!("../schema/input.json"),
-            output_schema: include_str!("../schema/output.json"),
-            idempotent: true,
-        }
-    }
+impl<H: ProbeHost> Step<H> for Cargo {
+    type Input = Operation;
+    type Output = Value;
 
-    fn plan(input: &str) -> Result<Vec<Planned>, StepError> {
-        let commands: Vec<Invocation> = match step_kit::input(input)? {
+    const NAME: &'static str = "cargo";
+    const SUMMARY: &'static str = "Checks out, builds, tests, packages and verifies Cargo workspaces";
+    const IDEMPOTENT: bool = true;
+
+    fn plan(operation: &Operation) -> Result<Vec<Planned>, StepError> {
+        let commands: Vec<Invocation> = match operation {
             Operation::Checkout(operation) => vec![operation.command()],
             Operation::Metadata(operation) => vec![operation.command()],
             Operation::Build(operation) => operation.commands(),
@@ -54,8 +52,8 @@ impl Step for Cargo {
         Ok(commands.iter().map(Invocation::planned).collect())
     }
 
-    fn execute(host: &mut dyn Host, input: &str) -> Result<Value, StepError> {
-        match step_kit::input(input)? {
+    fn execute(host: &mut H, operation: Operation) -> Result<Value, StepError> {
+        match operation {
             Operation::Checkout(operation) => operation.execute(host),
             Operation::Metadata(operation) => operation.execute(host),
             Operation::Build(operation) => operation.execute(host),
@@ -65,8 +63,10 @@ impl Step for Cargo {
             Operation::VerifyTag(operation) => operation.execute(host),
         }
     }
+
+    fn output_schema() -> Value {
+        serde_json::from_str(include_str!("../schema/output.json")).expect("the schema beside this source is JSON")
+    }
 }
 
-// Native builds are for tests; a linker for them cannot write a component's export names.
-#[cfg(target_arch = "wasm32")]
-step_kit::export_step!(build, Cargo);
+light_workflow_sdk::export!(build, Cargo);

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use light_workflow_sdk::{CommandResult, Invocation, Parameter, ProbeHost, StepError};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use step_kit::{CommandResult, Host, Invocation, Parameter, StepError};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Metadata {
     directory: String,
@@ -30,18 +31,18 @@ impl Metadata {
         command(&self.directory)
     }
 
-    pub fn execute(&self, host: &mut dyn Host) -> Result<Value, StepError> {
+    pub fn execute(&self, host: &mut impl ProbeHost) -> Result<Value, StepError> {
         Ok(json!({ "crates": crates(host, &self.directory, self.version.as_deref())? }))
     }
 }
 
 pub fn command(directory: &str) -> Invocation {
     let parameters = vec![("directory", Parameter::text(directory))];
-    Invocation::new("cargo-metadata", parameters, "the crates, their versions and their order")
+    Invocation::new("rust-release/cargo-metadata", parameters, "the crates, their versions and their order")
 }
 
 /// The publishable crates in `directory`, dependencies first; `version` is what each must have.
-pub fn crates(host: &mut dyn Host, directory: &str, version: Option<&str>) -> Result<Vec<Crate>, StepError> {
+pub fn crates(host: &mut impl ProbeHost, directory: &str, version: Option<&str>) -> Result<Vec<Crate>, StepError> {
     let result = command(directory).run(host)?;
     result.expect_success("read the workspace's manifests")?;
     let stdout = result.whole_stdout(host)?;
@@ -141,8 +142,7 @@ fn folder(manifest: &str, root: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use step_kit::Step;
-    use step_kit::scripted::{Script, result};
+    use light_workflow_sdk::{Script, ended, execute};
 
     use crate::Cargo;
 
@@ -158,9 +158,9 @@ mod tests {
     fn run(packages: Value, version: &str) -> Result<Value, StepError> {
         let stdout =
             json!({ "packages": packages, "workspace_root": "/workspace/repos/demo", "version": 1 }).to_string();
-        let mut script = Script::new(vec![("rust-release/cargo-metadata", result(0, &stdout, ""))]);
+        let mut script = Script::answering([("rust-release/cargo-metadata", ended(0, &stdout, ""))]);
         let input = json!({ "operation": "metadata", "directory": "repos/demo", "version": version });
-        Cargo::execute(&mut script, &input.to_string())
+        execute::<Cargo, _>(&mut script, &input.to_string())
     }
 
     fn names(output: &Value) -> Vec<&str> {

@@ -1,12 +1,13 @@
 //! `.crate` files with their digests, and the source they can be made from again.
 
+use light_workflow_sdk::{Artifact, Invocation, Level, Parameter, ProbeHost, StepError};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use step_kit::{Artifact, Host, Invocation, Level, Parameter, StepError};
 
 use crate::metadata;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Package {
     directory: String,
@@ -21,15 +22,19 @@ impl Package {
 
     fn package(&self) -> Invocation {
         let parameters = vec![("directory", Parameter::text(&self.directory))];
-        Invocation::new("cargo-package", parameters, "the files that are approved by digest and published")
+        Invocation::new("rust-release/cargo-package", parameters, "the files that are approved by digest and published")
     }
 
     fn bundle(&self) -> Invocation {
         let parameters = vec![("directory", Parameter::text(&self.directory))];
-        Invocation::new("git-bundle", parameters, "the commit travels to the publish sandbox without the workspace")
+        Invocation::new(
+            "rust-release/git-bundle",
+            parameters,
+            "the commit travels to the publish sandbox without the workspace",
+        )
     }
 
-    pub fn execute(&self, host: &mut dyn Host) -> Result<Value, StepError> {
+    pub fn execute(&self, host: &mut impl ProbeHost) -> Result<Value, StepError> {
         let crates = metadata::crates(host, &self.directory, self.version.as_deref())?;
         let packaged = self.package().run(host)?;
         packaged.expect_success("package the crates")?;
@@ -69,8 +74,7 @@ fn described(name: &str, version: &str, artifact: &Artifact) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use step_kit::scripted::{Script, result, with_files};
-    use step_kit::{Step, StepError};
+    use light_workflow_sdk::{Script, captured, ended, execute};
 
     use super::*;
     use crate::Cargo;
@@ -82,12 +86,12 @@ mod tests {
         };
         let on_core = json!([{ "name": "demo-core", "req": "^0.1", "kind": null, "path": "/w/demo-core" }]);
         let metadata = json!({ "workspace_root": "/w", "packages": [package("demo-app", on_core), package("demo-core", json!([]))] });
-        let mut script = Script::new(vec![
-            ("rust-release/cargo-metadata", result(0, &metadata.to_string(), "")),
-            ("rust-release/cargo-package", with_files(result(0, "", ""), files)),
-            ("rust-release/git-bundle", with_files(result(0, "", ""), bundles)),
+        let mut script = Script::answering([
+            ("rust-release/cargo-metadata", ended(0, &metadata.to_string(), "")),
+            ("rust-release/cargo-package", captured(ended(0, "", ""), files)),
+            ("rust-release/git-bundle", captured(ended(0, "", ""), bundles)),
         ]);
-        Cargo::execute(&mut script, r#"{"operation":"package","directory":"repos/demo","version":"0.1.0"}"#)
+        execute::<Cargo, _>(&mut script, r#"{"operation":"package","directory":"repos/demo","version":"0.1.0"}"#)
     }
 
     #[test]

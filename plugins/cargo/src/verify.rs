@@ -1,13 +1,15 @@
 //! What the world sees after publishing: the registry's index and the remote's
 //! tags are the truth, not the exit code of a publish.
 
+use light_workflow_sdk::{Invocation, ProbeHost, StepError};
+use schemars::JsonSchema;
 use semver::{Version, VersionReq};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use step_kit::git;
 use step_kit::index::{self, Dependency, Entry};
-use step_kit::{Host, Invocation, StepError, git};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Verify {
     registry_index: String,
@@ -18,7 +20,7 @@ pub struct Verify {
     digest: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VerifyTag {
     url: String,
@@ -41,7 +43,7 @@ impl Verify {
         index::look_up(&self.registry_index, &self.name, WHY)
     }
 
-    pub fn execute(&self, host: &mut dyn Host) -> Result<Value, StepError> {
+    pub fn execute(&self, host: &mut impl ProbeHost) -> Result<Value, StepError> {
         let Verify { name, version, digest, .. } = self;
         let entries = index::versions(host, &self.registry_index, name, WHY)?;
         let Some(entry) = entries.iter().find(|entry| entry.vers == *version) else {
@@ -69,7 +71,7 @@ impl Verify {
     }
 
     /// A crate that cannot be resolved is not released, so what it needs must be there too.
-    fn dependencies(&self, host: &mut dyn Host, entry: &Entry) -> Result<Vec<FoundDependency>, StepError> {
+    fn dependencies(&self, host: &mut impl ProbeHost, entry: &Entry) -> Result<Vec<FoundDependency>, StepError> {
         let here =
             |dependency: &&Dependency| dependency.registry.is_none() && dependency.kind.as_deref() != Some("dev");
         let mut found = Vec::new();
@@ -104,7 +106,7 @@ impl VerifyTag {
         git::ls_remote(&self.url, "the remote says which tags exist")
     }
 
-    pub fn execute(&self, host: &mut dyn Host) -> Result<Value, StepError> {
+    pub fn execute(&self, host: &mut impl ProbeHost) -> Result<Value, StepError> {
         let result = self.command().run(host)?;
         result.expect_success(&format!("list the references of {}", self.url))?;
         let remote = git::parse_ls_remote(&result.whole_stdout(host)?);
@@ -119,8 +121,7 @@ impl VerifyTag {
 
 #[cfg(test)]
 mod tests {
-    use step_kit::Step;
-    use step_kit::scripted::{Script, result};
+    use light_workflow_sdk::{Script, ended, execute};
 
     use super::*;
     use crate::Cargo;
@@ -132,7 +133,7 @@ mod tests {
             Value::Null => "\n404\n".to_owned(),
             line => format!("{line}\n\n200\n"),
         };
-        Script::new(answers.iter().map(|line| ("rust-release/registry-index", result(0, &file(line), ""))).collect())
+        Script::answering(answers.iter().map(|line| ("rust-release/registry-index", ended(0, &file(line), ""))))
     }
 
     fn app(yanked: bool) -> Value {
@@ -145,7 +146,7 @@ mod tests {
 
     fn verify(script: &mut Script, digest: &str) -> Result<Value, StepError> {
         let input = json!({ "operation": "verify", "registryIndex": "sparse+http://r/i/", "crate": "app", "version": "0.1.0", "digest": digest });
-        Cargo::execute(script, &input.to_string())
+        execute::<Cargo, _>(script, &input.to_string())
     }
 
     #[test]
@@ -154,7 +155,7 @@ mod tests {
         let mut script = index(&[app(false), core]);
         let output = verify(&mut script, &format!("sha256:{SUM}")).unwrap();
         assert_eq!(output["dependencies"], json!([{ "name": "core", "requirement": "^0.1", "found": "0.1.7" }]));
-        assert_eq!(script.asked[0].text("url"), "http://r/i/3/a/app");
+        assert_eq!(script.asked[0].parameter("url"), "http://r/i/3/a/app");
     }
 
     #[test]
@@ -180,8 +181,8 @@ mod tests {
     #[test]
     fn a_tag_must_stand_at_the_released_commit() {
         let run = |stdout: &str| {
-            let mut script = Script::new(vec![("rust-release/git-ls-remote", result(0, stdout, ""))]);
-            Cargo::execute(
+            let mut script = Script::answering([("rust-release/git-ls-remote", ended(0, stdout, ""))]);
+            execute::<Cargo, _>(
                 &mut script,
                 r#"{"operation":"verify-tag","url":"http://g/d.git","tag":"v0.1.0","commit":"aa"}"#,
             )

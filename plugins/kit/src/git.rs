@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Invocation, Parameter};
+use light_workflow_sdk::{Invocation, Parameter};
 
 /// The references of a remote.
 #[derive(Debug, Default, PartialEq)]
@@ -13,7 +13,7 @@ pub struct Remote {
 }
 
 pub fn ls_remote(url: &str, why: &'static str) -> Invocation {
-    Invocation::new("git-ls-remote", vec![("url", Parameter::text(url))], why)
+    Invocation::new("rust-release/git-ls-remote", vec![("url", Parameter::text(url))], why)
 }
 
 /// Reads lines of `SHA<TAB>refs/heads/main`.

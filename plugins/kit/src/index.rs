@@ -2,9 +2,8 @@
 //!
 //! Source: “Registry Index” in the Cargo reference.
 
+use light_workflow_sdk::{CommandResult, Invocation, Parameter, ProbeHost, StepError};
 use serde::Deserialize;
-
-use crate::{CommandResult, Host, Invocation, Parameter, StepError};
 
 /// One version of a crate, as the index has it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -46,11 +45,16 @@ pub fn url(index: &str, name: &str) -> String {
 }
 
 pub fn look_up(index: &str, name: &str, why: &'static str) -> Invocation {
-    Invocation::new("registry-index", vec![("url", Parameter::text(url(index, name)))], why)
+    Invocation::new("rust-release/registry-index", vec![("url", Parameter::text(url(index, name)))], why)
 }
 
 /// Every version of `name` that the index shows; none if it does not know the crate.
-pub fn versions(host: &mut dyn Host, index: &str, name: &str, why: &'static str) -> Result<Vec<Entry>, StepError> {
+pub fn versions(
+    host: &mut impl ProbeHost,
+    index: &str,
+    name: &str,
+    why: &'static str,
+) -> Result<Vec<Entry>, StepError> {
     let result = look_up(index, name, why).run(host)?;
     result.expect_success(&format!("ask the registry for `{name}`"))?;
     parse(&result, &result.whole_stdout(host)?, name)
@@ -78,7 +82,7 @@ fn parse(result: &CommandResult, stdout: &str, name: &str) -> Result<Vec<Entry>,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scripted::{Script, result};
+    use light_workflow_sdk::{Script, ended};
 
     #[test]
     fn a_crate_lies_where_the_index_format_says() {
@@ -90,7 +94,7 @@ mod tests {
     #[test]
     fn an_unknown_crate_has_no_versions_and_a_broken_registry_is_an_error() {
         let ask = |stdout: &str| {
-            let mut script = Script::new(vec![("rust-release/registry-index", result(0, stdout, ""))]);
+            let mut script = Script::answering([("rust-release/registry-index", ended(0, stdout, ""))]);
             versions(&mut script, "sparse+http://r/", "demo", "test")
         };
         assert_eq!(ask("not found\n404\n"), Ok(vec![]));

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use light_workflow_sdk::{Invocation, ProbeHost, StepError};
 use semver::Version;
 use step_kit::git::{Remote, parse_ls_remote};
-use step_kit::{Host, Invocation, StepError, index};
+use step_kit::index;
 
 use crate::{Check, Crate, Input, Repository};
 
@@ -16,7 +17,7 @@ pub const WHY_INDEX: &str = "a version is published once";
 ///
 /// A command that was denied or cannot run here: that is the grants' or the
 /// host's trouble and not the request's.
-pub fn all(host: &mut dyn Host, input: &Input) -> Result<Vec<Check>, StepError> {
+pub fn all(host: &mut impl ProbeHost, input: &Input) -> Result<Vec<Check>, StepError> {
     let mut checks = Vec::new();
     if input.repos.is_empty() {
         checks.push(check("P1", "request", Err("it names no repository".to_owned())));
@@ -61,7 +62,7 @@ fn crate_version(input: &Input, krate: &Crate) -> Finding {
 }
 
 /// P3, and with an answer also P2.
-fn remote(host: &mut dyn Host, input: &Input, repository: &Repository) -> Result<Vec<Check>, StepError> {
+fn remote(host: &mut impl ProbeHost, input: &Input, repository: &Repository) -> Result<Vec<Check>, StepError> {
     let listed = repository.list().run(host)?;
     let name = &repository.name;
     if !listed.succeeded() {
@@ -96,7 +97,7 @@ fn new_tag(remote: &Remote, tag: &str) -> Finding {
     }
 }
 
-fn unpublished(host: &mut dyn Host, registry: &str, krate: &Crate) -> Result<Finding, StepError> {
+fn unpublished(host: &mut impl ProbeHost, registry: &str, krate: &Crate) -> Result<Finding, StepError> {
     let entries = match index::versions(host, registry, &krate.name, WHY_INDEX) {
         Ok(entries) => entries,
         Err(StepError::Failed(failure)) => return Ok(Err(failure.summary)),
@@ -114,10 +115,14 @@ fn unpublished(host: &mut dyn Host, registry: &str, krate: &Crate) -> Result<Fin
 }
 
 pub fn tool_versions() -> Invocation {
-    Invocation::new("tool-versions", Vec::new(), "the image has the tools that this release was prepared with")
+    Invocation::new(
+        "rust-release/tool-versions",
+        Vec::new(),
+        "the image has the tools that this release was prepared with",
+    )
 }
 
-fn tools(host: &mut dyn Host, expected: &BTreeMap<String, String>) -> Result<Vec<Check>, StepError> {
+fn tools(host: &mut impl ProbeHost, expected: &BTreeMap<String, String>) -> Result<Vec<Check>, StepError> {
     if expected.is_empty() {
         return Ok(Vec::new());
     }
@@ -166,9 +171,8 @@ fn approval(input: &Input) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use light_workflow_sdk::{CommandResult, Script, StepError, ended, execute, plan};
     use serde_json::{Value, json};
-    use step_kit::scripted::{Script, result};
-    use step_kit::{CommandResult, Step, StepError};
 
     use crate::Preflight;
 
@@ -188,12 +192,12 @@ mod tests {
     }
 
     fn run(input: &Value, remote: CommandResult, index: &str, tools: &str) -> Result<Value, StepError> {
-        let mut script = Script::new(vec![
+        let mut script = Script::answering([
             ("rust-release/git-ls-remote", remote),
-            ("rust-release/registry-index", result(0, index, "")),
-            ("rust-release/tool-versions", result(0, tools, "")),
+            ("rust-release/registry-index", ended(0, index, "")),
+            ("rust-release/tool-versions", ended(0, tools, "")),
         ]);
-        Preflight::execute(&mut script, &input.to_string())
+        execute::<Preflight, _>(&mut script, &input.to_string())
     }
 
     fn refusal(result: Result<Value, StepError>) -> String {
@@ -205,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_good_request_passes_every_check() {
-        let output = run(&request("0.1.0"), result(0, REFS, ""), "\n404\n", TOOLS).unwrap();
+        let output = run(&request("0.1.0"), ended(0, REFS, ""), "\n404\n", TOOLS).unwrap();
         let ids: Vec<_> =
             output["checks"].as_array().unwrap().iter().map(|check| check["id"].as_str().unwrap()).collect();
         assert_eq!(ids, ["P1", "P2", "P2", "P3", "P1", "P2", "P4", "P4", "P8"]);
@@ -218,7 +222,7 @@ mod tests {
         input["approvalTasks"] = json!([]);
         let published = "{\"name\":\"demo\",\"vers\":\"0.1.0\",\"deps\":[],\"cksum\":\"ab\",\"yanked\":false}\n\n200\n";
         let tools = "cargo 1.951.0\n";
-        let text = refusal(run(&input, result(128, "", "fatal: repository not found\n"), published, tools));
+        let text = refusal(run(&input, ended(128, "", "fatal: repository not found\n"), published, tools));
         for part in [
             "release 2026.11.0 is refused: ",
             "P1 demo: `0.1` is not a semantic version",
@@ -236,7 +240,7 @@ mod tests {
     #[test]
     fn a_second_release_of_a_version_is_refused_by_its_tag() {
         let refs = format!("{REFS}ccc\trefs/tags/v0.1.0\n");
-        let text = refusal(run(&request("0.1.0"), result(0, &refs, ""), "\n404\n", TOOLS));
+        let text = refusal(run(&request("0.1.0"), ended(0, &refs, ""), "\n404\n", TOOLS));
         assert_eq!(text, "release 2026.11.0 is refused: P2 demo: tag v0.1.0 exists already, at ccc");
     }
 
@@ -244,13 +248,13 @@ mod tests {
     fn an_unknown_branch_is_refused_with_those_that_exist() {
         let mut input = request("0.1.0");
         input["repos"][0]["ref"] = json!("release");
-        let text = refusal(run(&input, result(0, REFS, ""), "\n404\n", TOOLS));
+        let text = refusal(run(&input, ended(0, REFS, ""), "\n404\n", TOOLS));
         assert!(text.ends_with("there is no branch or tag `release`; branches are `main`"), "{text}");
     }
 
     #[test]
     fn the_plan_names_each_command_once_per_subject() {
-        let planned = Preflight::plan(&request("0.1.0").to_string()).unwrap();
+        let planned = plan::<Preflight, Script>(&request("0.1.0").to_string()).unwrap();
         let names: Vec<_> = planned.iter().map(|planned| planned.command.as_str()).collect();
         assert_eq!(names, ["rust-release/git-ls-remote", "rust-release/registry-index", "rust-release/tool-versions"]);
     }

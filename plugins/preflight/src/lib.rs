@@ -9,14 +9,16 @@ mod checks;
 
 use std::collections::BTreeMap;
 
+use light_workflow_sdk::{Invocation, Level, Planned, ProbeHost, Step, StepError};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use step_kit::{About, Host, Invocation, Level, Planned, Step, StepError, git, index};
+use step_kit::{git, index};
 
 /// What a task passes in `with`: the release request, and what the definition knows beside it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Input {
+pub struct Input {
     release_id: String,
     repos: Vec<Repository>,
     /// Crates known before the checkout; versions must not be in the registry yet.
@@ -38,9 +40,9 @@ fn tag_prefix() -> String {
     "v".to_owned()
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Repository {
+pub struct Repository {
     name: String,
     url: String,
     #[serde(rename = "ref")]
@@ -48,16 +50,16 @@ struct Repository {
     version: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Crate {
+pub struct Crate {
     name: String,
     version: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct PublishPolicy {
+pub struct PublishPolicy {
     require_human_approval: bool,
     #[serde(default, rename = "allowAiPatch")]
     _allow_ai_patch: bool,
@@ -78,24 +80,19 @@ struct Check {
 /// The step.
 pub struct Preflight;
 
-impl Step for Preflight {
-    fn about() -> About {
-        About {
-            name: "preflight",
-            summary: "Checks a release request before any side effect",
-            input_schema: include_str!("../schema/input.json"),
-            output_schema: include_str!("../schema/output.json"),
-            idempotent: true,
-        }
-    }
+impl<H: ProbeHost> Step<H> for Preflight {
+    type Input = Input;
+    type Output = Value;
 
-    fn plan(input: &str) -> Result<Vec<Planned>, StepError> {
-        let input: Input = step_kit::input(input)?;
+    const NAME: &'static str = "preflight";
+    const SUMMARY: &'static str = "Checks a release request before any side effect";
+    const IDEMPOTENT: bool = true;
+
+    fn plan(input: &Input) -> Result<Vec<Planned>, StepError> {
         Ok(input.commands().iter().map(Invocation::planned).collect())
     }
 
-    fn execute(host: &mut dyn Host, input: &str) -> Result<Value, StepError> {
-        let input: Input = step_kit::input(input)?;
+    fn execute(host: &mut H, input: Input) -> Result<Value, StepError> {
         let checks = checks::all(host, &input)?;
         let failed: Vec<_> = checks.iter().filter(|check| !check.ok).collect();
         if failed.is_empty() {
@@ -108,6 +105,10 @@ impl Step for Preflight {
         let texts: Vec<_> =
             failed.iter().map(|check| format!("{} {}: {}", check.id, check.subject, check.detail)).collect();
         Err(StepError::NeedsHuman(format!("release {} is refused: {}", input.release_id, texts.join("; "))))
+    }
+
+    fn output_schema() -> Value {
+        serde_json::from_str(include_str!("../schema/output.json")).expect("the schema beside this source is JSON")
     }
 }
 
@@ -134,6 +135,4 @@ impl Repository {
     }
 }
 
-// Native builds are for tests; a linker for them cannot write a component's export names.
-#[cfg(target_arch = "wasm32")]
-step_kit::export_step!(build, Preflight);
+light_workflow_sdk::export!(build, Preflight);
