@@ -130,10 +130,8 @@ fn no_plugin_is_made_of_parts_of_the_host() {
     let mut plugins = 0;
     for entry in fs::read_dir(root().join("plugins")).unwrap() {
         let folder = entry.unwrap().path();
-        if !folder.is_dir() {
-            continue;
-        }
-        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        // `examples` holds projects of their own, which know the SDK and nothing else here.
+        let Ok(manifest) = fs::read_to_string(folder.join("Cargo.toml")) else { continue };
         let name = manifest.lines().find_map(|line| line.strip_prefix("name = ")).unwrap().trim_matches('"').to_owned();
         for forbidden in PLUGINS_LACK {
             assert_eq!(graph.way(&name, forbidden), None, "`{name}` must lack `{forbidden}`");
