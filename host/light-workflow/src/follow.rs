@@ -171,6 +171,7 @@ fn line(recorded: &Recorded) -> Option<String> {
         Event::RetryScheduled { attempt, due, .. } => format!("  try {attempt} at {due}"),
         Event::ErrorCaught { error, .. } => format!("  caught: {}", error.detail.as_deref().unwrap_or(&error.kind)),
         Event::TaskCompleted { path, .. } => format!("{} done", path.task_name()),
+        Event::TaskCancelled { path } => format!("{} cancelled", path.task_name()),
         Event::TaskFaulted { path, error } => {
             format!("{} faulted: {}", path.task_name(), error.detail.as_deref().unwrap_or(&error.kind))
         }

@@ -33,7 +33,7 @@ pub(crate) enum HumanTaskChange {
         decision: Decision,
         at: Timestamp,
     },
-    /// The task that asked ended without an answer.
+    /// The task at `path` ended; what it or a task inside it asked gets no answer any more.
     Dropped {
         path: TaskPath,
         at: Timestamp,
@@ -66,7 +66,7 @@ pub(crate) fn derive(events: &[Recorded]) -> Derived {
             Event::QuestionAnswered { path, decision } => {
                 human_tasks.push(HumanTaskChange::Answered { path: path.clone(), decision: decision.clone(), at });
             }
-            Event::TaskFaulted { path, .. } => {
+            Event::TaskFaulted { path, .. } | Event::TaskCancelled { path } => {
                 human_tasks.push(HumanTaskChange::Dropped { path: path.clone(), at });
             }
             Event::InstanceCompleted { .. } | Event::InstanceFaulted { .. } | Event::InstanceCancelled { .. } => {
@@ -137,7 +137,7 @@ pub(crate) fn apply_human_tasks(
                 }
             }
             HumanTaskChange::Dropped { path, at } => {
-                if let Some(row) = rows.get_mut(&human_task_id(instance, &path)) {
+                for row in rows.values_mut().filter(|row| row.instance == *instance && row.path.is_within(&path)) {
                     row.closed_at.get_or_insert(at);
                 }
             }

@@ -107,7 +107,8 @@ fn final_phase(event: &Event) -> Option<Phase> {
         | Event::ErrorCaught { .. }
         | Event::RetryScheduled { .. }
         | Event::TaskCompleted { .. }
-        | Event::TaskFaulted { .. } => None,
+        | Event::TaskFaulted { .. }
+        | Event::TaskCancelled { .. } => None,
     }
 }
 

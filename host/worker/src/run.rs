@@ -1,6 +1,6 @@
 //! Driving one instance until it rests: it is final, or waits for a person or a timer.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use store::{AppendError, Lease};
@@ -138,8 +138,11 @@ impl<'a> Run<'a> {
 
     fn start_open_attempts(&mut self) {
         let instance = self.driver.instance();
+        // Branches may have thousands of them open.
+        let acting: HashSet<(&TaskPath, u32)> = self.acting.values().map(|(key, _)| (&key.path, key.attempt)).collect();
         let open: Vec<Attempt> = instance
             .open_attempts()
+            .filter(|open| !acting.contains(&(&open.path, open.attempt)))
             .map(|open| Attempt {
                 key: EffectKey {
                     instance: instance.id().clone(),
@@ -151,7 +154,6 @@ impl<'a> Run<'a> {
                 calls: open.host_calls.to_vec(),
                 templates: instance.policy().templates.clone(),
             })
-            .filter(|attempt| !self.acting.values().any(|(key, _)| *key == attempt.key))
             .collect();
         for attempt in open {
             let key = attempt.key.clone();
@@ -163,14 +165,13 @@ impl<'a> Run<'a> {
     }
 
     fn is_open(&self, (path, attempt): &OpenKey) -> bool {
-        self.driver.instance().open_attempts().any(|open| open.path == *path && open.attempt == *attempt)
+        self.driver.instance().is_attempt_open(path, *attempt)
     }
 
     /// Attempts that the history closed without us: timed out, or cancelled.
     async fn stop_closed_attempts(&mut self) {
         let instance = self.driver.instance();
-        let is_open =
-            |key: &EffectKey| instance.open_attempts().any(|open| open.path == key.path && open.attempt == key.attempt);
+        let is_open = |key: &EffectKey| instance.is_attempt_open(&key.path, key.attempt);
         let closed: Vec<Id> = self.acting.iter().filter(|(_, (key, _))| !is_open(key)).map(|(id, _)| *id).collect();
         for id in closed {
             if let Some((key, task)) = self.acting.remove(&id) {

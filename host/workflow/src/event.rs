@@ -172,6 +172,11 @@ pub enum Event {
         path: TaskPath,
         error: Fault,
     },
+    /// A branch that still ran when its `fork` had ended: another one won or
+    /// faulted. What runs inside it ends with it.
+    TaskCancelled {
+        path: TaskPath,
+    },
     InstanceCompleted {
         output: Value,
     },
@@ -205,6 +210,7 @@ impl Event {
             Event::RetryScheduled { .. } => "RetryScheduled",
             Event::TaskCompleted { .. } => "TaskCompleted",
             Event::TaskFaulted { .. } => "TaskFaulted",
+            Event::TaskCancelled { .. } => "TaskCancelled",
             Event::InstanceCompleted { .. } => "InstanceCompleted",
             Event::InstanceFaulted { .. } => "InstanceFaulted",
             Event::InstanceCancelled { .. } => "InstanceCancelled",
@@ -229,7 +235,8 @@ impl Event {
             | Event::ErrorCaught { path, .. }
             | Event::RetryScheduled { path, .. }
             | Event::TaskCompleted { path, .. }
-            | Event::TaskFaulted { path, .. } => Some(path),
+            | Event::TaskFaulted { path, .. }
+            | Event::TaskCancelled { path } => Some(path),
             Event::InstanceStarted { .. }
             | Event::InstanceCompleted { .. }
             | Event::InstanceFaulted { .. }

@@ -1,5 +1,6 @@
 //! Names and numbers that travel through the whole house.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -172,6 +173,11 @@ impl TaskPath {
         Self(format!("{}[{index}]", self.0))
     }
 
+    /// Whether it is `outer`, or the place of a task inside that one.
+    pub fn is_within(&self, outer: &TaskPath) -> bool {
+        self.0.strip_prefix(&outer.0).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '[']))
+    }
+
     /// The JSON pointer in the definition: this path without iteration indexes.
     pub fn reference(&self) -> String {
         let mut pointer = String::with_capacity(self.0.len());
@@ -191,6 +197,13 @@ impl TaskPath {
     pub fn task_name(&self) -> &str {
         let last = self.0.rsplit('/').next().unwrap_or("");
         last.split('[').next().unwrap_or(last)
+    }
+}
+
+/// Ordered as its text is.
+impl Borrow<str> for TaskPath {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 
@@ -236,6 +249,17 @@ mod tests {
         assert_eq!(path.as_str(), "/do/3/publish[1]/do/0/publish-crate");
         assert_eq!(path.reference(), "/do/3/publish/do/0/publish-crate");
         assert_eq!(path.task_name(), "publish-crate");
+    }
+
+    #[test]
+    fn a_path_is_within_itself_and_what_encloses_it() {
+        let within = |inner: &str, outer: &str| TaskPath::from_text(inner).is_within(&TaskPath::from_text(outer));
+        for outer in ["", "/do/3/publish", "/do/3/publish[1]", "/do/3/publish[1]/do/0/crate"] {
+            assert!(within("/do/3/publish[1]/do/0/crate", outer), "{outer}");
+        }
+        for outer in ["/do/3/pub", "/do/3/publish[11]", "/do/3/publish[1]/do/0/crate/do/0/x"] {
+            assert!(!within("/do/3/publish[1]/do/0/crate", outer), "{outer}");
+        }
     }
 
     #[test]

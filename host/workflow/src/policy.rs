@@ -63,15 +63,8 @@ impl Resolver<'_> {
         if task.light.on_failure.is_some() {
             self.problem(task, "names `onFailure.call`, which this host does not act on yet; remove it".to_owned());
         }
+        task.kind.lists().into_iter().for_each(|list| self.list(list));
         match &task.kind {
-            TaskKind::Do(tasks) => self.list(tasks),
-            TaskKind::For(each) => self.list(&each.tasks),
-            TaskKind::Try(attempt) => {
-                self.list(&attempt.tasks);
-                if let Some(handler) = &attempt.handler {
-                    self.list(handler);
-                }
-            }
             TaskKind::Run(_) => self.effect(task, None),
             TaskKind::Call(call) if self.sources.echo && call.plugin.as_str() == "echo" => {}
             TaskKind::Call(call) => match (self.sources.plugin)(&call.plugin, &task.light.grants) {
@@ -82,7 +75,11 @@ impl Resolver<'_> {
                     }
                 }
             },
-            TaskKind::Set(_)
+            TaskKind::Do(_)
+            | TaskKind::For(_)
+            | TaskKind::Try(_)
+            | TaskKind::Fork(_)
+            | TaskKind::Set(_)
             | TaskKind::Switch(_)
             | TaskKind::Assert(_)
             | TaskKind::Ask(_)

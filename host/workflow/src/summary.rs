@@ -126,6 +126,7 @@ impl Summary {
             Event::TaskSkipped { path } => self.end_task(path, at, "skipped", None),
             Event::TaskCompleted { path, .. } => self.end_task(path, at, "completed", None),
             Event::TaskFaulted { path, error } => self.end_task(path, at, "faulted", error.detail.clone()),
+            Event::TaskCancelled { path } => self.end_task(path, at, "cancelled", None),
             Event::AttemptStarted { path, attempt, .. } => {
                 if let Some(task) = self.task(path) {
                     task.attempts = *attempt;

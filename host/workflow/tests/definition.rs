@@ -111,13 +111,17 @@ fn a_list_holds_named_tasks() {
 
 #[test]
 fn a_task_does_one_thing() {
-    assert_snapshot!(task("{ if: .x }"), @r#"d.yaml:3:3: task `t` does not say what to do; give it one of `for`, `do`, `set`, `switch`, `assert`, `call`, `run`, `ask`, `try`, `raise`, `wait`, `emit`"#);
+    assert_snapshot!(task("{ if: .x }"), @r#"d.yaml:3:3: task `t` does not say what to do; give it one of `for`, `do`, `set`, `switch`, `assert`, `call`, `run`, `ask`, `try`, `raise`, `wait`, `emit`, `fork`"#);
     assert_snapshot!(task("{ sett: { x: 1 } }"), @r#"d.yaml:3:8: unknown field `sett` in task `t`; did you mean `set`?"#);
     assert_snapshot!(task("{ set: { x: 1 }, wait: PT1S }"), @r#"d.yaml:3:3: task `t` has both `set` and `wait`; a task does one thing: make two of it"#);
     assert_snapshot!(task("{ set: { x: 1 }, with: { y: 2 } }"), @r#"d.yaml:3:23: `with` in task `t` belongs to `call`, and this is `set`; remove it, or nest it where it belongs"#);
     assert_snapshot!(task("{ set: { x: 1 }, outptu: { as: . } }"), @r#"d.yaml:3:23: unknown field `outptu` in task `t`; did you mean `output`?"#);
     assert_snapshot!(task("{ set: { x: 1 }, unheard-of: 1 }"), @r#"d.yaml:3:23: unknown field `unheard-of` in task `t`; the fields here are `if`, `input`, `output`, `export`, `timeout`, `then`, `metadata`, `set`"#);
-    assert_snapshot!(task("{ fork: { branches: [] } }"), @r#"d.yaml:3:14: `fork` is not supported yet (see docs/dsl.md)"#);
+    assert_snapshot!(task("{ fork: { branches: [] } }"), @r#"d.yaml:3:26: `fork.branches` is empty; give it at least one item"#);
+    assert_snapshot!(task("{ fork: { compete: yes, branches: [{ a: { set: { x: 1 }, then: b } }, { b: { set: { x: 2 } } }] } }"), @r#"
+    d.yaml:3:25: `fork.compete` must be true or false, not text
+    d.yaml:3:69: `then`: there is no task `b` in this list; a branch of a `fork` goes on to nothing: write `continue`, `exit` or `end`
+    "#);
     assert_snapshot!(task("{ listen: { to: { any: [] } }, foreach: { item: x } }"), @r#"d.yaml:3:16: `listen` is not supported yet (see docs/dsl.md)"#);
 }
 

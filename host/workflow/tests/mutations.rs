@@ -110,6 +110,8 @@ fn a_damaged_definition_is_refused_or_parses() {
     {
         texts.push(fs::read_to_string(data.join(format!("data/sw-spec/examples/{name}.yaml"))).unwrap());
     }
+    let head = "document: { dsl: '1.0.3', namespace: n, name: w, version: 1.0.0 }\n";
+    texts.push(format!("{head}{}", include_str!("support/tour.yaml")));
     let mut dice = Dice(0x5EED);
     let (mut parsed, mut refused) = (0, 0);
     for text in &texts {

@@ -182,10 +182,16 @@ async fn write_human_task(
         HumanTaskChange::Dropped { path, at } => {
             let sql = "
                 update human_task
-                set closed_at = ?2
-                where id = ?1
-                and closed_at is null";
-            sqlx::query(sql).bind(human_task_id(&history.id, path)).bind(time_text(*at)).execute(connection).await?;
+                set closed_at = ?3
+                where instance = ?1
+                and closed_at is null
+                and (path = ?2 or substr(path, 1, length(?2) + 1) in (?2 || '/', ?2 || '['))";
+            sqlx::query(sql)
+                .bind(history.instance.clone())
+                .bind(path.as_str())
+                .bind(time_text(*at))
+                .execute(connection)
+                .await?;
         }
         HumanTaskChange::AllDropped => unreachable!("handled for the whole batch"),
     }

@@ -1,8 +1,10 @@
 //! Human tasks, decisions and messages.
 
+use std::collections::BTreeSet;
+
 use store::{Change, DecideError, HumanTask, InboxItem, Message, StoreError, human_task_id, rebuild_check, shard_of};
 use workflow::approval::RefusedDecision;
-use workflow::{Digest, Event};
+use workflow::{Digest, Event, TaskPath};
 
 use crate::House;
 use crate::fixtures::{
@@ -19,6 +21,7 @@ crate::on_every_store!(
     an_answer_without_a_person_closes_the_task,
     a_question_that_is_asked_again_is_open_again,
     an_instance_that_ends_closes_its_tasks_and_takes_no_messages,
+    a_task_that_ends_from_outside_closes_what_was_asked_inside_it,
     a_message_makes_an_instance_ready,
     tasks_are_listed_oldest_first,
 );
@@ -146,6 +149,32 @@ async fn an_instance_that_ends_closes_its_tasks_and_takes_no_messages(house: Hou
     assert!(matches!(refused, StoreError::NotFound { .. }));
     let refused = house.store.decide(&task.id, decision(PROMPT, "approved")).await.unwrap_err();
     assert!(matches!(refused, DecideError::Store(StoreError::NotFound { .. })));
+    rebuild_check(&*house.store, None).await.unwrap();
+}
+
+async fn a_task_that_ends_from_outside_closes_what_was_asked_inside_it(house: House) {
+    let ends: [fn(TaskPath) -> Event; 2] = [
+        |path| Event::TaskCancelled { path },
+        |path| Event::TaskFaulted { path, error: workflow::effect::StandardError::Timeout.fault("too late") },
+    ];
+    let leases = claim(&*house.store, "host-a", 3).await;
+    for (number, end) in ends.into_iter().enumerate() {
+        let instance = format!("i-{number}");
+        house.store.start_instance(new_instance(&instance)).await.unwrap();
+        let branch = path("race").child("fork/branches", 0, "person[1]");
+        let asked = |path: &TaskPath| Event::QuestionAsked { path: path.clone(), question: Box::new(question(PROMPT)) };
+        let inside = [branch.clone(), branch.child("do", 0, "ask"), branch.iteration(3).child("do", 0, "ask")];
+        let beside = [path("race"), path("race").child("fork/branches", 0, "person[1]s"), path("race-2")];
+        let questions: Vec<Event> = inside.iter().chain(&beside).map(asked).collect();
+        let revision = 1 + questions.len() as u64;
+        append(&*house.store, &leases, &instance, 1, questions, WAITING).await.unwrap();
+        append(&*house.store, &leases, &instance, revision, vec![end(branch)], WAITING).await.unwrap();
+
+        let open = house.store.human_tasks(None, true).await.unwrap();
+        let open: BTreeSet<TaskPath> =
+            open.into_iter().filter(|task| task.instance == id(&instance)).map(|task| task.path).collect();
+        assert_eq!(open, BTreeSet::from(beside));
+    }
     rebuild_check(&*house.store, None).await.unwrap();
 }
 

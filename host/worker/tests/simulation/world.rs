@@ -54,6 +54,21 @@ do:
       wait: { seconds: 20 }
   - approve:
       ask: { prompt: "Go on?" }
+  - both:
+      fork:
+        branches:
+          - left: { call: echo, with: { left: true } }
+          - right:
+              do:
+                - rest: { wait: { seconds: 3 } }
+                - say: { call: echo, with: { right: true } }
+  - race:
+      fork:
+        compete: true
+        branches:
+          - quick: { call: echo, with: { quick: true } }
+          - person: { ask: { prompt: "Now?" } }
+          - later: { wait: { seconds: 40 } }
   - last:
       call: echo
       with: { done: true }

@@ -11,7 +11,9 @@ use crate::event::FlowTarget;
 /// Publishing, signing and tagging are what secrets are for, and each needs a
 /// person's approval (S6). A path counts as approved after an `ask` that is
 /// never skipped and that no timeout answers in a person's place. Inside a `for`
-/// or a `try` only what stands before it counts, and what it does itself.
+/// or a `try` only what stands before it counts, and what it does itself. A
+/// branch of a `fork` has been approved when it asks itself; what follows the
+/// fork, when one of the branches does, or all that compete.
 pub fn tasks_with_secrets_before_an_approval(definition: &Definition) -> Vec<&Task> {
     let mut found = Vec::new();
     after_list(&definition.tasks, false, &mut found);
@@ -74,6 +76,12 @@ fn after_task<'d>(task: &'d Task, approved: bool, found: &mut Vec<&'d Task>) -> 
                 None => approved,
             };
             done && caught
+        }
+        TaskKind::Fork(fork) => {
+            let branches: Vec<bool> =
+                fork.branches.0.iter().map(|branch| after_task(branch, approved, found)).collect();
+            // All of them come to their end, or only the one that wins.
+            if fork.compete { branches.iter().all(|after| *after) } else { branches.contains(&true) }
         }
         TaskKind::Set(_)
         | TaskKind::Switch(_)
@@ -157,6 +165,21 @@ mod tests {
                 "a caught error may come before the question",
                 "- guarded: { try: [ { look: { set: { a: 1 } } }, { ask: ASK } ], catch: {} }\n- send: SEND",
                 "send",
+            ),
+            (
+                "a question in a branch beside",
+                "- both: { fork: { branches: [ { ask: ASK }, { send: SEND } ] } }\n- after: SEND",
+                "send",
+            ),
+            (
+                "a question in a branch that may lose",
+                "- race: { fork: { compete: true, branches: [ { ask: ASK }, { rest: { wait: PT1H } } ] } }\n- send: SEND",
+                "send",
+            ),
+            (
+                "a question in every branch that competes",
+                "- race: { fork: { compete: true, branches: [ { ask: ASK }, { or: ASK } ] } }\n- send: SEND",
+                "",
             ),
             (
                 "a handler that sends without a question",

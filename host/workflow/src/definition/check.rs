@@ -153,6 +153,7 @@ pub(super) fn targets(task: &Task) -> Vec<&FlowTarget> {
         | TaskKind::Run(_)
         | TaskKind::Ask(_)
         | TaskKind::For(_)
+        | TaskKind::Fork(_)
         | TaskKind::Wait(_)
         | TaskKind::Emit(_) => vec![&task.then],
     };
@@ -160,29 +161,22 @@ pub(super) fn targets(task: &Task) -> Vec<&FlowTarget> {
 }
 
 fn each_task(tasks: &TaskList, act: &mut impl FnMut(&Task)) {
-    each_list(tasks, &mut |list| list.0.iter().for_each(&mut *act));
+    for task in &tasks.0 {
+        act(task);
+        task.kind.lists().into_iter().for_each(|list| each_task(list, act));
+    }
 }
 
-/// This list and all lists inside its tasks.
+/// This list and all lists inside its tasks that are walked one task after the other.
 fn each_list(tasks: &TaskList, act: &mut impl FnMut(&TaskList)) {
     act(tasks);
     for task in &tasks.0 {
         match &task.kind {
-            TaskKind::Do(inner) => each_list(inner, act),
-            TaskKind::For(block) => each_list(&block.tasks, act),
-            TaskKind::Try(block) => {
-                each_list(&block.tasks, act);
-                block.handler.iter().for_each(|handler| each_list(handler, act));
+            TaskKind::Fork(fork) => {
+                let inside = fork.branches.0.iter().flat_map(|branch| branch.kind.lists());
+                inside.for_each(|list| each_list(list, act));
             }
-            TaskKind::Set(_)
-            | TaskKind::Switch(_)
-            | TaskKind::Assert(_)
-            | TaskKind::Call(_)
-            | TaskKind::Run(_)
-            | TaskKind::Ask(_)
-            | TaskKind::Raise(_)
-            | TaskKind::Wait(_)
-            | TaskKind::Emit(_) => {}
+            kind => kind.lists().into_iter().for_each(|list| each_list(list, act)),
         }
     }
 }

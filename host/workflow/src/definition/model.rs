@@ -123,8 +123,30 @@ pub enum TaskKind {
     Try(Box<Try>),
     Raise(Raise),
     For(Box<For>),
+    Fork(Fork),
     Wait(Wait),
     Emit(Template),
+}
+
+impl TaskKind {
+    /// The lists of tasks inside, in the order of the definition. The branches of a `fork` are one, too.
+    pub fn lists(&self) -> Vec<&TaskList> {
+        match self {
+            TaskKind::Do(tasks) => vec![tasks],
+            TaskKind::For(block) => vec![&block.tasks],
+            TaskKind::Try(block) => [&block.tasks].into_iter().chain(&block.handler).collect(),
+            TaskKind::Fork(fork) => vec![&fork.branches],
+            TaskKind::Set(_)
+            | TaskKind::Switch(_)
+            | TaskKind::Assert(_)
+            | TaskKind::Call(_)
+            | TaskKind::Run(_)
+            | TaskKind::Ask(_)
+            | TaskKind::Raise(_)
+            | TaskKind::Wait(_)
+            | TaskKind::Emit(_) => Vec::new(),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -268,6 +290,14 @@ pub struct For {
     pub items: Expression,
     pub while_: Option<Expression>,
     pub tasks: TaskList,
+}
+
+#[derive(Debug, Clone)]
+pub struct Fork {
+    /// They run at the same time, so none goes on to another.
+    pub branches: TaskList,
+    /// The first that completes gives the output, and the others are cancelled.
+    pub compete: bool,
 }
 
 #[derive(Debug, Clone)]

@@ -42,6 +42,7 @@ impl Check<'_> {
         }
         match &task.kind {
             TaskKind::Do(tasks) => self.list(tasks, known),
+            TaskKind::Fork(fork) => self.list(&fork.branches, known),
             TaskKind::Set(values) => self.template(values, &below("/set"), known),
             TaskKind::Switch(cases) => {
                 for (index, case) in cases.iter().enumerate() {

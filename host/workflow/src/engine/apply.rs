@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::frame::{Asking, Attempting, Branch, Frame, Looping, Sequence, State, Step, TryStep, Trying};
+use super::frame::{
+    Asking, Attempting, Branch, BranchState, ForkEnd, Forking, Frame, Looping, Sequence, State, Step, TryStep, Trying,
+};
 use super::instance::{End, HistoryError, Instance};
 use super::views::{RecordedResult, TaskRun, TaskStatus};
 use crate::approval;
-use crate::definition::{Definition, Task, TaskKind};
+use crate::definition::{Definition, Fork, Task, TaskKind};
 use crate::effect::{Effect, EffectOutcome, Fault};
 use crate::event::{Decision, Event, FlowTarget, Question, Recorded};
 use crate::ids::{TaskPath, Timestamp};
@@ -25,6 +27,8 @@ impl Instance {
         }
         let name = event.name();
         self.change(event, at).map_err(|why| HistoryError::Impossible { revision, event: name, why })?;
+        let definition = self.definition().clone();
+        self.frames.settle(revision, &definition);
         self.revision = revision;
         Ok(())
     }
@@ -65,6 +69,7 @@ impl Instance {
                 self.task_completed(&path, output, context, &then, at)
             }
             Event::TaskFaulted { path, error } => self.task_faulted(&path, error, at),
+            Event::TaskCancelled { path } => self.task_cancelled(&path, at),
             Event::InstanceCompleted { output } => {
                 let definition = self.definition().clone();
                 if !is_done(self.frame(&TaskPath::root())?, &definition) || self.frames.len() > 1 {
@@ -86,15 +91,20 @@ impl Instance {
         let mut place = self.frame(&parent)?.place.clone();
         place.push(step);
         let frame = Frame {
-            parent: Some(parent),
+            parent: Some(parent.clone()),
             place,
             input: Arc::new(input),
             context: self.context.clone(),
             started_at: at,
             run: Some(run),
             state: first_state(&task.kind),
+            children: 0,
+            agenda: Default::default(),
             memo: Default::default(),
         };
+        if let State::Forking(forking) = &mut self.frame_mut(&parent)?.state {
+            forking.branches.push(BranchState::Running);
+        }
         self.frames.insert(path, frame);
         self.tasks_without_rest += 1;
         Ok(())
@@ -106,8 +116,11 @@ impl Instance {
         let run = self.add_run(&path, task, TaskStatus::Skipped, at);
         self.runs[run].ended_at = Some(at);
         self.tasks_without_rest += 1;
-        let sequence = self.frame_mut(&parent)?.sequence_mut().ok_or("its list is not walked")?;
-        sequence.next += 1;
+        let around = self.frame_mut(&parent)?;
+        match &mut around.state {
+            State::Forking(forking) => forking.branches.push(BranchState::Skipped),
+            _ => around.sequence_mut().ok_or("its list is not walked")?.next += 1,
+        }
         Ok(())
     }
 
@@ -118,14 +131,7 @@ impl Instance {
         path: &TaskPath,
         definition: &'d Definition,
     ) -> Result<(TaskPath, Step, &'d Task), Refusal> {
-        let is_parent = |candidate: &TaskPath| {
-            candidate.as_str().is_empty()
-                || path.as_str().strip_prefix(candidate.as_str()).is_some_and(|rest| rest.starts_with(['/', '[']))
-        };
-        // The deepest one first: a list runs one task at a time.
-        let Some(parent) = self.frames.keys().rev().find(|key| is_parent(key)).cloned() else {
-            return Err("nothing runs".to_owned());
-        };
+        let parent = self.frames.around(path).cloned().ok_or("nothing runs")?;
         let frame = self.frame_mut(&parent)?;
         if let State::Trying(trying) = &mut frame.state
             && let TryStep::Caught(error) = &trying.step
@@ -297,19 +303,25 @@ impl Instance {
         if !is_done(self.frame(path)?, &definition) {
             return Err(format!("`{path}` is not done"));
         }
-        let parent = self.leave(path, TaskStatus::Completed, at)?;
+        let ended = match then {
+            FlowTarget::End => return self.flow_to_end(path, output, context, at),
+            FlowTarget::Continue | FlowTarget::Exit | FlowTarget::Task(_) => {
+                self.leave(path, TaskStatus::Completed, at)?
+            }
+        };
         if let Some(context) = context {
             self.context = Arc::new(context);
         }
-        let target = match then {
-            FlowTarget::End => return self.flow_to_end(output, at),
-            FlowTarget::Continue | FlowTarget::Exit | FlowTarget::Task(_) => then,
-        };
-        let frame = self.frame_mut(&parent)?;
+        let frame = self.frame_mut(&ended.parent)?;
+        let is_race = is_race(frame.task(&definition));
+        if let State::Forking(forking) = &mut frame.state {
+            branch_gave(forking, ended.index, output, is_race);
+            return Ok(());
+        }
         let branch = frame.sequence().ok_or("its list is not walked")?.branch;
         let tasks = frame.list(&definition, branch).ok_or("its list is not there")?;
         let sequence = frame.sequence_mut().ok_or("its list is not walked")?;
-        sequence.next = match target {
+        sequence.next = match then {
             FlowTarget::Continue => sequence.next + 1,
             FlowTarget::Exit | FlowTarget::End => tasks.0.len(),
             FlowTarget::Task(name) => {
@@ -320,9 +332,25 @@ impl Instance {
         Ok(())
     }
 
-    /// `then: end`: the document is done, whatever encloses the task.
-    fn flow_to_end(&mut self, output: Value, at: Timestamp) -> Result<(), Refusal> {
-        self.drop_frames(|path| !path.as_str().is_empty(), TaskStatus::Completed, at);
+    /// `then: end`: the document is done. What encloses the task is complete,
+    /// what runs beside it is cancelled.
+    fn flow_to_end(
+        &mut self,
+        path: &TaskPath,
+        output: Value,
+        context: Option<Value>,
+        at: Timestamp,
+    ) -> Result<(), Refusal> {
+        let mut next = Some(path.clone());
+        while let Some(around) = next.filter(|around| !around.as_str().is_empty()) {
+            let frame = self.frames.remove(&around).ok_or_else(|| format!("`{around}` does not run"))?;
+            self.end_run(&frame, TaskStatus::Completed, at);
+            next = frame.parent;
+        }
+        self.drop_frames(self.frames.inside(&TaskPath::root()), TaskStatus::Cancelled, at);
+        if let Some(context) = context {
+            self.context = Arc::new(context);
+        }
         let tasks_count = self.definition().tasks.0.len();
         self.frame_mut(&TaskPath::root())?.state =
             State::Sequence(Sequence { branch: Branch::Do, next: tasks_count, value: Some(Arc::new(output)) });
@@ -332,37 +360,51 @@ impl Instance {
     fn task_faulted(&mut self, path: &TaskPath, error: Fault, at: Timestamp) -> Result<(), Refusal> {
         let summary = error.detail.as_deref().or(error.title.as_deref()).unwrap_or(&error.kind).to_owned();
         self.summarise(path, &summary);
-        let parent = self.leave(path, TaskStatus::Faulted, at)?;
-        let state = &mut self.frame_mut(&parent)?.state;
+        let ended = self.leave(path, TaskStatus::Faulted, at)?;
+        let state = &mut self.frame_mut(&ended.parent)?.state;
         match state {
             State::Trying(trying) if matches!(trying.step, TryStep::Block(_)) => {
                 trying.step = TryStep::Faulted(error);
+            }
+            State::Forking(forking) => {
+                forking.branches[ended.index] = BranchState::Cancelled;
+                forking.end.get_or_insert(ForkEnd::Faulted(error));
             }
             _ => *state = State::Faulted(error),
         }
         Ok(())
     }
 
+    /// Only a branch is cancelled by itself: its fork has ended without it.
+    fn task_cancelled(&mut self, path: &TaskPath, at: Timestamp) -> Result<(), Refusal> {
+        let parent = self.frame(path)?.parent.clone().ok_or("the document itself is no task")?;
+        if !matches!(&self.frame(&parent)?.state, State::Forking(Forking { end: Some(_), .. })) {
+            return Err(format!("nothing has ended that `{path}` belongs to"));
+        }
+        let ended = self.leave(path, TaskStatus::Cancelled, at)?;
+        if let State::Forking(forking) = &mut self.frame_mut(&parent)?.state {
+            forking.branches[ended.index] = BranchState::Cancelled;
+        }
+        Ok(())
+    }
+
     fn ended(&mut self, end: End, open_runs: TaskStatus, at: Timestamp) -> Result<(), Refusal> {
-        self.drop_frames(|_| true, open_runs, at);
+        let all = self.frames.iter().map(|(path, _)| path.clone()).collect();
+        self.drop_frames(all, open_runs, at);
         self.end = Some((end, at));
         Ok(())
     }
 
     /// Ends the frame at `path`; what still runs inside it is cancelled.
-    fn leave(&mut self, path: &TaskPath, status: TaskStatus, at: Timestamp) -> Result<TaskPath, Refusal> {
+    fn leave(&mut self, path: &TaskPath, status: TaskStatus, at: Timestamp) -> Result<Ended, Refusal> {
+        self.drop_frames(self.frames.inside(path), TaskStatus::Cancelled, at);
         let frame = self.frames.remove(path).ok_or_else(|| format!("`{path}` does not run"))?;
-        let parent = frame.parent.clone().ok_or("the document itself is no task")?;
         self.end_run(&frame, status, at);
-        let inside = |inner: &TaskPath| {
-            inner.as_str().strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with(['/', '[']))
-        };
-        self.drop_frames(inside, TaskStatus::Cancelled, at);
-        Ok(parent)
+        let index = frame.place.last().map_or(0, |step| step.index);
+        Ok(Ended { parent: frame.parent.ok_or("the document itself is no task")?, index })
     }
 
-    fn drop_frames(&mut self, which: impl Fn(&TaskPath) -> bool, status: TaskStatus, at: Timestamp) {
-        let paths: Vec<TaskPath> = self.frames.keys().filter(|path| which(path)).cloned().collect();
+    fn drop_frames(&mut self, paths: Vec<TaskPath>, status: TaskStatus, at: Timestamp) {
         for path in paths {
             if let Some(frame) = self.frames.remove(&path) {
                 self.end_run(&frame, status, at);
@@ -414,6 +456,24 @@ impl Instance {
     }
 }
 
+/// Where a task was that has ended.
+struct Ended {
+    parent: TaskPath,
+    /// Its place in the list it was in.
+    index: usize,
+}
+
+fn is_race(task: Option<&Task>) -> bool {
+    matches!(task.map(|task| &task.kind), Some(TaskKind::Fork(Fork { compete: true, .. })))
+}
+
+fn branch_gave(forking: &mut Forking, index: usize, output: Value, is_race: bool) {
+    forking.branches[index] = BranchState::Gave(Arc::new(output));
+    if is_race && forking.end.is_none() {
+        forking.end = Some(ForkEnd::Won(index));
+    }
+}
+
 /// Whether nothing is left to happen in a frame.
 fn is_done(frame: &Frame, definition: &Definition) -> bool {
     let walked = |sequence: &Sequence| {
@@ -429,8 +489,17 @@ fn is_done(frame: &Frame, definition: &Definition) -> bool {
             | TaskKind::Wait(_)
             | TaskKind::Raise(_)
             | TaskKind::Do(_)
+            | TaskKind::Fork(_)
             | TaskKind::Try(_) => false,
         }),
+        State::Forking(forking) => match &forking.end {
+            Some(ForkEnd::Won(_)) => !forking.is_running(),
+            Some(ForkEnd::Faulted(_)) => false,
+            None => {
+                let count = frame.list(definition, Branch::Fork).map_or(0, |list| list.0.len());
+                forking.branches.len() == count && !forking.is_running()
+            }
+        },
         State::Sequence(sequence) => walked(sequence),
         State::Looping(looping) => walked(&looping.body),
         State::Trying(trying) => match &trying.step {
@@ -449,6 +518,7 @@ fn first_state(kind: &TaskKind) -> State {
     match kind {
         TaskKind::Do(_) => State::Sequence(Sequence::new(Branch::Do)),
         TaskKind::Try(_) => State::Trying(Trying { attempt: 1, step: TryStep::Block(Sequence::new(Branch::Try)) }),
+        TaskKind::Fork(_) => State::Forking(Forking::default()),
         TaskKind::Set(_)
         | TaskKind::Switch(_)
         | TaskKind::Assert(_)

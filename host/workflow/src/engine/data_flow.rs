@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::frame::{Attempting, Frame, State};
+use super::frame::Frame;
 use super::instance::Instance;
 use super::schema;
 use super::scope::{Scope, TaskScope};
 use crate::definition::{DataFlow, Task};
-use crate::effect::{Effect, Fault, StandardError};
+use crate::effect::{Fault, StandardError};
 use crate::event::{Event, FlowTarget};
 use crate::expression::Variables;
 use crate::ids::{TaskPath, Timestamp};
@@ -174,20 +174,7 @@ pub(super) fn is_wanted(instance: &Instance, parent: &TaskPath, task: &Task, raw
 
 /// A command enforces the task's timeout itself and its result tells more than
 /// ours: give it this long to arrive.
-const RESULT_GRACE: Duration = Duration::from_secs(15);
-
-/// When the task of `frame` has taken too long.
-pub(super) fn frame_due(instance: &Instance, frame: &Frame) -> Option<Timestamp> {
-    let timeout = frame.task(instance.definition())?.timeout?;
-    let grace = match &frame.state {
-        State::Attempting(Attempting { effect, outcome: None, .. }) => match effect.as_ref() {
-            Effect::Command { .. } => RESULT_GRACE,
-            Effect::Plugin { .. } | Effect::Echo { .. } => Duration::ZERO,
-        },
-        _ => Duration::ZERO,
-    };
-    Some(after(frame.started_at, timeout.saturating_add(grace)))
-}
+pub(super) const RESULT_GRACE: Duration = Duration::from_secs(15);
 
 /// When the whole instance has taken too long.
 pub(super) fn instance_due(instance: &Instance) -> Option<Timestamp> {

@@ -14,28 +14,24 @@ use crate::ids::{TaskPath, Timestamp};
 /// that goes on for ever is a fault, not a host that hangs.
 pub const TASKS_WITHOUT_REST_MAX: u32 = 100_000;
 
-/// The next facts that follow without any effect; empty when everything waits
+/// The next fact that follows without any effect; none when everything waits
 /// for an effect, a person or a timer, and when the instance has ended.
 ///
 /// Reads only its arguments: the same history and the same `now` give the same
-/// events before and after a restart.
-pub fn decide(instance: &Instance, now: Timestamp) -> Vec<Event> {
+/// event before and after a restart. What it costs does not depend on how many
+/// tasks wait.
+pub fn decide(instance: &Instance, now: Timestamp) -> Option<Event> {
     if instance.end.is_some() {
-        return Vec::new();
+        return None;
     }
-    if let Some(event) = too_late(instance, now).or_else(|| too_many(instance)) {
-        return vec![event];
-    }
-    leaves(instance).filter_map(|(path, frame)| decide_leaf(instance, path, frame, now)).collect()
+    too_late(instance, now).or_else(|| too_many(instance)).or_else(|| {
+        let frames = &instance.frames;
+        let path = frames.first_ready().or_else(|| frames.first_timer(now))?;
+        decide_frame(instance, path, frames.get(path)?, now)
+    })
 }
 
-/// Running tasks with nothing running inside them.
-fn leaves(instance: &Instance) -> impl Iterator<Item = (&TaskPath, &Frame)> {
-    let has_children = |path: &TaskPath| instance.frames.values().any(|frame| frame.parent.as_ref() == Some(path));
-    instance.frames.iter().rev().filter(move |(path, _)| !has_children(path))
-}
-
-/// The outermost timeout that has passed.
+/// A timeout that has passed: of the document, else the first of a task.
 fn too_late(instance: &Instance, now: Timestamp) -> Option<Event> {
     let definition = instance.definition();
     if let (Some(due), Some(timeout)) = (data_flow::instance_due(instance), definition.timeout)
@@ -43,12 +39,11 @@ fn too_late(instance: &Instance, now: Timestamp) -> Option<Event> {
     {
         return Some(Event::InstanceFaulted { error: timeout_fault("the workflow", timeout) });
     }
-    instance.frames.iter().find_map(|(path, frame)| {
-        let due = data_flow::frame_due(instance, frame)?;
-        let task = frame.task(definition)?;
-        let fault = timeout_fault(&format!("task `{}`", task.name), task.timeout?);
-        (due <= now).then(|| Running { instance, path, frame, task }.fault(fault))
-    })
+    let path = instance.frames.first_timeout(now)?;
+    let frame = instance.frames.get(path)?;
+    let task = frame.task(definition)?;
+    let fault = timeout_fault(&format!("task `{}`", task.name), task.timeout?);
+    Some(Running { instance, path, frame, task }.fault(fault))
 }
 
 fn too_many(instance: &Instance) -> Option<Event> {
@@ -58,7 +53,7 @@ fn too_many(instance: &Instance) -> Option<Event> {
     })
 }
 
-fn decide_leaf(instance: &Instance, path: &TaskPath, frame: &Frame, now: Timestamp) -> Option<Event> {
+fn decide_frame(instance: &Instance, path: &TaskPath, frame: &Frame, now: Timestamp) -> Option<Event> {
     let Some(task) = frame.task(instance.definition()) else { return Some(decide_root(instance, path, frame)) };
     let running = Running { instance, path, frame, task };
     match &frame.state {
@@ -66,6 +61,7 @@ fn decide_leaf(instance: &Instance, path: &TaskPath, frame: &Frame, now: Timesta
         State::Sequence(sequence) => Some(running.or_fault(tasks::flow::walk(running, sequence))),
         State::Looping(looping) => Some(running.or_fault(tasks::loops::next(running, looping))),
         State::Trying(trying) => decide_try(running, trying, now),
+        State::Forking(forking) => Some(running.or_fault(tasks::forks::next(running, forking))),
         State::Attempting(attempting) => tasks::effects::conclude(running, attempting),
         State::Asking(asking) => tasks::ask::conclude(running, asking, now),
         State::Timing { due, fired } => tasks::wait::conclude(running, *due, *fired, now),
@@ -127,7 +123,7 @@ fn enter(running: Running<'_>, now: Timestamp) -> Event {
         TaskKind::Ask(ask) => tasks::ask::ask(running, ask, now),
         TaskKind::For(each) => tasks::loops::start(running, each),
         // These walk lists from the start: `apply` never leaves them just entered.
-        TaskKind::Do(_) | TaskKind::Try(_) => {
+        TaskKind::Do(_) | TaskKind::Try(_) | TaskKind::Fork(_) => {
             Err(StandardError::Runtime.fault("a composite task was entered without its list"))
         }
     })

@@ -4,6 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
+use super::data_flow::{RESULT_GRACE, after};
+use super::frames::Agenda;
 use crate::definition::{Definition, Task, TaskKind, TaskList};
 use crate::effect::{Effect, EffectOutcome, Fault};
 use crate::event::{Decision, Event, Question};
@@ -25,7 +27,20 @@ pub(super) struct Frame {
     /// Its place in the list of runs; none for the root.
     pub run: Option<usize>,
     pub state: State,
+    /// How many frames have this one as their parent.
+    pub children: usize,
+    pub agenda: Agenda,
     pub memo: Memo,
+}
+
+/// Whether something follows in a frame without waiting for anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    None,
+    /// After those that have waited longer.
+    InOrder,
+    /// Before anything else: a `fork` whose end is known closes its branches.
+    First,
 }
 
 /// One step from a task to one in its lists.
@@ -41,6 +56,7 @@ pub(super) enum Branch {
     Do,
     Try,
     Catch,
+    Fork,
 }
 
 impl Branch {
@@ -50,6 +66,7 @@ impl Branch {
             Branch::Do => "do",
             Branch::Try => "try",
             Branch::Catch => "catch/do",
+            Branch::Fork => "fork/branches",
         }
     }
 }
@@ -63,6 +80,7 @@ pub(super) enum State {
     /// `for`, from its first iteration on.
     Looping(Looping),
     Trying(Trying),
+    Forking(Forking),
     Attempting(Attempting),
     Asking(Asking),
     Timing {
@@ -94,6 +112,36 @@ pub(super) struct Looping {
     pub index: usize,
     pub item: Arc<Value>,
     pub body: Sequence,
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Forking {
+    /// What became of the branches that were started, in declared order; the others are to start.
+    pub branches: Vec<BranchState>,
+    /// Known before every branch has ended: those that still run are cancelled.
+    pub end: Option<ForkEnd>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum BranchState {
+    Running,
+    /// Its `if` was false.
+    Skipped,
+    Gave(Arc<Value>),
+    Cancelled,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum ForkEnd {
+    /// The first branch that completed, of those that compete.
+    Won(usize),
+    Faulted(Fault),
+}
+
+impl Forking {
+    pub fn is_running(&self) -> bool {
+        self.branches.contains(&BranchState::Running)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -184,6 +232,7 @@ impl Frame {
                 step: TryStep::Faulted(_) | TryStep::Caught(_) | TryStep::Backoff { .. }, ..
             })
             | State::Entered
+            | State::Forking(_)
             | State::Attempting(_)
             | State::Asking(_)
             | State::Timing { .. }
@@ -201,6 +250,7 @@ impl Frame {
                 step: TryStep::Faulted(_) | TryStep::Caught(_) | TryStep::Backoff { .. }, ..
             })
             | State::Entered
+            | State::Forking(_)
             | State::Attempting(_)
             | State::Asking(_)
             | State::Timing { .. }
@@ -216,6 +266,7 @@ impl Frame {
             State::Entered
             | State::Sequence(_)
             | State::Trying(_)
+            | State::Forking(_)
             | State::Attempting(_)
             | State::Asking(_)
             | State::Timing { .. }
@@ -223,12 +274,67 @@ impl Frame {
         }
     }
 
-    /// The next task of the list that is walked: its path, its place, itself.
+    /// The next task of the list that is walked, or the next branch to start: its path, its place, itself.
     pub fn next_task<'d>(&self, path: &TaskPath, definition: &'d Definition) -> Option<(TaskPath, Step, &'d Task)> {
-        let sequence = self.sequence()?;
-        let step = Step { branch: sequence.branch, index: sequence.next };
+        let step = match &self.state {
+            State::Forking(Forking { branches, end: None }) => Step { branch: Branch::Fork, index: branches.len() },
+            _ => self.sequence().map(|sequence| Step { branch: sequence.branch, index: sequence.next })?,
+        };
         let task = self.list(definition, step.branch)?.0.get(step.index)?;
         Some((self.body_path(path).child(step.branch.key(), step.index, &task.name), step, task))
+    }
+
+    /// Whether something follows here at once. `decide` must have an answer then.
+    pub fn turn(&self, definition: &Definition) -> Turn {
+        let walks = self.children == 0;
+        let follows = match &self.state {
+            State::Entered | State::Faulted(_) => true,
+            State::Sequence(_) | State::Looping(_) => walks,
+            State::Trying(trying) => match &trying.step {
+                TryStep::Block(_) | TryStep::Handling { .. } => walks,
+                TryStep::Faulted(_) | TryStep::Caught(_) => true,
+                TryStep::Backoff { .. } => false,
+            },
+            State::Forking(Forking { end: Some(_), .. }) => return Turn::First,
+            State::Forking(Forking { branches, end: None }) => {
+                walks || self.list(definition, Branch::Fork).is_some_and(|list| branches.len() < list.0.len())
+            }
+            State::Attempting(attempting) => attempting.outcome.is_some(),
+            State::Asking(asking) => asking.answer.is_some(),
+            State::Timing { fired, .. } => *fired,
+        };
+        if follows { Turn::InOrder } else { Turn::None }
+    }
+
+    /// When what it waits for is due, if that is a matter of time.
+    pub fn timer(&self) -> Option<Timestamp> {
+        match &self.state {
+            State::Timing { due, fired: false } => Some(*due),
+            State::Trying(Trying { step: TryStep::Backoff { due, .. }, .. }) => Some(*due),
+            State::Asking(Asking { question, answer: None, .. }) => question.due,
+            State::Entered
+            | State::Sequence(_)
+            | State::Looping(_)
+            | State::Trying(_)
+            | State::Forking(_)
+            | State::Attempting(_)
+            | State::Asking(_)
+            | State::Timing { .. }
+            | State::Faulted(_) => None,
+        }
+    }
+
+    /// When its task has taken too long.
+    pub fn timeout(&self, definition: &Definition) -> Option<Timestamp> {
+        let timeout = self.task(definition)?.timeout?;
+        let is_command = |effect: &Effect| matches!(effect, Effect::Command { .. });
+        let limit = match &self.state {
+            State::Attempting(Attempting { effect, outcome: None, .. }) if is_command(effect) => {
+                timeout.saturating_add(RESULT_GRACE)
+            }
+            _ => timeout,
+        };
+        Some(after(self.started_at, limit))
     }
 }
 
@@ -238,6 +344,7 @@ fn list_of(task: &Task, branch: Branch) -> Option<&TaskList> {
         (TaskKind::For(each), Branch::Do) => Some(&each.tasks),
         (TaskKind::Try(block), Branch::Try) => Some(&block.tasks),
         (TaskKind::Try(block), Branch::Catch) => block.handler.as_ref(),
+        (TaskKind::Fork(fork), Branch::Fork) => Some(&fork.branches),
         _ => None,
     }
 }

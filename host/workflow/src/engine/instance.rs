@@ -1,6 +1,6 @@
 //! One run of a definition, as the fold of its history.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::data_flow;
 use super::decide::decide;
 use super::frame::Branch;
-use super::frame::{Attempting, Frame, Sequence, State, TryStep, Trying};
+use super::frame::{Asking, Attempting, Frame, Sequence, State};
+use super::frames::Frames;
 use super::views::{OpenAttempt, OpenQuestion, RecordedResult, TaskRun};
 use crate::approval;
 use crate::capability::EffectivePolicy;
@@ -83,7 +84,7 @@ pub struct Instance {
     pub(super) started_at: Timestamp,
     pub(super) context: Arc<Value>,
     /// Only what runs now; the document itself at the root.
-    pub(super) frames: BTreeMap<TaskPath, Frame>,
+    pub(super) frames: Frames,
     pub(super) runs: Vec<TaskRun>,
     /// The newest run at each path.
     pub(super) last_run: HashMap<TaskPath, usize>,
@@ -137,8 +138,13 @@ impl Instance {
             started_at: at,
             run: None,
             state: State::Sequence(Sequence::new(Branch::Do)),
+            children: 0,
+            agenda: Default::default(),
             memo: Default::default(),
         };
+        let mut frames = Frames::default();
+        frames.insert(TaskPath::root(), root);
+        frames.settle(revision, &definition);
         Ok(Self {
             id,
             definition: SameDigest(definition),
@@ -148,7 +154,7 @@ impl Instance {
             started_by,
             started_at: at,
             context,
-            frames: [(TaskPath::root(), root)].into(),
+            frames,
             runs: Vec::new(),
             last_run: HashMap::new(),
             results: Vec::new(),
@@ -185,15 +191,10 @@ impl Instance {
                 self.record(event, now, &mut appended)?;
             }
         }
-        loop {
-            let events = decide(self, now);
-            if events.is_empty() {
-                return Ok(appended);
-            }
-            for event in events {
-                self.record(event, now, &mut appended)?;
-            }
+        while let Some(event) = decide(self, now) {
+            self.record(event, now, &mut appended)?;
         }
+        Ok(appended)
     }
 
     fn record(&mut self, event: Event, at: Timestamp, appended: &mut Vec<Recorded>) -> Result<(), HistoryError> {
@@ -208,10 +209,13 @@ impl Instance {
             Event::AttemptCompleted { path, attempt, .. }
             | Event::CommandStarted { path, attempt, .. }
             | Event::CommandCompleted { path, attempt, .. }
-            | Event::HostCallCompleted { path, attempt, .. } => self.open_attempt(path, *attempt).is_some(),
-            Event::QuestionAnswered { path, decision } => {
-                self.open_questions().any(|open| open.path == *path && approval::check(open.question, decision).is_ok())
-            }
+            | Event::HostCallCompleted { path, attempt, .. } => self.is_attempt_open(path, *attempt),
+            Event::QuestionAnswered { path, decision } => match self.frames.get(path).map(|frame| &frame.state) {
+                Some(State::Asking(Asking { question, answer: None, .. })) => {
+                    approval::check(question, decision).is_ok()
+                }
+                _ => false,
+            },
             Event::InstanceCancelled { .. } => self.end.is_none(),
             // These are decided here, never brought from outside: `apply` says so.
             Event::InstanceStarted { .. }
@@ -226,6 +230,7 @@ impl Instance {
             | Event::RetryScheduled { .. }
             | Event::TaskCompleted { .. }
             | Event::TaskFaulted { .. }
+            | Event::TaskCancelled { .. }
             | Event::InstanceCompleted { .. }
             | Event::InstanceFaulted { .. } => true,
         }
@@ -314,6 +319,10 @@ impl Instance {
         })
     }
 
+    pub fn is_attempt_open(&self, path: &TaskPath, attempt: u32) -> bool {
+        self.open_attempt(path, attempt).is_some()
+    }
+
     fn open_attempt(&self, path: &TaskPath, attempt: u32) -> Option<&Attempting> {
         match &self.frames.get(path)?.state {
             State::Attempting(open) if open.attempt == attempt && open.outcome.is_none() => Some(open),
@@ -337,18 +346,7 @@ impl Instance {
         if self.end.is_some() {
             return None;
         }
-        let own = data_flow::instance_due(self);
-        self.frames.values().flat_map(|frame| self.dues(frame)).chain(own).min()
-    }
-
-    fn dues(&self, frame: &Frame) -> impl Iterator<Item = Timestamp> {
-        let timer = match &frame.state {
-            State::Timing { due, fired: false } => Some(*due),
-            State::Trying(Trying { step: TryStep::Backoff { due, .. }, .. }) => Some(*due),
-            State::Asking(asking) if asking.answer.is_none() => asking.question.due,
-            _ => None,
-        };
-        timer.into_iter().chain(data_flow::frame_due(self, frame))
+        self.frames.next_due().into_iter().chain(data_flow::instance_due(self)).min()
     }
 
     /// Every execution of a task so far, in the order they started.

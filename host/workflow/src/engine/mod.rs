@@ -13,6 +13,7 @@ mod apply;
 mod data_flow;
 mod decide;
 mod frame;
+mod frames;
 mod instance;
 mod schema;
 mod scope;

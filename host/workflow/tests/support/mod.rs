@@ -49,18 +49,9 @@ pub fn policy(definition: &Definition, secrets: &[&str]) -> EffectivePolicy {
 }
 
 fn collect(tasks: &definition::TaskList, references: &mut Vec<String>) {
-    use definition::TaskKind;
     for task in &tasks.0 {
         references.push(task.reference.clone());
-        match &task.kind {
-            TaskKind::Do(inner) => collect(inner, references),
-            TaskKind::For(each) => collect(&each.tasks, references),
-            TaskKind::Try(block) => {
-                collect(&block.tasks, references);
-                block.handler.iter().for_each(|handler| collect(handler, references));
-            }
-            _ => {}
-        }
+        task.kind.lists().into_iter().for_each(|list| collect(list, references));
     }
 }
 
@@ -108,6 +99,18 @@ impl Run {
 
     pub fn output(&mut self, output: Value) -> &mut Self {
         self.complete(EffectOutcome::Output { output })
+    }
+
+    /// Gives the open attempt at the task of this name an output.
+    pub fn output_of(&mut self, task: &str, output: Value) -> &mut Self {
+        let open = self.instance.open_attempts().find(|open| open.path.task_name() == task);
+        let open = open.unwrap_or_else(|| panic!("an attempt of `{task}` is open"));
+        let event = Event::AttemptCompleted {
+            path: open.path.clone(),
+            attempt: open.attempt,
+            outcome: Box::new(EffectOutcome::Output { output }),
+        };
+        self.take(vec![event])
     }
 
     /// The open command ended like this.
@@ -199,6 +202,7 @@ pub fn line(event: &Event) -> String {
         Event::RetryScheduled { path, attempt, due } => format!("{path} retry {attempt} at {}", clock(*due)),
         Event::TaskCompleted { path, output, .. } => format!("{path} gives {output}"),
         Event::TaskFaulted { path, error } => format!("{path} faults: {}", fault(error)),
+        Event::TaskCancelled { path } => format!("{path} is cancelled"),
         Event::InstanceCompleted { output } => format!("completed: {output}"),
         Event::InstanceFaulted { error } => format!("faulted: {}", fault(error)),
         Event::InstanceCancelled { by, reason } => format!("cancelled by {by}: {reason}"),

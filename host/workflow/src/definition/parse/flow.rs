@@ -1,18 +1,25 @@
-//! Tasks that decide what runs: `do`, `for`, `switch`, `try`, `raise`, `wait`.
+//! Tasks that decide what runs: `do`, `fork`, `for`, `switch`, `try`, `raise`, `wait`.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use super::super::error_type::canonical_error_type;
-use super::super::model::{Backoff, ErrorFilter, For, Raise, Retry, SwitchCase, TaskKind, Try, Wait};
+use super::super::model::{Backoff, ErrorFilter, For, Fork, Raise, Retry, SwitchCase, TaskKind, Try, Wait};
 use super::tasks::{Context, list};
-use super::values;
+use super::{tasks, values};
 use crate::effect::Fault;
 use crate::event::FlowTarget;
 use crate::located::{Field, Slot};
 
 pub fn do_(_: &Field, field: &Field, context: Context) -> Option<TaskKind> {
     list(field, context, "do").map(TaskKind::Do)
+}
+
+pub fn fork(_: &Field, field: &Field, context: Context) -> Option<TaskKind> {
+    let [branches, compete] = field.fields(["branches", "compete"])?;
+    let branches = branches.required(|field| tasks::branches(field, context));
+    let compete = compete.or(false, Field::boolean);
+    Some(TaskKind::Fork(Fork { branches: branches?, compete: compete? }))
 }
 
 pub fn for_(task: &Field, field: &Field, context: Context) -> Option<TaskKind> {

@@ -47,7 +47,7 @@ const KINDS: [Kind; 14] = [
     Kind { name: "raise", beside: &[], read: flow::raise },
     Kind { name: "wait", beside: &[], read: flow::wait },
     Kind { name: "emit", beside: &[], read: data::emit },
-    Kind { name: "fork", beside: &[], read: not_yet },
+    Kind { name: "fork", beside: &[], read: flow::fork },
     Kind { name: "listen", beside: &["foreach"], read: not_yet },
 ];
 
@@ -57,9 +57,19 @@ fn not_yet(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
 
 /// A list of named tasks; `key` is the field it stands in, below `context.path`.
 pub fn list(field: &Field, context: Context, key: &str) -> Option<TaskList> {
+    named_tasks(field, context, key, true)
+}
+
+/// The branches of a `fork`: tasks with names of their own, that do not go on to each other.
+pub fn branches(field: &Field, context: Context) -> Option<TaskList> {
+    named_tasks(field, context, "fork/branches", false)
+}
+
+fn named_tasks(field: &Field, context: Context, key: &str, in_sequence: bool) -> Option<TaskList> {
     let items = field.items_some()?;
     let named: Vec<Option<(&Node, &Node)>> = items.iter().map(task_item).collect();
-    let siblings: BTreeSet<&str> = named.iter().flatten().filter_map(|(name, _)| name.text()).collect();
+    let names = named.iter().flatten().filter_map(|(name, _)| name.text());
+    let siblings: BTreeSet<&str> = names.filter(|_| in_sequence).collect();
     refuse_names_given_twice(field, named.iter().flatten().map(|(name, _)| *name));
     let tasks: Vec<Option<Task>> = named
         .into_iter()
@@ -162,7 +172,7 @@ fn kind_of(task: &Field, name: &Node) -> Option<&'static Kind> {
                 said = true;
             }
             if !said {
-                let kinds = KINDS.iter().map(|kind| kind.name).filter(|name| !matches!(*name, "fork" | "listen"));
+                let kinds = KINDS.iter().map(|kind| kind.name).filter(|name| *name != "listen");
                 let help = format!("give it one of {}", among(kinds));
                 task.problems.error(name, format!("task `{title}` does not say what to do"), Some(help));
             }

@@ -267,6 +267,9 @@ pub fn flow_target(field: &Field, siblings: &BTreeSet<&str>) -> Option<FlowTarge
         name => {
             let help = match closest(name, siblings.iter().copied().chain(["continue", "exit", "end"])) {
                 Some(meant) => format!("did you mean `{meant}`?"),
+                None if siblings.is_empty() => {
+                    "a branch of a `fork` goes on to nothing: write `continue`, `exit` or `end`".to_owned()
+                }
                 None => format!(
                     "name a task of the same list ({}), or `continue`, `exit`, `end`",
                     among(siblings.iter().take(20))

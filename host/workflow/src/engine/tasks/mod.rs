@@ -5,6 +5,7 @@ pub(super) mod assert;
 pub(super) mod effects;
 pub(super) mod emit;
 pub(super) mod flow;
+pub(super) mod forks;
 pub(super) mod loops;
 pub(super) mod tries;
 pub(super) mod wait;
