@@ -13,7 +13,7 @@ use crate::capability::Grants;
 use crate::command::SandboxMode;
 use crate::effect::{EffectClass, Fault};
 use crate::event::FlowTarget;
-use crate::expression::{Expression, Template};
+use crate::expression::{Expression, Pattern, Template};
 use crate::ids::{Digest, PluginName, SecretName, TemplateName};
 
 /// A checked definition. Named by the digest of its source text.
@@ -172,8 +172,7 @@ pub enum AssertCheck {
     Holds,
     Equals(Template),
     Contains(Template),
-    /// A regular expression in jq's dialect.
-    Matches(String),
+    Matches(Pattern),
     Exists(bool),
 }
 

@@ -30,6 +30,7 @@ impl Instance {
         let definition = self.definition().clone();
         self.frames.settle(revision, &definition);
         self.revision = revision;
+        self.newest_at = at;
         Ok(())
     }
 

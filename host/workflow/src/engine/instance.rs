@@ -82,6 +82,8 @@ pub struct Instance {
     pub(super) policy: Arc<EffectivePolicy>,
     started_by: Actor,
     pub(super) started_at: Timestamp,
+    /// When the newest event became known: `now` of expressions outside of tasks.
+    pub(super) newest_at: Timestamp,
     pub(super) context: Arc<Value>,
     /// Only what runs now; the document itself at the root.
     pub(super) frames: Frames,
@@ -153,6 +155,7 @@ impl Instance {
             policy: Arc::from(policy),
             started_by,
             started_at: at,
+            newest_at: at,
             context,
             frames,
             runs: Vec::new(),

@@ -97,6 +97,18 @@ impl Variables for Scope<'_> {
             _ => self.of_loops_and_catches(name),
         }
     }
+
+    /// When the task started; the newest fact of the history where there is no
+    /// task yet (`if`) or any more (the document's `output.as`). The document's
+    /// `input.from` may be asked for again later, so there it is the start.
+    fn now(&self) -> Option<Timestamp> {
+        let of_task = self.task.as_ref().and_then(|task| task.started_at);
+        let otherwise = match self.context {
+            Some(_) => self.instance.newest_at,
+            None => self.instance.started_at,
+        };
+        Some(of_task.unwrap_or(otherwise))
+    }
 }
 
 fn task_value(scope: &TaskScope<'_>) -> Value {

@@ -7,7 +7,9 @@
 //! Evaluation depends on its arguments alone: no environment, no clock, no
 //! input stream, no time zone of the machine, no output, no exit.
 
-mod machine;
+mod jq;
+mod meter;
+mod regex;
 mod value;
 
 use std::borrow::Cow;
@@ -18,7 +20,9 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::effect::{Fault, StandardError};
-use machine::Program;
+use crate::ids::Timestamp;
+use jq::Program;
+use regex::{Flags, Regex};
 
 /// Longest text of one expression.
 pub const SOURCE_BYTES_MAX: usize = 64 * 1024;
@@ -35,6 +39,10 @@ pub struct ExpressionError {
 pub trait Variables {
     /// `name` is without `$`.
     fn variable(&self, name: &str) -> Option<Cow<'_, Value>>;
+
+    /// The moment that `now` means: one that is in the history, so that the
+    /// same evaluation gives the same later.
+    fn now(&self) -> Option<Timestamp>;
 }
 
 /// The variables an expression sees, by name without `$`: `context`, `input`,
@@ -42,11 +50,17 @@ pub trait Variables {
 #[derive(Debug, Clone, Default)]
 pub struct Scope {
     pub variables: BTreeMap<String, Value>,
+    /// What `now` gives; without it `now` is an error.
+    pub now: Option<Timestamp>,
 }
 
 impl Variables for Scope {
     fn variable(&self, name: &str) -> Option<Cow<'_, Value>> {
         self.variables.get(name).map(Cow::Borrowed)
+    }
+
+    fn now(&self) -> Option<Timestamp> {
+        self.now
     }
 }
 
@@ -109,6 +123,34 @@ impl Expression {
     /// Whether the result is neither `false` nor `null`.
     pub fn holds(&self, input: &Value, variables: &dyn Variables) -> Result<bool, Fault> {
         Ok(is_true(&self.evaluate(input, variables)?))
+    }
+}
+
+/// A regular expression of a definition, in the dialect of `test`.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    pub source: String,
+    regex: Arc<Regex>,
+}
+
+impl Pattern {
+    /// # Errors
+    ///
+    /// Why `source` is none.
+    pub fn compile(source: &str) -> Result<Self, String> {
+        let regex = meter::bounded(|| Regex::new(source, Flags::default()));
+        let regex = regex.map_err(|stopped| stopped.to_string()).flatten()?;
+        Ok(Self { source: source.to_owned(), regex: Arc::new(regex) })
+    }
+
+    /// Whether it matches somewhere in `text`.
+    ///
+    /// # Errors
+    ///
+    /// A fault of type `expression`: it takes too many steps.
+    pub fn is_match(&self, text: &str) -> Result<bool, Fault> {
+        meter::bounded(|| self.regex.find(text, 0).is_some())
+            .map_err(|stopped| StandardError::Expression.fault(format!("`{}`: {stopped}", excerpt(&self.source, 200))))
     }
 }
 

@@ -54,7 +54,7 @@ fn results_are_those_of_jq() {
 fn variables_are_those_the_text_leaves_free() {
     let expression = Expression::compile(r#". as $own | "\($input.a) \($item) \($own)""#).unwrap();
     assert_eq!(expression.variables().collect::<Vec<_>>(), ["input", "item"]);
-    let scope = Scope { variables: [("input".into(), json!({"a": 1})), ("item".into(), json!(2))].into() };
+    let scope = Scope { variables: [("input".into(), json!({"a": 1})), ("item".into(), json!(2))].into(), now: None };
     assert_eq!(expression.evaluate(&json!(3), &scope).unwrap(), json!("1 2 3"));
     assert_eq!(fault("$nobody", json!(null)), "`$nobody`: variable `$nobody` is not known here");
 }
@@ -70,7 +70,6 @@ fn what_sees_more_than_its_input_is_refused() {
     for source in [
         "env",
         "$ENV",
-        "now",
         "input",
         "inputs",
         "debug",
@@ -101,7 +100,8 @@ fn what_is_no_jq_says_what_is_wrong() {
 #[test]
 fn an_endless_filter_is_a_fault() {
     for source in ["[range(1e12)]", "[repeat(1)]", "[recurse(. + 1)]", "until(false; .)", "last(range(1e12))?"] {
-        assert!(fault(source, json!(0)).contains("steps"), "{source}");
+        let why = fault(source, json!(0));
+        assert!(why.contains("steps") || why.contains("bytes of memory"), "{source}: {why}");
     }
     assert!(fault("[range(50000) | \"xxxxxxxxxxxxxxxxxxxxxxxx\"]", json!(0)).contains("larger than"));
     assert!(fault("reduce range(200) as $i (null; [.])", json!(0)).contains("deeper"));

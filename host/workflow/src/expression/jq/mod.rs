@@ -1,32 +1,27 @@
 //! The jq machine: which filters exist, how one is compiled and run.
 //!
-//! The library has no limit on steps, so the filters that can go on for ever
-//! are ours and count. `def` is refused: without it nothing else can loop or
-//! recurse more than its data allows. What this is not: a bound on the memory
-//! of one filter (`"x" * 1e9`), or on products of generators over large data.
-//! Definitions are reviewed; the bound is against mistakes.
+//! The library runs it on values of ours, which count (`meter`). `def` is
+//! refused: a filter that calls itself without touching a value would not be
+//! counted, and nothing else can loop so.
 
-use std::cell::Cell;
+mod natives;
+mod source;
+mod value;
+
 use std::sync::OnceLock;
 
 use jaq_core::load::lex::{StrPart, Tok, Token};
 use jaq_core::load::{self, Arena, File, Lexer, Loader, parse::Def};
-use jaq_core::native::{Fun, bome, run, v};
-use jaq_core::{Compiler, Ctx, DataT, Error, Exn, Filter, Lut, Vars, compile, data::HasLut};
-use jaq_json::Val;
+use jaq_core::native::Fun;
+use jaq_core::{Compiler, Ctx, DataT, Filter, Lut, Vars, compile, data::HasLut};
 use serde_json::Value;
 
 use super::Variables;
-use super::value::{from_jq, into_jq};
-
-/// How often one evaluation may go round in `range`, `repeat`, `recurse`,
-/// `while`, `until` and `limit`: enough for any list that fits the output
-/// limit, and over in some tens of milliseconds.
-pub const STEPS_MAX: u64 = 100_000;
+use super::meter::{bounded, bounded_with_long_stack};
+use super::value::{Kind, Val};
 
 /// Filters that see more than their input, or act: left out.
 const LEFT_OUT: &[(&str, &str)] = &[
-    ("now", "the clock is not part of an expression: use `$workflow.startedAt` or `$task.startedAt`"),
     ("env", "an expression sees no environment"),
     ("debug", "an expression has no output beside its result"),
     ("stderr", "an expression has no output beside its result"),
@@ -40,6 +35,29 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("inputs", "an expression has one input: `.`"),
 ];
 
+/// Filters of the library around its own regular expressions, which count nothing.
+const UNCOUNTED: &[(&str, usize)] = &[
+    ("matches", 2),
+    ("split_matches", 2),
+    ("capture_of_match", 0),
+    ("scan_", 2),
+    ("test", 1),
+    ("test", 2),
+    ("match", 1),
+    ("match", 2),
+    ("capture", 1),
+    ("capture", 2),
+    ("scan", 1),
+    ("scan", 2),
+    ("split", 2),
+    ("splits", 1),
+    ("splits", 2),
+    ("sub", 2),
+    ("sub", 3),
+    ("gsub", 2),
+    ("gsub", 3),
+];
+
 /// Variables that jq knows and this host keeps away from expressions.
 const KEPT_AWAY: &[(&str, &str)] = &[
     ("$secrets", "secrets are never in expressions: name them under `metadata.lightWorkflow.security.secrets`"),
@@ -48,14 +66,8 @@ const KEPT_AWAY: &[(&str, &str)] = &[
     ("$__prog_args", "an expression has no arguments"),
 ];
 
-/// The looping filters, each round counted by `count_step`.
-const LOOPS: &str = "
-    def range($from; $to; $by): uncounted_range($from; $to; $by) | count_step;
-    def repeat(f): def rec: ., (count_step | f | rec); rec;
-    def recurse(f): def rec: ., (count_step | f | rec); rec;
-    def while(cond; update): def rec: if cond then ., (count_step | update | rec) else empty end; rec;
-    def until(cond; update): def rec: if cond then . else count_step | update | rec end; rec;
-";
+/// What is as jq has it, and not as the library does.
+const DEFINITIONS: &str = include_str!("definitions.jq");
 
 struct Machine;
 
@@ -64,11 +76,12 @@ impl DataT for Machine {
     type Data<'a> = Run<'a>;
 }
 
-/// What the counting filters reach while a program runs.
+/// What filters reach while a program runs.
 #[derive(Clone)]
 struct Run<'a> {
     lut: &'a Lut<Machine>,
-    steps_left: &'a Cell<u64>,
+    /// Seconds since 1970, where there is such a moment.
+    now: Option<f64>,
 }
 
 impl<'a> HasLut<'a, Machine> for Run<'a> {
@@ -82,28 +95,51 @@ pub struct Program {
     filter: Filter<Machine>,
     /// With `$`.
     variables: Vec<String>,
+    /// Whether it may build paths of any length.
+    is_deep: bool,
 }
+
+/// Filters that go on for as long as their data or a condition say. Inside of
+/// `path(…)` or left of `|=` the library keeps what they pass in a list.
+const DEEP: &[&str] = &[
+    "reduce",
+    "foreach",
+    "recurse",
+    "repeat",
+    "until",
+    "while",
+    "limit",
+    "getpath",
+    "setpath",
+    "pick",
+    "paths",
+    "tostream",
+    "walk",
+    "combinations",
+];
 
 impl Program {
     /// # Errors
     ///
     /// What is wrong with the text, for the author of the definition.
     pub fn compile(source: &str) -> Result<Self, String> {
+        source::refuse_deep(source)?;
         let tokens = Lexer::new(source).lex().map_err(|errors| lex_error(&errors))?;
         let mut names = Names::default();
         names.collect(&tokens);
         names.refuse_what_is_left_out()?;
+        let is_deep = names.words.iter().any(|word| DEEP.contains(&word.as_str()));
         // With no local bindings every variable is one that must be given;
         // otherwise jq tells which ones are.
         let variables = match names.binds {
             false => names.variables,
             true => match compile_with(source, &[])? {
-                Compiled::Filter(filter) => return Ok(Self { filter, variables: Vec::new() }),
+                Compiled::Filter(filter) => return Ok(Self { filter, variables: Vec::new(), is_deep }),
                 Compiled::Undefined(variables) => variables,
             },
         };
         match compile_with(source, &variables)? {
-            Compiled::Filter(filter) => Ok(Self { filter, variables }),
+            Compiled::Filter(filter) => Ok(Self { filter, variables, is_deep }),
             Compiled::Undefined(names) => Err(format!("undefined variable {}", names.join(", "))),
         }
     }
@@ -118,35 +154,32 @@ impl Program {
     pub fn run(&self, input: &Value, variables: &dyn Variables) -> Result<Value, String> {
         let mut values = Vec::with_capacity(self.variables.len());
         for name in &self.variables {
-            let value = variables.variable(&name[1..]).ok_or_else(|| format!("variable `{name}` is not known here"))?;
-            values.push(into_jq(&value));
+            values.push(variables.variable(&name[1..]).ok_or_else(|| format!("variable `{name}` is not known here"))?);
         }
-        let steps_left = Cell::new(STEPS_MAX);
-        let run = Run { lut: &self.filter.lut, steps_left: &steps_left };
-        let context = Ctx::<Machine>::new(run, Vars::new(values));
-        let result = match self.filter.id.run((context, into_jq(input))).next() {
-            None => Ok(Value::Null),
-            Some(Ok(output)) => from_jq(&output),
-            Some(Err(exception)) => Err(exception.get_err().map_or_else(
-                |_| "it left the expression without a result".to_owned(),
-                |error| error_text(error.into_val()),
-            )),
+        let run = Run { lut: &self.filter.lut, now: variables.now().map(|now| now.as_nanosecond() as f64 / 1e9) };
+        let evaluation = || {
+            let values = Vars::new(values.iter().map(|value| Kind::given(value).held()));
+            let context = Ctx::<Machine>::new(run, values);
+            match self.filter.id.run((context, Kind::given(input).held())).next() {
+                None => Ok(Value::Null),
+                Some(Ok(output)) => output.kind.to_json(),
+                Some(Err(exception)) => Err(exception.get_err().map_or_else(
+                    |_| "it left the expression without a result".to_owned(),
+                    |error| error_text(error.into_val()),
+                )),
+            }
         };
-        // Out of steps stays so, even where `try` or `?` has swallowed the error.
-        if steps_left.get() == 0 { Err(out_of_steps()) } else { result }
+        let outcome = if self.is_deep { bounded_with_long_stack(evaluation) } else { bounded(evaluation) };
+        outcome.unwrap_or_else(|stopped| Err(stopped.to_string()))
     }
 }
 
 /// What `error("…")` says is shown without quotes.
 fn error_text(error: Val) -> String {
-    match error {
-        Val::TStr(text) => String::from_utf8_lossy(&text).into_owned(),
+    match &error.kind {
+        Kind::Text(text) => super::excerpt(text.as_str(), 1000),
         other => other.to_string(),
     }
-}
-
-fn out_of_steps() -> String {
-    format!("it took more than {STEPS_MAX} steps")
 }
 
 /// Words and variables of a source text, strings' interpolations included.
@@ -269,19 +302,18 @@ fn expected_error(expected: &str, found: &str) -> String {
 fn prelude() -> &'static [Def<&'static str>] {
     static PRELUDE: OnceLock<Vec<Def<&'static str>>> = OnceLock::new();
     PRELUDE.get_or_init(|| {
-        let ours = load::parse(LOOPS, |parser| parser.defs()).unwrap_or_default();
-        assert!(!ours.is_empty(), "the looping filters parse");
-        let replaced =
-            |def: &Def<&str>| ours.iter().any(|own| own.name == def.name && own.args.len() == def.args.len());
-        let (core, rest): (Vec<_>, Vec<_>) =
-            (jaq_core::defs().collect(), jaq_std::defs().chain(jaq_json::defs()).collect());
-        // Ours come as early as can be, after `empty` that they use: the rest builds on them.
-        let (before, after) = core.split_at(core.iter().take_while(|def| def.name != "empty").count() + 1);
-        let kept = |def: &&Def<&str>| !is_left_out(def.name) && !replaced(def);
-        (before.iter().chain(&ours).chain(after).chain(&rest))
-            .filter(|def| ours.iter().any(|own| std::ptr::eq(own, *def)) || kept(def))
-            .cloned()
-            .collect()
+        let ours = load::parse(DEFINITIONS, |parser| parser.defs()).unwrap_or_default();
+        assert!(!ours.is_empty(), "our definitions parse");
+        let is_native = |def: &Def<&str>| {
+            natives::natives().any(|(name, arguments, _)| name == def.name && arguments.len() == def.args.len())
+        };
+        let counted_here = |def: &Def<&str>| UNCOUNTED.contains(&(def.name, def.args.len()));
+        let library = jaq_core::defs().chain(jaq_std::defs());
+        let library = library.filter(|def| !is_left_out(def.name) && !is_native(def) && !counted_here(def));
+        // What ours replace stays below them: the library builds on it.
+        let mut all: Vec<_> = library.collect();
+        all.extend(ours.iter().cloned());
+        all
     })
 }
 
@@ -291,18 +323,13 @@ fn is_left_out(name: &str) -> bool {
 
 /// The filters written in Rust.
 fn natives() -> impl Iterator<Item = Fun<Machine>> {
-    let library = jaq_core::funs::<Machine>().chain(jaq_std::funs::<Machine>()).chain(jaq_json::funs::<Machine>());
-    let library = library.filter(|(name, _, _)| !is_left_out(name)).map(|(name, arguments, native)| {
-        let name = if name == "range" { "uncounted_range" } else { name };
-        (name, arguments, native)
-    });
-    library.chain([run::<Machine>(("count_step", v(0), |cv| {
-        let steps_left = cv.0.data().steps_left;
-        let left = steps_left.get().saturating_sub(1);
-        steps_left.set(left);
-        match left {
-            0 => Box::new(std::iter::once(Err(Exn::from(Error::str(out_of_steps()))))),
-            _ => bome(Ok(cv.1)),
-        }
-    }))])
+    let ours: Vec<_> = natives::natives().collect();
+    let known: Vec<_> = ours.iter().map(|(name, arguments, _)| (*name, arguments.len())).collect();
+    let library = jaq_core::funs::<Machine>().chain(jaq_std::funs::<Machine>());
+    library
+        .filter(move |(name, arguments, _)| {
+            let it = (*name, arguments.len());
+            !is_left_out(name) && !known.contains(&it) && !UNCOUNTED.contains(&it)
+        })
+        .chain(ours)
 }

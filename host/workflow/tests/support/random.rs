@@ -1,0 +1,162 @@
+//! Seeded random programs.
+#![allow(dead_code)] // Each test uses some of them.
+
+/// Small, fast, and the same everywhere.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 16
+    }
+
+    pub fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+
+    pub fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+        from[self.below(from.len())]
+    }
+}
+
+/// jq that multiplies, repeats and nests; `deep` bounds its own nesting.
+pub fn hostile(random: &mut Random, deep: usize) -> String {
+    const ENDS: &[&str] = &[
+        ".",
+        ".items",
+        ".text",
+        ".items[]",
+        ".items[].id",
+        "[range(1000)]",
+        "range(1e9)",
+        "range(100)",
+        "\"a\"",
+        "1e9",
+        "1e18",
+        "..",
+        "[..]",
+        "{}",
+        "[]",
+        "null",
+        "repeat(.)",
+        "repeat(1)",
+        "recurse",
+        "$x",
+        "length",
+        "tojson",
+        "tostring",
+        "explode",
+        "implode",
+        "add",
+        "keys",
+        "to_entries",
+        "flatten",
+        "sort",
+        "unique",
+        "reverse",
+        "paths",
+        "tostream",
+        "@base64",
+        "@uri",
+        "@html",
+        "@sh",
+        "@csv",
+        "@json",
+        "ascii_upcase",
+        "fromjson",
+        "transpose",
+        "combinations",
+        "min",
+        "max",
+        "any",
+        "all",
+        "first",
+        "last",
+        ".[]",
+        ".[]?",
+        ".[0]",
+        ".[1:]",
+        ".[:-1]",
+        "not",
+        "floor",
+        "sqrt",
+        "type",
+        "trim",
+        "values",
+        "nulls",
+        "error",
+        "tonumber",
+        "todate",
+        "gmtime",
+        "ltrimstr(\"a\")",
+        "splits(\"a\")",
+        "empty",
+        "infinite",
+        "nan",
+        "abs",
+        "toarray",
+    ];
+    let end = |random: &mut Random| random.pick(ENDS).to_owned();
+    if deep == 0 {
+        return end(random);
+    }
+    let f = |random: &mut Random| hostile(random, deep - 1);
+    match random.below(40) {
+        0..=5 => format!("{} | {}", f(random), f(random)),
+        6 => format!("({}), ({})", f(random), f(random)),
+        7 => format!("({}) + ({})", f(random), f(random)),
+        8 => format!("({}) * ({})", f(random), f(random)),
+        9 => format!("({}) {} ({})", f(random), random.pick(&["-", "/", "%", "==", "<", "//", "and", "or"]), f(random)),
+        10 => format!("[{}]", f(random)),
+        11 => format!("{{a: ({}), b: ({})}}", f(random), f(random)),
+        12 => format!("reduce ({}) as $x (.; {})", f(random), f(random)),
+        13 => format!("reduce range({}) as $x (.; {})", random.pick(&["10", "100", "100000", "1e9"]), f(random)),
+        14 => format!("reduce range({}) as $x ({}; . + .)", random.pick(&["10", "30", "100"]), f(random)),
+        15 => format!("reduce range({}) as $x ({}; [., .])", random.pick(&["10", "30", "100"]), f(random)),
+        16 => format!("[foreach ({}) as $x (.; {}; {})]", f(random), f(random), f(random)),
+        17 => format!("map({})", f(random)),
+        18 => format!("[limit({}; {})]", random.pick(&["3", "1000", "1e9"]), f(random)),
+        19 => format!("({}) as $x | {}", f(random), f(random)),
+        20 => format!("try ({}) catch ({})", f(random), f(random)),
+        21 => format!("({})?", f(random)),
+        22 => format!("if {} then {} else {} end", f(random), f(random), f(random)),
+        23 => format!(
+            "({}) |= ({})",
+            random.pick(&[".items", ".text", "..", ".[]?", ".items[]", ".a.b", ".x[3]"]),
+            f(random)
+        ),
+        24 => format!(
+            "({}) = ({})",
+            random.pick(&[".items", ".text", ".[]?", ".items[]", ".a.b", ".x[99999]"]),
+            f(random)
+        ),
+        25 => format!("[recurse({})]", f(random)),
+        26 => format!("until({}; {})", f(random), f(random)),
+        27 => format!("[while({}; {})]", f(random), f(random)),
+        28 => format!("sort_by({})", f(random)),
+        29 => format!("group_by({})", f(random)),
+        30 => format!("[.. | {}]", f(random)),
+        31 => format!(
+            "[tostring | match({}; \"g\")]",
+            random.pick(&["\"\"", "\"a*\"", "\"(a|b)*c\"", "\"\\\\w+\"", "\".\"", "tostring"])
+        ),
+        32 => format!(
+            "tostring | gsub({}; {})",
+            random.pick(&["\"\"", "\"a\"", "\"(?<x>.)\""]),
+            random.pick(&["\"bb\"", ".x", "\"\\(.)\\(.)\""])
+        ),
+        33 => format!("\"\\({})\\({})\"", f(random), f(random)),
+        34 => format!("setpath([{}]; {})", f(random), f(random)),
+        35 => format!("[path({})]", f(random)),
+        36 => format!("del({})", random.pick(&[".items[]", "..", ".[]?", ".items[1:]", ".text"])),
+        37 => format!("with_entries({})?", f(random)),
+        38 => format!("walk({})", f(random)),
+        _ => end(random),
+    }
+}
