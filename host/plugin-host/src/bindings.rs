@@ -1,7 +1,8 @@
 //! Generated from `wit/release.wit`, and the conversions to our own types.
 //!
-//! The world `publish` includes every other one, so its bindings serve all of
-//! them; what is linked is decided in [`crate::link`].
+//! No plugin has the world `every-capability`: it is the union of all worlds,
+//! so that its bindings serve each of them; what is linked is decided in
+//! [`crate::link`].
 
 // The generated code implements wasmtime's unsafe lifting and lowering traits.
 #![allow(unsafe_code)]
@@ -11,15 +12,25 @@ use workflow::{ArtifactUri, CommandResult, CommandStatus};
 use crate::host_calls::{self, HostCallError};
 
 wasmtime::component::bindgen!({
+    inline: "
+        package lightapi:host;
+        world every-capability {
+            include lightapi:release/publish@0.1.1;
+            include lightapi:release/probe@0.1.1;
+            include lightapi:release/diagnose@0.1.1;
+        }
+    ",
     path: "../../wit",
-    world: "publish",
+    world: "lightapi:host/every-capability",
     imports: { default: async | trappable },
     exports: { default: async },
     with: { "lightapi:release/secrets.secret": crate::state::SecretHandle },
 });
 
 pub use exports::lightapi::release::step;
-pub use lightapi::release::{artifacts_read, artifacts_write, log, sandbox, sandbox_secret, secrets, types};
+pub use lightapi::release::{
+    artifacts_read, artifacts_write, http, log, mcp, model, sandbox, sandbox_secret, secrets, types,
+};
 
 impl From<host_calls::Denial> for types::Denial {
     fn from(denial: host_calls::Denial) -> Self {
@@ -30,6 +41,42 @@ impl From<host_calls::Denial> for types::Denial {
 impl From<types::Denial> for host_calls::Denial {
     fn from(denial: types::Denial) -> Self {
         Self { capability: denial.capability, subject: denial.subject, reason: denial.reason }
+    }
+}
+
+impl From<http::Method> for host_calls::HttpMethod {
+    fn from(method: http::Method) -> Self {
+        match method {
+            http::Method::Get => Self::Get,
+            http::Method::Head => Self::Head,
+        }
+    }
+}
+
+impl From<host_calls::HttpResponse> for http::Response {
+    fn from(response: host_calls::HttpResponse) -> Self {
+        Self { status: response.status, headers: response.headers, body: response.body }
+    }
+}
+
+impl From<host_calls::ToolAnswer> for mcp::ToolAnswer {
+    fn from(answer: host_calls::ToolAnswer) -> Self {
+        Self {
+            is_error: answer.is_error,
+            content: serde_json::Value::Array(answer.content).to_string(),
+            structured: answer.structured.map(|structured| structured.to_string()),
+        }
+    }
+}
+
+impl From<host_calls::ModelAnswer> for model::Answer {
+    fn from(answer: host_calls::ModelAnswer) -> Self {
+        Self {
+            value: answer.value.to_string(),
+            model: answer.model,
+            question_tokens: answer.question_tokens,
+            answer_tokens: answer.answer_tokens,
+        }
     }
 }
 

@@ -1,65 +1,28 @@
 //! One call of a plugin: a fresh instance, its grants, its limits, its end.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use wasmtime::{Store, Trap, UpdateDeadline};
-use workflow::capability::Grants;
+use wasmtime::{CallHook, Store, Trap, UpdateDeadline};
+use workflow::capability::{Grants, Limits};
 use workflow::{ArtifactUri, CommandName};
 
-use crate::bindings::{Publish, step, types};
+use crate::bindings::{EveryCapability, step, types};
 use crate::engine::PluginHost;
 use crate::host_calls::{Denial, HostCalls};
 use crate::interface::{Interface, MissingGrants};
 use crate::load::Plugin;
 use crate::state::{State, Stop, Turn};
+use crate::surroundings::Surroundings;
 use crate::trap::plain_words;
 
 /// What a plugin is called with.
 pub struct Call<'a> {
-    /// The effective grants of the task.
+    /// The effective grants of the task, its limits among them.
     pub grants: &'a Grants,
-    pub limits: Limits,
+    pub surroundings: Surroundings,
     pub input: Value,
-}
-
-/// What one call may use. Policy narrows them; nothing widens them past the host's pool.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Limits {
-    /// Units of work, about one an instruction; the same input uses the same number.
-    pub fuel_max: u64,
-    /// Time in the plugin's own code; host calls are not counted.
-    pub guest_time_max: Duration,
-    /// Over all memories of the instance.
-    pub memory_bytes_max: usize,
-    pub table_elements_max: usize,
-    /// Host calls but `log`, which the grant bounds.
-    pub host_calls_max: u32,
-    /// Copied between plugin and host in one host call.
-    pub host_call_bytes_max: usize,
-    /// JSON text of the output.
-    pub result_bytes_max: usize,
-    /// Secrets held at once.
-    pub handles_max: usize,
-}
-
-impl Default for Limits {
-    /// A step that orchestrates commands uses a thousandth of this; a parser of
-    /// a 4 MiB log uses a tenth.
-    fn default() -> Self {
-        Self {
-            fuel_max: 5_000_000_000,
-            guest_time_max: Duration::from_secs(30),
-            memory_bytes_max: 64 << 20,
-            table_elements_max: 20_000,
-            host_calls_max: 1_000,
-            host_call_bytes_max: 8 << 20,
-            result_bytes_max: 256 << 10,
-            handles_max: 64,
-        }
-    }
 }
 
 /// The limit that ended a call. Each is for the author to fix or for policy to raise.
@@ -67,24 +30,24 @@ impl Default for Limits {
 pub enum LimitReached {
     #[error("it used up its {max} units of fuel: a loop without end, or too large an input")]
     Fuel { max: u64 },
-    #[error("it computed for more than {} ms, waits on commands not counted", max.as_millis())]
-    GuestTime { max: Duration },
+    #[error("it computed for more than {ms_max} ms, waits on commands not counted")]
+    GuestTime { ms_max: u64 },
     #[error("it asked for more than {max} bytes of memory")]
-    Memory { max: usize },
+    Memory { max: u64 },
     #[error("it asked for a table of more than {max} elements")]
-    Table { max: usize },
+    Table { max: u64 },
     #[error("it made more than {max} host calls")]
-    HostCalls { max: u32 },
+    HostCalls { max: u64 },
     #[error("it passed more than {max} bytes in one call")]
-    HostCallBytes { max: usize },
+    HostCallBytes { max: u64 },
     #[error("it logged more than {max} lines, which is what `log.lines-max` grants")]
     LogLines { max: u32 },
     #[error("it logged more than {max} bytes, which is what `log.bytes-max` grants")]
     LogBytes { max: u64 },
     #[error("its output has {bytes} bytes of JSON; at most {max} are kept")]
-    Result { bytes: usize, max: usize },
+    Result { bytes: u64, max: u64 },
     #[error("it held more than {max} secrets at once")]
-    Handles { max: usize },
+    Handles { max: u64 },
 }
 
 /// A command ran and did not do what it should.
@@ -158,7 +121,7 @@ pub struct PlannedCommand {
 impl PluginHost {
     /// What the plugin says about itself. Every host call is refused meanwhile.
     pub async fn describe(&self, plugin: &Plugin) -> Result<Description, CallError> {
-        let mut run = self.start(plugin, Turn::Describe, &Grants::default(), Limits::default()).await?;
+        let mut run = self.start(plugin, Turn::Describe, &Grants::default()).await?;
         let answer = run.bindings.lightapi_release_step().call_describe(&mut run.store).await;
         let description = run.finish(answer)?;
         Ok(Description {
@@ -174,7 +137,7 @@ impl PluginHost {
     /// The commands that `input` would run. Every host call but `log` is
     /// refused meanwhile, and log lines are dropped.
     pub async fn plan(&self, plugin: &Plugin, input: &Value) -> Result<Vec<PlannedCommand>, CallError> {
-        let mut run = self.start(plugin, Turn::Plan, &Grants::default(), Limits::default()).await?;
+        let mut run = self.start(plugin, Turn::Plan, &Grants::default()).await?;
         let answer = run.bindings.lightapi_release_step().call_plan(&mut run.store, &input.to_string()).await;
         let planned = run.finish(answer)?.map_err(step_error)?;
         let convert = |planned: step::PlannedCommand| {
@@ -199,30 +162,39 @@ impl PluginHost {
         if !missing.is_empty() {
             return Err(CallError::Refused(MissingGrants(missing)));
         }
-        let result_bytes_max = call.limits.result_bytes_max;
-        let mut run = self.start(plugin, Turn::Execute(host), call.grants, call.limits).await?;
+        let mut run = self.start(plugin, Turn::Execute(host), call.grants).await?;
         let answer = run.bindings.lightapi_release_step().call_execute(&mut run.store, &call.input.to_string()).await;
         let output = run.finish(answer)?.map_err(step_error)?;
-        if output.len() > result_bytes_max {
-            let limit = LimitReached::Result { bytes: output.len(), max: result_bytes_max };
+        let (bytes, max) = (output.len() as u64, Limits::of(&call.grants.limits).result_bytes_max);
+        if bytes > max {
+            let limit = LimitReached::Result { bytes, max };
             return Err(CallError::Limit { plugin: run.plugin, limit });
         }
         run.json(&output)
     }
 
-    async fn start(&self, plugin: &Plugin, turn: Turn, grants: &Grants, limits: Limits) -> Result<Run, CallError> {
+    async fn start(&self, plugin: &Plugin, turn: Turn, grants: &Grants) -> Result<Run, CallError> {
         // A turn without effects refuses inside the functions: what it would
         // have called is not known yet, so everything imported is linked.
         let is_linked = |interface: &Interface| !matches!(turn, Turn::Execute(_)) || interface.is_granted(grants);
         let interfaces: BTreeSet<Interface> = plugin.capabilities.keys().copied().filter(is_linked).collect();
         let broken = |words: String| CallError::Trapped { plugin: plugin.name().to_string(), words, last_error: None };
         let linked = plugin.linked(&interfaces).map_err(|error| broken(format!("{error:#}")))?;
-        let mut store = Store::new(&self.engine, State::new(turn, grants.clone(), limits.clone()));
+        let limits = Limits::of(&grants.limits);
+        let mut store = Store::new(&self.engine, State::new(turn, grants.clone(), limits));
         store.limiter(|state| state);
         store.set_fuel(limits.fuel_max).map_err(|error| broken(format!("{error:#}")))?;
-        store.set_hostcall_fuel(limits.host_call_bytes_max);
+        store.set_hostcall_fuel(usize::try_from(limits.host_call_bytes_max).unwrap_or(usize::MAX));
         // Parameters of one call are handles for a moment too.
-        store.set_max_component_handles(limits.handles_max.saturating_mul(4).max(256));
+        let handles = usize::try_from(limits.handles_max.saturating_mul(4)).unwrap_or(usize::MAX);
+        store.set_max_component_handles(handles.max(256));
+        store.call_hook(move |mut context, crossing| {
+            if matches!(crossing, CallHook::CallingHost) {
+                let left = context.get_fuel()?;
+                context.data_mut().fuel = limits.fuel_max - left;
+            }
+            Ok(())
+        });
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut context| {
             context.data_mut().tick()?;
@@ -240,7 +212,7 @@ impl PluginHost {
 struct Run {
     plugin: String,
     store: Store<State>,
-    bindings: Publish,
+    bindings: EveryCapability,
 }
 
 impl Run {

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use workflow::{ArtifactUri, CommandName, CommandResult, SecretName};
+use serde_json::Value;
+use workflow::{ArtifactUri, CommandName, CommandResult, McpTool, ModelName, SecretName};
 
 /// A typed parameter of a command template.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,35 +64,117 @@ pub struct ArtifactStat {
     pub media_type: String,
 }
 
+/// What a plugin asks a model. Its evidence is covered by `artifacts-read`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelQuestion {
+    pub model: ModelName,
+    pub prompt: String,
+    pub evidence: Vec<ArtifactUri>,
+    /// JSON schema (2020-12) that the answer's value must fit.
+    pub answer_schema: Value,
+    pub answer_tokens_max: u32,
+}
+
+/// What a model said, and what it cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelAnswer {
+    pub value: Value,
+    /// Vendor, model and version, for the record.
+    pub model: String,
+    pub question_tokens: u32,
+    pub answer_tokens: u32,
+}
+
+/// What an MCP tool answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ToolAnswer {
+    pub is_error: bool,
+    /// The content blocks, in the protocol's form.
+    pub content: Vec<Value>,
+    pub structured: Option<Value>,
+}
+
+/// A method that changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum HttpMethod {
+    Get,
+    Head,
+}
+
+/// A request to a granted origin. The client follows no redirect and reaches
+/// no private address that the operator did not open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpRequest {
+    pub method: HttpMethod,
+    pub url: String,
+    pub headers: Vec<(String, String)>,
+    /// The most that the body may have; a longer one is a quota.
+    pub body_bytes_max: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpResponse {
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+/// Where in its run a plugin is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallSite {
+    /// Of the host call, from 1.
+    pub sequence: u32,
+    /// Used until then. The same input and answers use the same, so on a replay
+    /// it proves that the plugin took the same way.
+    pub fuel: u64,
+}
+
 /// What the worker does for a plugin. Every call has been authorised against
-/// the grants before it comes here; `sequence` numbers them from 1.
+/// the grants before it comes here.
 #[async_trait]
 pub trait HostCalls: Send {
     async fn exec(
         &mut self,
-        sequence: u32,
+        site: CallSite,
         command: &CommandName,
         parameters: Vec<(String, Parameter)>,
         secrets: Vec<SecretName>,
     ) -> Result<CommandResult, HostCallError>;
-    async fn stat_artifact(&mut self, sequence: u32, uri: &ArtifactUri) -> Result<ArtifactStat, HostCallError>;
+    async fn stat_artifact(&mut self, site: CallSite, uri: &ArtifactUri) -> Result<ArtifactStat, HostCallError>;
     /// At most `length` bytes.
     async fn read_artifact(
         &mut self,
-        sequence: u32,
+        site: CallSite,
         uri: &ArtifactUri,
         offset: u64,
         length: u32,
     ) -> Result<Vec<u8>, HostCallError>;
     async fn put_artifact(
         &mut self,
-        sequence: u32,
+        site: CallSite,
         name: &str,
         media_type: &str,
         bytes: Vec<u8>,
     ) -> Result<ArtifactUri, HostCallError>;
-    /// A bounded log line; carries no sequence and has no answer.
+    /// [`HostCallError::Unavailable`] if no such model is configured.
+    async fn ask_model(&mut self, site: CallSite, question: ModelQuestion) -> Result<ModelAnswer, HostCallError>;
+    /// `arguments` is an object. [`HostCallError::Unavailable`] if no such server is configured.
+    async fn call_tool(
+        &mut self,
+        site: CallSite,
+        tool: &McpTool,
+        arguments: Value,
+    ) -> Result<ToolAnswer, HostCallError>;
+    async fn fetch(&mut self, site: CallSite, request: HttpRequest) -> Result<HttpResponse, HostCallError>;
+    /// A bounded log line; carries no number and has no answer.
     async fn log(&mut self, level: LogLevel, message: String, fields: Vec<(String, String)>);
     /// A refused call, for the record.
-    async fn denied(&mut self, sequence: u32, denial: &Denial);
+    async fn denied(&mut self, site: CallSite, denial: &Denial);
 }

@@ -19,16 +19,22 @@ pub enum Interface {
     Sandbox,
     Secrets,
     SandboxSecret,
+    Model,
+    Mcp,
+    Http,
 }
 
 impl Interface {
-    pub const ALL: [Interface; 6] = [
+    pub const ALL: [Interface; 9] = [
         Interface::Log,
         Interface::ArtifactsRead,
         Interface::ArtifactsWrite,
         Interface::Sandbox,
         Interface::Secrets,
         Interface::SandboxSecret,
+        Interface::Model,
+        Interface::Mcp,
+        Interface::Http,
     ];
 
     /// As in the WIT package and in a denial.
@@ -40,6 +46,9 @@ impl Interface {
             Interface::Sandbox => "sandbox",
             Interface::Secrets => "secrets",
             Interface::SandboxSecret => "sandbox-secret",
+            Interface::Model => "model",
+            Interface::Mcp => "mcp",
+            Interface::Http => "http",
         }
     }
 
@@ -56,6 +65,9 @@ impl Interface {
             Interface::Sandbox => grants.sandbox.is_some(),
             Interface::Secrets => grants.secrets.is_some(),
             Interface::SandboxSecret => grants.sandbox.is_some() && grants.secrets.is_some(),
+            Interface::Model => grants.model.is_some(),
+            Interface::Mcp => grants.mcp.is_some(),
+            Interface::Http => grants.http.is_some(),
         }
     }
 
@@ -68,6 +80,9 @@ impl Interface {
             Interface::Sandbox => &["sandbox"],
             Interface::Secrets => &["secrets"],
             Interface::SandboxSecret => &["sandbox", "secrets"],
+            Interface::Model => &["model"],
+            Interface::Mcp => &["mcp"],
+            Interface::Http => &["http"],
         }
     }
 
@@ -82,6 +97,9 @@ impl Interface {
             Interface::SandboxSecret => {
                 "sandbox: { commands: [template/command], commands-max: 1 } and secrets: { names: [secret-name] }"
             }
+            Interface::Model => "model: { models: [default], questions-max: 1, answer-tokens-max: 2000 }",
+            Interface::Mcp => "mcp: { tools: [server/tool], calls-max: 1 }",
+            Interface::Http => "http: { origins: [\"https://example.com\"], requests-max: 1, bytes-max: 1048576 }",
         }
     }
 }

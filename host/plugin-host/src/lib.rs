@@ -22,13 +22,18 @@ mod load;
 pub mod measure;
 mod precompiled;
 mod state;
+mod surroundings;
 mod trap;
 
-pub use call::{Call, CallError, Description, LimitReached, Limits, PlannedCommand, StepFailure};
+pub use call::{Call, CallError, Description, LimitReached, PlannedCommand, StepFailure};
 pub use encode::{EncodeError, encode, reproducible_rustflags};
 pub use engine::{HostConfig, PluginHost, StartError};
-pub use host_calls::{ArtifactStat, Denial, HostCallError, HostCalls, LogLevel, Parameter};
+pub use host_calls::{
+    ArtifactStat, CallSite, Denial, HostCallError, HostCalls, HttpMethod, HttpRequest, HttpResponse, LogLevel,
+    ModelAnswer, ModelQuestion, Parameter, ToolAnswer,
+};
 pub use inspect::{ImportProblem, InspectError, Inspection, inspect};
 pub use interface::{Interface, MissingGrant, MissingGrants, OverGrant, package_offered};
 pub use load::{LoadError, Plugin};
 pub use precompiled::Provenance;
+pub use surroundings::Surroundings;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
 
-use crate::bindings::{artifacts_read, artifacts_write, log, sandbox, sandbox_secret, secrets};
+use crate::bindings::{artifacts_read, artifacts_write, http, log, mcp, model, sandbox, sandbox_secret, secrets};
 use crate::interface::Interface;
 use crate::state::State;
 
@@ -23,6 +23,9 @@ pub(crate) fn link(engine: &Engine, interfaces: &BTreeSet<Interface>) -> wasmtim
             Interface::Sandbox => sandbox::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?,
             Interface::Secrets => secrets::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?,
             Interface::SandboxSecret => sandbox_secret::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?,
+            Interface::Model => model::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?,
+            Interface::Mcp => mcp::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?,
+            Interface::Http => http::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?,
         }
     }
     Ok(linker)

@@ -7,7 +7,7 @@ use wasmtime::component::Component;
 use workflow::capability::Grants;
 use workflow::{Digest, PluginName};
 
-use crate::bindings::PublishPre;
+use crate::bindings::EveryCapabilityPre;
 use crate::engine::PluginHost;
 use crate::inspect::{ImportProblem, InspectError, Inspection, inspect};
 use crate::interface::{Interface, MissingGrant, OverGrant};
@@ -48,7 +48,7 @@ pub struct Plugin {
     pub(crate) capabilities: BTreeMap<Interface, BTreeSet<String>>,
     component: Component,
     /// Linked once for each set of granted interfaces.
-    linked: Mutex<BTreeMap<BTreeSet<Interface>, PublishPre<State>>>,
+    linked: Mutex<BTreeMap<BTreeSet<Interface>, EveryCapabilityPre<State>>>,
 }
 
 impl std::fmt::Debug for Plugin {
@@ -85,13 +85,13 @@ impl Plugin {
     }
 
     /// The component linked with exactly `interfaces`.
-    pub(crate) fn linked(&self, interfaces: &BTreeSet<Interface>) -> wasmtime::Result<PublishPre<State>> {
+    pub(crate) fn linked(&self, interfaces: &BTreeSet<Interface>) -> wasmtime::Result<EveryCapabilityPre<State>> {
         let mut linked = self.linked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(pre) = linked.get(interfaces) {
             return Ok(pre.clone());
         }
         let linker = link(self.component.engine(), interfaces)?;
-        let pre = PublishPre::new(linker.instantiate_pre(&self.component)?)?;
+        let pre = EveryCapabilityPre::new(linker.instantiate_pre(&self.component)?)?;
         linked.insert(interfaces.clone(), pre.clone());
         Ok(pre)
     }

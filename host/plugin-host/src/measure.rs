@@ -3,12 +3,14 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use workflow::Timestamp;
 use workflow::capability::Grants;
 
-use crate::call::{Call, CallError, Limits};
+use crate::call::{Call, CallError};
 use crate::engine::PluginHost;
 use crate::host_calls::HostCalls;
 use crate::load::Plugin;
+use crate::surroundings::Surroundings;
 
 /// Runs `execute` `count` times, each in a fresh instance with a host from
 /// `host`, and gives the time of each: authorisation, instantiation, JSON both
@@ -29,7 +31,8 @@ pub async fn calls(
     for _ in 0..count {
         let (side, input) = (host(), input.clone());
         let start = Instant::now();
-        plugin_host.execute(plugin, Call { grants, limits: Limits::default(), input }, side).await?;
+        let surroundings = Surroundings { started_at: Timestamp::UNIX_EPOCH, seed: [0; 32] };
+        plugin_host.execute(plugin, Call { grants, surroundings, input }, side).await?;
         times.push(start.elapsed());
     }
     Ok(times)

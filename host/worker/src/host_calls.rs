@@ -6,13 +6,18 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use plugin_host::{ArtifactStat, Denial, HostCallError, HostCalls, LogLevel, Parameter};
+use plugin_host::{
+    ArtifactStat, CallSite, Denial, HostCallError, HostCalls, HttpRequest, HttpResponse, LogLevel, ModelAnswer,
+    ModelQuestion, Parameter, ToolAnswer,
+};
 use sandbox::ParameterValue;
-use serde_json::json;
+use serde_json::{Value, json};
 use store::{ArtifactBytes, NewArtifact, StoreError};
 use workflow::command::{CommandResult, SandboxMode};
 use workflow::event::Event;
-use workflow::{ArtifactUri, Command, CommandName, Digest, EffectKey, EffectOutcome, SecretName, TemplateName};
+use workflow::{
+    ArtifactUri, Command, CommandName, Digest, EffectKey, EffectOutcome, McpTool, SecretName, TemplateName,
+};
 
 use crate::act::{Attempt, Hands, Journal};
 use crate::artifacts;
@@ -129,11 +134,12 @@ impl HostSide {
 impl HostCalls for HostSide {
     async fn exec(
         &mut self,
-        sequence: u32,
+        site: CallSite,
         name: &CommandName,
         parameters: Vec<(String, Parameter)>,
         secrets: Vec<SecretName>,
     ) -> Result<CommandResult, HostCallError> {
+        let sequence = site.sequence;
         let key = self.key_of(sequence);
         let recorded = self.recorded.remove(&sequence).unwrap_or_default();
         let command = match recorded.command {
@@ -171,7 +177,7 @@ impl HostCalls for HostSide {
         Ok(result)
     }
 
-    async fn stat_artifact(&mut self, _sequence: u32, uri: &ArtifactUri) -> Result<ArtifactStat, HostCallError> {
+    async fn stat_artifact(&mut self, _site: CallSite, uri: &ArtifactUri) -> Result<ArtifactStat, HostCallError> {
         self.own(uri)?;
         let row = self.hands.store.artifact(uri).await.map_err(unavailable)?;
         let row = row.ok_or_else(|| HostCallError::NotFound(format!("artifact `{uri}`")))?;
@@ -184,7 +190,7 @@ impl HostCalls for HostSide {
 
     async fn read_artifact(
         &mut self,
-        _sequence: u32,
+        _site: CallSite,
         uri: &ArtifactUri,
         offset: u64,
         length: u32,
@@ -199,17 +205,38 @@ impl HostCalls for HostSide {
 
     async fn put_artifact(
         &mut self,
-        sequence: u32,
+        site: CallSite,
         name: &str,
         media_type: &str,
         bytes: Vec<u8>,
     ) -> Result<ArtifactUri, HostCallError> {
-        let key = self.key_of(sequence);
+        let key = self.key_of(site.sequence);
         let uri = artifacts::uri(&key, name).map_err(|error| HostCallError::Invalid(error.to_string()))?;
         let bytes = self.hands.redacted_bytes(bytes).map_err(|outcome| self.end(outcome))?;
         let new = NewArtifact { uri: uri.clone(), instance: key.instance, media_type: media_type.to_owned() };
         self.hands.store.put_artifact(new, ArtifactBytes::Memory(bytes)).await.map_err(unavailable)?;
         Ok(uri)
+    }
+
+    async fn ask_model(&mut self, _site: CallSite, question: ModelQuestion) -> Result<ModelAnswer, HostCallError> {
+        for uri in &question.evidence {
+            self.own(uri)?;
+        }
+        Err(HostCallError::Unavailable(format!("this host has no model `{}`: no model is configured", question.model)))
+    }
+
+    async fn call_tool(
+        &mut self,
+        _site: CallSite,
+        tool: &McpTool,
+        _arguments: Value,
+    ) -> Result<ToolAnswer, HostCallError> {
+        let server = tool.server();
+        Err(HostCallError::Unavailable(format!("this host has no MCP server `{server}`: no MCP server is configured")))
+    }
+
+    async fn fetch(&mut self, _site: CallSite, request: HttpRequest) -> Result<HttpResponse, HostCallError> {
+        Err(HostCallError::Unavailable(format!("`{}` is not reachable: this host has no HTTP client", request.url)))
     }
 
     async fn log(&mut self, level: LogLevel, message: String, fields: Vec<(String, String)>) {
@@ -218,7 +245,8 @@ impl HostCalls for HostSide {
         self.logged.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(line);
     }
 
-    async fn denied(&mut self, sequence: u32, denial: &Denial) {
+    async fn denied(&mut self, site: CallSite, denial: &Denial) {
+        let sequence = site.sequence;
         if self.recorded.get(&sequence).is_some_and(|recorded| recorded.denied) {
             return;
         }

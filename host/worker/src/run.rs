@@ -151,6 +151,7 @@ impl<'a> Run<'a> {
                     sequence: 0,
                 },
                 effect: open.effect.clone(),
+                started_at: open.started_at,
                 calls: open.host_calls.to_vec(),
                 templates: instance.policy().templates.clone(),
             })

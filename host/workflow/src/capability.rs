@@ -7,6 +7,7 @@ mod algebra;
 mod approval;
 mod effective;
 mod glob;
+mod limits;
 mod manifest;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,12 +15,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::command::SandboxMode;
-use crate::ids::{CommandName, Digest, PluginName, SecretName, TaskPath, TemplateName};
+use crate::ids::{CommandName, Digest, HttpOrigin, McpTool, ModelName, PluginName, SecretName, TaskPath, TemplateName};
 
 pub use algebra::Excess;
 pub use approval::{LockEntry, LockError, PluginsLock};
 pub use effective::{Approval, GrantProblem, effective};
 pub use jiff::civil::Date;
+pub use limits::{Limits, LimitsGrant};
 pub use manifest::{ManifestError, PluginManifest, World};
 
 /// A set of powers over the interfaces of the WIT package. `None` denies the interface.
@@ -36,6 +38,17 @@ pub struct Grants {
     pub sandbox: Option<SandboxGrant>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets: Option<SecretsGrant>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelGrant>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcp: Option<McpGrant>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpGrant>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wasi_baseline: Option<WasiBaselineGrant>,
+    /// Not a power: how much of the host one call may use.
+    #[serde(default, skip_serializing_if = "LimitsGrant::is_default")]
+    pub limits: LimitsGrant,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +87,46 @@ pub struct SandboxGrant {
 pub struct SecretsGrant {
     pub names: BTreeSet<SecretName>,
 }
+
+/// Asks models that the operator configured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ModelGrant {
+    pub models: BTreeSet<ModelName>,
+    /// How many questions one attempt may ask.
+    pub questions_max: u32,
+    /// Of all answers of one attempt.
+    pub answer_tokens_max: u64,
+}
+
+/// Calls tools of MCP servers that the operator configured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct McpGrant {
+    /// `server/tool`
+    pub tools: BTreeSet<McpTool>,
+    /// How many calls one attempt may make.
+    pub calls_max: u32,
+}
+
+/// Reads over HTTP, from exactly these origins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct HttpGrant {
+    /// `https://index.crates.io`
+    pub origins: BTreeSet<HttpOrigin>,
+    /// How many requests one attempt may make.
+    pub requests_max: u32,
+    /// Of all bodies that one attempt receives.
+    pub bytes_max: u64,
+}
+
+/// Runs a component that was built for an operating system (`wasm32-wasip2`,
+/// JavaScript, Python): it gets a clock and randomness of the journal, nothing
+/// to read and the log to write to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct WasiBaselineGrant {}
 
 /// What one task of an instance may do: fixed when the instance starts, part of
 /// the audit.

@@ -87,6 +87,30 @@ fn is_command_name(text: &str) -> bool {
     text.split_once('/').is_some_and(|(template, command)| is_label(template) && is_label(command))
 }
 
+/// One form only: what would be written differently by another reader is none.
+fn is_origin(text: &str) -> bool {
+    let (default_port, authority) = match text.split_once("://") {
+        Some(("https", authority)) => ("443", authority),
+        Some(("http", authority)) => ("80", authority),
+        Some(_) | None => return false,
+    };
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        Some(_) | None => (authority, None),
+    };
+    let port_fits = port.is_none_or(|port| {
+        port != default_port && port.parse::<u16>().is_ok_and(|number| number != 0 && number.to_string() == port)
+    });
+    let host_fits = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok_and(|parsed| parsed.to_string() == address),
+        None => host.split('.').all(|label| {
+            !label.is_empty()
+                && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))
+        }),
+    };
+    text.len() <= 300 && host_fits && port_fits
+}
+
 name!(
     /// One run of a definition: a UUID (version 7) in its usual text form, or
     /// in tests any label.
@@ -109,6 +133,19 @@ name!(
     SecretName, "secret name", is_label
 );
 name!(
+    /// A language model of the operator's configuration: `default`.
+    ModelName, "model name", is_label
+);
+name!(
+    /// A tool of an MCP server of the operator's configuration: `issues/search`.
+    McpTool, "MCP tool (`server/tool`)", is_command_name
+);
+name!(
+    /// Scheme, host and, unless it is the scheme's own, port: `https://index.crates.io`,
+    /// `http://127.0.0.1:8080`. In lower case, so that one origin has one form.
+    HttpOrigin, "origin (`https://host` or `http://host:port`, in lower case, without a default port)", is_origin
+);
+name!(
     /// The one who did something: `cli:alice`, `token:local`. For people to read.
     Actor, "actor", |text| !text.is_empty() && text.len() <= 126 && !text.contains(char::is_control)
 );
@@ -125,6 +162,34 @@ name!(
         .is_some_and(|rest| rest.split('/').count() >= 2
             && rest.split('/').all(|part| !part.is_empty() && part != "." && part != ".."))
 );
+
+impl McpTool {
+    pub fn server(&self) -> &str {
+        self.0.split_once('/').map_or("", |(server, _)| server)
+    }
+
+    pub fn tool(&self) -> &str {
+        self.0.split_once('/').map_or("", |(_, tool)| tool)
+    }
+}
+
+impl HttpOrigin {
+    /// The origin of an absolute URL. None for what two readers could take for
+    /// two different places: user information, a backslash, anything that is
+    /// not a visible ASCII character; and for a fragment, which is never sent.
+    pub fn of_url(url: &str) -> Option<Self> {
+        if !url.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'\\' | b'#')) {
+            return None;
+        }
+        let (scheme, rest) = url.split_once("://")?;
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        let scheme = scheme.to_ascii_lowercase();
+        let default_port = if scheme == "https" { ":443" } else { ":80" };
+        let authority = authority.to_ascii_lowercase();
+        let authority = authority.strip_suffix(default_port).unwrap_or(&authority);
+        Self::new(format!("{scheme}://{authority}")).ok()
+    }
+}
 
 impl Digest {
     pub fn of(bytes: &[u8]) -> Self {

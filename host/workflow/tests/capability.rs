@@ -6,10 +6,11 @@ use proptest::collection::btree_set;
 use proptest::option;
 use proptest::prelude::*;
 use workflow::capability::{
-    Approval, ArtifactsReadGrant, ArtifactsWriteGrant, Date, Grants, LockEntry, LogGrant, PluginManifest, PluginsLock,
-    SandboxGrant, SecretsGrant, effective,
+    Approval, ArtifactsReadGrant, ArtifactsWriteGrant, Date, Grants, HttpGrant, Limits, LimitsGrant, LockEntry,
+    LogGrant, McpGrant, ModelGrant, PluginManifest, PluginsLock, SandboxGrant, SecretsGrant, WasiBaselineGrant,
+    effective,
 };
-use workflow::{ArtifactUri, CommandName, Digest, SecretName};
+use workflow::{ArtifactUri, CommandName, Digest, HttpOrigin, McpTool, ModelName, SecretName};
 
 fn names(all: &'static [&'static str]) -> impl Strategy<Value = BTreeSet<String>> {
     btree_set(prop::sample::select(all).prop_map(str::to_owned), 0..4)
@@ -30,13 +31,44 @@ fn grants() -> impl Strategy<Value = Grants> {
     let secrets = names(&["k", "l"]).prop_map(|names| SecretsGrant {
         names: names.into_iter().map(|name| SecretName::new(name).unwrap()).collect(),
     });
-    (option::of(log), option::of(read), option::of(write), option::of(sandbox), option::of(secrets)).prop_map(
-        |(log, artifacts_read, artifacts_write, sandbox, secrets)| Grants {
-            log,
-            artifacts_read,
-            artifacts_write,
-            sandbox,
-            secrets,
+    let model =
+        (names(&["m", "n"]), 0u32..4, 0u64..4).prop_map(|(names, questions_max, answer_tokens_max)| ModelGrant {
+            models: names.into_iter().map(|name| ModelName::new(name).unwrap()).collect(),
+            questions_max,
+            answer_tokens_max,
+        });
+    let mcp = (names(&["s/a", "s/b", "t/a"]), 0u32..4).prop_map(|(names, calls_max)| McpGrant {
+        tools: names.into_iter().map(|name| McpTool::new(name).unwrap()).collect(),
+        calls_max,
+    });
+    let http = (names(&ORIGINS), 0u32..4, 0u64..4).prop_map(|(names, requests_max, bytes_max)| HttpGrant {
+        origins: names.into_iter().map(|name| HttpOrigin::new(name).unwrap()).collect(),
+        requests_max,
+        bytes_max,
+    });
+    let baseline = prop::bool::ANY.prop_map(|granted| granted.then_some(WasiBaselineGrant {}));
+    let powers = (option::of(log), option::of(read), option::of(write), option::of(sandbox), option::of(secrets));
+    let outside = (option::of(model), option::of(mcp), option::of(http), baseline);
+    (powers, outside, limits()).prop_map(|(powers, outside, limits)| {
+        let (log, artifacts_read, artifacts_write, sandbox, secrets) = powers;
+        let (model, mcp, http, wasi_baseline) = outside;
+        Grants { log, artifacts_read, artifacts_write, sandbox, secrets, model, mcp, http, wasi_baseline, limits }
+    })
+}
+
+const ORIGINS: [&str; 3] = ["https://a.test", "https://a.test:8443", "http://a.test"];
+
+/// Below, at and above the default of each.
+fn limits() -> impl Strategy<Value = LimitsGrant> {
+    let around =
+        |default: u64| option::of(prop::sample::select(vec![0, default - 1, default, default + 1, 2 * default]));
+    let default = Limits::DEFAULT;
+    (around(default.fuel_max), around(default.memory_bytes_max), around(default.host_calls_max)).prop_map(
+        |(fuel_max, memory_bytes_max, host_calls_max)| LimitsGrant {
+            fuel_max,
+            memory_bytes_max,
+            host_calls_max,
+            ..LimitsGrant::default()
         },
     )
 }
@@ -69,6 +101,11 @@ proptest! {
             prop_assert_eq!(&z.commands, &(&x.commands & &y.commands));
         }
         prop_assert_eq!(both.log.is_some(), a.log.is_some() && b.log.is_some());
+        prop_assert_eq!(both.wasi_baseline.is_some(), a.wasi_baseline.is_some() && b.wasi_baseline.is_some());
+        let of = |grants: &Grants| Limits::of(&grants.limits);
+        for ((a, b), both) in of(&a).fields().into_iter().zip(of(&b).fields()).zip(of(&both).fields()) {
+            prop_assert_eq!(both.1, a.1.min(b.1), "{}", both.0);
+        }
     }
 
     #[test]
@@ -146,6 +183,78 @@ fn without_a_ceiling_what_is_asked_bounds() {
     let approval = Approval { manifest: &manifest, lock: Some(&entry), digest: &digest, ceiling: None, today: TODAY };
     let task = commands(&["t/a"], 2);
     assert_eq!(effective(&approval, &task), Ok(task.clone()));
+}
+
+#[test]
+fn a_limit_above_the_default_needs_every_key() {
+    let more = |fuel_max| Grants {
+        limits: LimitsGrant { fuel_max: Some(fuel_max), ..LimitsGrant::default() },
+        ..Grants::default()
+    };
+    let (default, much) = (Limits::DEFAULT.fuel_max, 2 * Limits::DEFAULT.fuel_max);
+    let (asks, digest) = (manifest(more(much)), digest());
+    let entry = |grants| LockEntry { grants, ..entry(Grants::default()) };
+    let fuel = |lock: &LockEntry, task: &Grants| {
+        let approval = Approval { manifest: &asks, lock: Some(lock), digest: &digest, ceiling: None, today: TODAY };
+        effective(&approval, task).map(|grants| Limits::of(&grants.limits).fuel_max)
+    };
+    assert_eq!(fuel(&entry(more(much)), &more(much)), Ok(much));
+    assert_eq!(fuel(&entry(more(much)), &Grants::default()), Ok(default), "a task that says nothing has the default");
+    assert_eq!(fuel(&entry(more(10)), &Grants::default()), Ok(10), "a review can lower it");
+    let unapproved = entry(Grants::default());
+    let approval = Approval { manifest: &asks, lock: Some(&unapproved), digest: &digest, ceiling: None, today: TODAY };
+    assert_eq!(
+        problems(&approval, &more(much)),
+        ["the task grants `10000000000` in `limits.fuel-max`, which was not approved; approved: at most 5000000000"]
+    );
+}
+
+#[test]
+fn a_ceiling_can_forbid_components_of_an_operating_system() {
+    let baseline = Grants { wasi_baseline: Some(WasiBaselineGrant {}), ..Grants::default() };
+    let (asks, entry, digest) = (manifest(baseline.clone()), entry(baseline.clone()), digest());
+    let with = |ceiling| Approval { manifest: &asks, lock: Some(&entry), digest: &digest, ceiling, today: TODAY };
+    assert_eq!(effective(&with(None), &baseline), Ok(baseline.clone()));
+    assert_eq!(
+        problems(&with(Some(&Grants::default())), &baseline),
+        ["the task grants `{}` in `wasi-baseline`, which the operator's ceiling does not allow; allowed: nothing"]
+    );
+}
+
+#[test]
+fn one_origin_has_one_form() {
+    let of_url = |url: &str| HttpOrigin::of_url(url).map(String::from);
+    for (url, origin) in [
+        ("https://index.crates.io/se/rd/serde", "https://index.crates.io"),
+        ("HTTPS://Index.Crates.IO:443?x", "https://index.crates.io"),
+        ("http://127.0.0.1:8080/a", "http://127.0.0.1:8080"),
+        ("http://[::1]:8080/a", "http://[::1]:8080"),
+        ("http://[::1]", "http://[::1]"),
+    ] {
+        assert_eq!(of_url(url).as_deref(), Some(origin), "{url}");
+        assert!(HttpOrigin::new(origin).is_ok(), "{origin}");
+    }
+    for none in [
+        "ftp://a.test/",
+        "//a.test",
+        "https://",
+        "https://a..test/",
+        "https://a.test:0/",
+        "https://a.test:99999/",
+        "https://a.test:080/",
+        "https://u@a.test/",
+        "https://a.test\\@b.test/",
+        "https://a.test/#f",
+        "https://a%2etest/",
+        "https://[::1",
+        "https://[0:0::1]/",
+        "https://a.test:443:443/",
+    ] {
+        assert_eq!(of_url(none), None, "{none}");
+    }
+    for not_an_origin in ["https://a.test/", "https://A.test", "https://a.test:443", "http://a.test:80", "a.test"] {
+        assert!(HttpOrigin::new(not_an_origin).is_err(), "{not_an_origin}");
+    }
 }
 
 #[test]

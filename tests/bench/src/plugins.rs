@@ -7,13 +7,18 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use async_trait::async_trait;
 use plugin_host::{
-    ArtifactStat, Denial, HostCallError, HostCalls, HostConfig, LogLevel, Parameter, Plugin, PluginHost, measure,
+    ArtifactStat, CallSite, Denial, HostCallError, HostCalls, HostConfig, HttpRequest, HttpResponse, LogLevel,
+    ModelAnswer, ModelQuestion, Parameter, Plugin, PluginHost, ToolAnswer, measure,
 };
 use serde_json::Value;
 use tokio::runtime::Runtime;
-use workflow::capability::{ArtifactsReadGrant, ArtifactsWriteGrant, Grants, LogGrant, SandboxGrant, SecretsGrant};
+use workflow::capability::{
+    ArtifactsReadGrant, ArtifactsWriteGrant, Grants, HttpGrant, LogGrant, McpGrant, ModelGrant, SandboxGrant,
+    SecretsGrant,
+};
 use workflow::{
-    ArtifactUri, CommandName, CommandResult, CommandStatus, Digest, PluginName, SecretName, TaskPath, Timestamp,
+    ArtifactUri, CommandName, CommandResult, CommandStatus, Digest, HttpOrigin, McpTool, ModelName, PluginName,
+    SecretName, TaskPath, Timestamp,
 };
 
 use crate::build;
@@ -155,6 +160,18 @@ fn grants() -> anyhow::Result<Grants> {
             commands_max: 10,
         }),
         secrets: Some(SecretsGrant { names: BTreeSet::from([SecretName::new("token")?]) }),
+        model: Some(ModelGrant {
+            models: BTreeSet::from([ModelName::new("default")?]),
+            questions_max: 1,
+            answer_tokens_max: 1000,
+        }),
+        mcp: Some(McpGrant { tools: BTreeSet::from([McpTool::new("server/tool")?]), calls_max: 1 }),
+        http: Some(HttpGrant {
+            origins: BTreeSet::from([HttpOrigin::new("https://example.com")?]),
+            requests_max: 1,
+            bytes_max: 1 << 20,
+        }),
+        ..Grants::default()
     })
 }
 
@@ -174,48 +191,60 @@ impl Journal {
 impl HostCalls for Journal {
     async fn exec(
         &mut self,
-        sequence: u32,
+        site: CallSite,
         command: &CommandName,
         _: Vec<(String, Parameter)>,
         _: Vec<SecretName>,
     ) -> Result<CommandResult, HostCallError> {
-        self.note(sequence, command.to_string());
+        self.note(site.sequence, command.to_string());
         Ok(succeeded())
     }
 
-    async fn stat_artifact(&mut self, sequence: u32, uri: &ArtifactUri) -> Result<ArtifactStat, HostCallError> {
-        self.note(sequence, uri.to_string());
+    async fn stat_artifact(&mut self, site: CallSite, uri: &ArtifactUri) -> Result<ArtifactStat, HostCallError> {
+        self.note(site.sequence, uri.to_string());
         Ok(ArtifactStat { size_bytes: 16, digest: String::new(), media_type: "text/plain".to_owned() })
     }
 
     async fn read_artifact(
         &mut self,
-        sequence: u32,
+        site: CallSite,
         uri: &ArtifactUri,
         _: u64,
         _: u32,
     ) -> Result<Vec<u8>, HostCallError> {
-        self.note(sequence, uri.to_string());
+        self.note(site.sequence, uri.to_string());
         Ok(vec![b'x'; 16])
     }
 
     async fn put_artifact(
         &mut self,
-        sequence: u32,
+        site: CallSite,
         name: &str,
         _: &str,
         _: Vec<u8>,
     ) -> Result<ArtifactUri, HostCallError> {
-        self.note(sequence, name.to_owned());
+        self.note(site.sequence, name.to_owned());
         Ok(uri(name))
+    }
+
+    async fn ask_model(&mut self, _: CallSite, question: ModelQuestion) -> Result<ModelAnswer, HostCallError> {
+        panic!("the workload asks no model: {question:?}");
+    }
+
+    async fn call_tool(&mut self, _: CallSite, tool: &McpTool, _: Value) -> Result<ToolAnswer, HostCallError> {
+        panic!("the workload calls no tool: {tool}");
+    }
+
+    async fn fetch(&mut self, _: CallSite, request: HttpRequest) -> Result<HttpResponse, HostCallError> {
+        panic!("the workload fetches nothing: {request:?}");
     }
 
     async fn log(&mut self, _: LogLevel, message: String, _: Vec<(String, String)>) {
         self.note(0, message);
     }
 
-    async fn denied(&mut self, sequence: u32, denial: &Denial) {
-        panic!("host call {sequence} was denied: {denial:?}");
+    async fn denied(&mut self, site: CallSite, denial: &Denial) {
+        panic!("host call {site:?} was denied: {denial:?}");
     }
 }
 

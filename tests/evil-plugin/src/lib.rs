@@ -6,12 +6,26 @@
 /// Generated from `wit/release.wit`: it passes pointers over the component's border.
 #[allow(unsafe_code, clippy::all)]
 mod bindings {
-    wit_bindgen::generate!({ path: "../../wit", world: "publish" });
+    wit_bindgen::generate!({
+        inline: "
+            package test:evil;
+            world everything {
+                include lightapi:release/publish@0.1.1;
+                include lightapi:release/probe@0.1.1;
+                include lightapi:release/diagnose@0.1.1;
+            }
+        ",
+        path: "../../wit",
+        world: "test:evil/everything",
+        generate_all,
+    });
 }
 
 use bindings::exports::lightapi::release::step::{Description, Guest, PlannedCommand};
 use bindings::lightapi::release::types::{CallError, Denial, Failure, StepError};
-use bindings::lightapi::release::{artifacts_read, artifacts_write, log, sandbox, sandbox_secret, secrets};
+use bindings::lightapi::release::{
+    artifacts_read, artifacts_write, http, log, mcp, model, sandbox, sandbox_secret, secrets,
+};
 
 struct Evil;
 
@@ -79,6 +93,13 @@ impl Guest for Evil {
             "put" => answer(artifacts_write::put(with, "text/plain", b"bytes")),
             "secret" => use_secret(with),
             "hold" => hold(with),
+            "ask" => answer(ask(with, 500)),
+            "ask-tokens" => answer(ask("default", with.parse().unwrap_or(0))),
+            "ask-times" => times(with, || ask("default", 1)),
+            "tool" => answer(tool(with)),
+            "tool-times" => times(with, || tool("issues/search")),
+            "fetch" => answer(fetch(with)),
+            "fetch-times" => times(with, || fetch("https://index.test/")),
             "five" => five(),
             "invalid-input" => return Err(StepError::InvalidInput("wrong".to_owned())),
             "transient" => return Err(StepError::Transient("later".to_owned())),
@@ -169,6 +190,34 @@ fn hold(name: &str) -> String {
             Err(error) => return text(error),
         }
     }
+}
+
+/// The name of a model and, after a space, evidence.
+fn ask(with: &str, answer_tokens_max: u32) -> Result<String, CallError> {
+    let (name, evidence) = with.split_once(' ').unwrap_or((with, ""));
+    let answer = model::ask(&model::Question {
+        model: name.to_owned(),
+        prompt: "why?".to_owned(),
+        evidence: evidence.split_whitespace().map(str::to_owned).collect(),
+        answer_schema: "{\"type\":\"string\"}".to_owned(),
+        answer_tokens_max,
+    })?;
+    Ok(format!("{} of {}", answer.value, answer.model))
+}
+
+fn tool(with: &str) -> Result<String, CallError> {
+    let (server, tool) = with.split_once('/').unwrap_or((with, ""));
+    Ok(mcp::call_tool(server, tool, "{\"query\":\"flaky\"}")?.content)
+}
+
+fn fetch(url: &str) -> Result<String, CallError> {
+    let request = http::Request { method: http::Method::Get, url: url.to_owned(), headers: Vec::new() };
+    http::fetch(&request).map(|response| format!("{} {}", response.status, response.body.len()))
+}
+
+/// The last of so many answers.
+fn times(count: &str, mut call: impl FnMut() -> Result<String, CallError>) -> String {
+    (0..count.parse().unwrap_or(0)).map(|_| answer(call())).last().unwrap_or_default()
 }
 
 /// The workload of the benchmark: five host calls.

@@ -45,8 +45,9 @@ impl GuestClock {
 impl State {
     /// Called by the engine at each tick while the guest runs.
     pub(crate) fn tick(&mut self) -> Result<()> {
-        if self.clock.settle() > self.limits.guest_time_max {
-            return Err(self.end(Stop::Limit(LimitReached::GuestTime { max: self.limits.guest_time_max })));
+        let max = self.limits.guest_time_ms_max;
+        if self.clock.settle() > Duration::from_millis(max) {
+            return Err(self.end(Stop::Limit(LimitReached::GuestTime { ms_max: max })));
         }
         Ok(())
     }
@@ -57,7 +58,7 @@ impl State {
 /// an abort.
 impl ResourceLimiter for State {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
-        let bytes = self.memory_bytes + desired.saturating_sub(current);
+        let bytes = self.memory_bytes + desired.saturating_sub(current) as u64;
         if bytes > self.limits.memory_bytes_max {
             return Err(self.end(Stop::Limit(LimitReached::Memory { max: self.limits.memory_bytes_max })));
         }
@@ -66,7 +67,7 @@ impl ResourceLimiter for State {
     }
 
     fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
-        if desired > self.limits.table_elements_max {
+        if desired as u64 > self.limits.table_elements_max {
             return Err(self.end(Stop::Limit(LimitReached::Table { max: self.limits.table_elements_max })));
         }
         Ok(true)

@@ -2,7 +2,7 @@
 
 use wasmtime::Result;
 use wasmtime::component::Resource;
-use workflow::{ArtifactUri, CommandName, SecretName};
+use workflow::{CommandName, SecretName};
 
 use super::{Answer, SecretHandle, State, Stop, Turn};
 use crate::bindings::{self, artifacts_read, artifacts_write, log, sandbox, sandbox_secret, secrets, types};
@@ -11,19 +11,6 @@ use crate::interface::Interface;
 
 /// A longer log line is cut: it is for people.
 const LOG_LINE_BYTES_MAX: usize = 8 << 10;
-
-/// The worker's answer to one method of [`crate::HostCalls`]; the guest's clock stands meanwhile.
-macro_rules! ask {
-    ($state:ident, $method:ident($($argument:expr),*)) => {{
-        let Turn::Execute(host) = &mut $state.turn else {
-            unreachable!("a turn without effects was refused before");
-        };
-        $state.clock.pause();
-        let answer = host.$method($($argument),*).await;
-        $state.clock.resume();
-        $state.answer(answer)
-    }};
-}
 
 impl types::Host for State {}
 
@@ -34,17 +21,17 @@ impl log::Host for State {
         if level == log::Level::Error {
             self.last_error = Some(message.clone());
         }
-        self.log_lines += 1;
-        self.log_bytes += message.len() as u64;
-        self.log_bytes += fields.iter().map(|(name, value)| (name.len() + value.len()) as u64).sum::<u64>();
+        self.used.log_lines += 1;
+        self.used.log_bytes += message.len() as u64;
+        self.used.log_bytes += fields.iter().map(|(name, value)| (name.len() + value.len()) as u64).sum::<u64>();
         let Turn::Execute(host) = &mut self.turn else {
             return Ok(());
         };
         let grant = self.grants.log.as_ref().map_or((0, 0), |grant| (grant.lines_max, grant.bytes_max));
-        if self.log_lines > grant.0 {
+        if self.used.log_lines > grant.0 {
             return Err(self.end(Stop::Limit(LimitReached::LogLines { max: grant.0 })));
         }
-        if self.log_bytes > grant.1 {
+        if self.used.log_bytes > grant.1 {
             return Err(self.end(Stop::Limit(LimitReached::LogBytes { max: grant.1 })));
         }
         self.clock.pause();
@@ -56,12 +43,12 @@ impl log::Host for State {
 
 impl artifacts_read::Host for State {
     async fn stat(&mut self, uri: String) -> Answer<artifacts_read::ArtifactStat> {
-        let sequence = self.begin()?;
-        let uri = match self.readable(sequence, &uri).await? {
+        let site = self.begin()?;
+        let uri = match self.readable(site, &uri).await? {
             Ok(uri) => uri,
             Err(error) => return Ok(Err(error)),
         };
-        let stat = ask!(self, stat_artifact(sequence, &uri))?;
+        let stat = ask!(self, stat_artifact(site, &uri))?;
         Ok(stat.map(|stat| artifacts_read::ArtifactStat {
             size_bytes: stat.size_bytes,
             digest: stat.digest,
@@ -70,37 +57,37 @@ impl artifacts_read::Host for State {
     }
 
     async fn read(&mut self, uri: String, offset: u64, length: u32) -> Answer<Vec<u8>> {
-        let sequence = self.begin()?;
-        let uri = match self.readable(sequence, &uri).await? {
+        let site = self.begin()?;
+        let uri = match self.readable(site, &uri).await? {
             Ok(uri) => uri,
             Err(error) => return Ok(Err(error)),
         };
         // What the worker reads for one call is bounded, whatever the plugin asks for.
         let length = length.min(u32::try_from(self.limits.host_call_bytes_max / 2).unwrap_or(u32::MAX));
-        ask!(self, read_artifact(sequence, &uri, offset, length))
+        ask!(self, read_artifact(site, &uri, offset, length))
     }
 }
 
 impl artifacts_write::Host for State {
     async fn put(&mut self, name: String, media_type: String, bytes: Vec<u8>) -> Answer<String> {
-        let sequence = self.begin()?;
+        let site = self.begin()?;
         if let Some(reason) = self.without_effects() {
-            return self.deny(sequence, Interface::ArtifactsWrite, &name, reason).await;
+            return self.deny(site, Interface::ArtifactsWrite, &name, reason).await;
         }
         let grant = self.grants.artifacts_write.clone();
         let Some(grant) = grant.filter(|grant| grant.names.contains(&name)) else {
             let reason = "the name is not in `artifacts-write.names` of the task's grants".to_owned();
-            return self.deny(sequence, Interface::ArtifactsWrite, &name, reason).await;
+            return self.deny(site, Interface::ArtifactsWrite, &name, reason).await;
         };
-        let total = self.written_bytes + bytes.len() as u64;
+        let total = self.used.written_bytes + bytes.len() as u64;
         if total > grant.bytes_max {
             let text =
                 format!("`{name}` would bring what this call stored to {total} bytes; granted are {}", grant.bytes_max);
             return Ok(Err(types::CallError::Quota(text)));
         }
-        let stored = ask!(self, put_artifact(sequence, &name, &media_type, bytes))?;
+        let stored = ask!(self, put_artifact(site, &name, &media_type, bytes))?;
         if stored.is_ok() {
-            self.written_bytes = total;
+            self.used.written_bytes = total;
         }
         Ok(stored.map(String::from))
     }
@@ -118,15 +105,15 @@ impl sandbox::Host for State {
 
 impl secrets::Host for State {
     async fn acquire(&mut self, name: String) -> Answer<Resource<SecretHandle>> {
-        let sequence = self.begin()?;
+        let site = self.begin()?;
         if let Some(reason) = self.without_effects() {
-            return self.deny(sequence, Interface::Secrets, &name, reason).await;
+            return self.deny(site, Interface::Secrets, &name, reason).await;
         }
         let granted = self.grants.secrets.as_ref();
         let secret = SecretName::new(name.as_str()).ok();
         let Some(name) = secret.filter(|secret| granted.is_some_and(|grant| grant.names.contains(secret))) else {
             let reason = "the secret is not in `secrets.names` of the task's grants".to_owned();
-            return self.deny(sequence, Interface::Secrets, &name, reason).await;
+            return self.deny(site, Interface::Secrets, &name, reason).await;
         };
         match self.secrets.push(SecretHandle { name }) {
             Ok(handle) => Ok(Ok(handle)),
@@ -160,23 +147,6 @@ impl sandbox_secret::Host for State {
 }
 
 impl State {
-    /// A reference that the grant covers, or the refusal for the plugin.
-    async fn readable(&mut self, sequence: u32, text: &str) -> Answer<ArtifactUri> {
-        if let Some(reason) = self.without_effects() {
-            return self.deny(sequence, Interface::ArtifactsRead, text, reason).await;
-        }
-        let uri = match ArtifactUri::new(text) {
-            Ok(uri) => uri,
-            Err(error) => return Ok(Err(types::CallError::Invalid(error.to_string()))),
-        };
-        let grant = self.grants.artifacts_read.as_ref();
-        if grant.is_some_and(|grant| grant.covers(&uri)) {
-            return Ok(Ok(uri));
-        }
-        let reason = "no entry of `artifacts-read.names` of the task's grants covers it".to_owned();
-        self.deny(sequence, Interface::ArtifactsRead, text, reason).await
-    }
-
     async fn run(
         &mut self,
         interface: Interface,
@@ -184,19 +154,20 @@ impl State {
         parameters: Vec<(String, sandbox::Parameter)>,
         secrets: Vec<SecretName>,
     ) -> Answer<sandbox::CommandResult> {
-        let sequence = self.begin()?;
+        let site = self.begin()?;
         if let Some(reason) = self.without_effects() {
-            return self.deny(sequence, interface, &command, reason).await;
+            return self.deny(site, interface, &command, reason).await;
         }
         let grant = self.grants.sandbox.as_ref();
         let name = CommandName::new(command.as_str()).ok();
         let granted = name.filter(|name| grant.is_some_and(|grant| grant.commands.contains(name)));
         let (Some(name), Some(grant)) = (granted, grant) else {
             let reason = "the command is not in `sandbox.commands` of the task's grants".to_owned();
-            return self.deny(sequence, interface, &command, reason).await;
+            return self.deny(site, interface, &command, reason).await;
         };
-        if self.commands >= grant.commands_max {
-            let text = format!("this call ran {} commands, as many as `sandbox.commands-max` grants", self.commands);
+        if self.used.commands >= grant.commands_max {
+            let text =
+                format!("this call ran {} commands, as many as `sandbox.commands-max` grants", self.used.commands);
             return Ok(Err(types::CallError::Quota(text)));
         }
         let converted: Result<Vec<_>, String> =
@@ -205,8 +176,8 @@ impl State {
             Ok(parameters) => parameters,
             Err(detail) => return Ok(Err(types::CallError::Invalid(detail))),
         };
-        self.commands += 1;
-        let result = ask!(self, exec(sequence, &name, parameters, secrets))?;
+        self.used.commands += 1;
+        let result = ask!(self, exec(site, &name, parameters, secrets))?;
         Ok(result.map(Into::into))
     }
 }

@@ -1,16 +1,30 @@
 //! What one call holds on the host's side: its grants, its budgets and the
 //! way out to the worker. Made fresh for each call and dropped with it.
 
+/// The worker's answer to one method of [`crate::HostCalls`]; the guest's clock stands meanwhile.
+macro_rules! ask {
+    ($state:ident, $method:ident($($argument:expr),*)) => {{
+        let crate::state::Turn::Execute(host) = &mut $state.turn else {
+            unreachable!("a turn without effects was refused before");
+        };
+        $state.clock.pause();
+        let answer = host.$method($($argument),*).await;
+        $state.clock.resume();
+        $state.answer(answer)
+    }};
+}
+
+mod asking;
 mod budget;
 mod functions;
 
 use wasmtime::component::ResourceTable;
 use workflow::SecretName;
-use workflow::capability::Grants;
+use workflow::capability::{Grants, Limits};
 
 use crate::bindings::{call_error, types};
-use crate::call::{LimitReached, Limits};
-use crate::host_calls::{Denial, HostCallError, HostCalls};
+use crate::call::LimitReached;
+use crate::host_calls::{CallSite, Denial, HostCallError, HostCalls};
 use crate::interface::Interface;
 
 pub(crate) use budget::GuestClock;
@@ -47,17 +61,30 @@ impl std::fmt::Display for Stop {
 
 impl std::error::Error for Stop {}
 
+/// What the call used of its grants.
+#[derive(Debug, Default)]
+struct Used {
+    commands: u32,
+    written_bytes: u64,
+    log_lines: u32,
+    log_bytes: u64,
+    questions: u32,
+    answer_tokens: u64,
+    tool_calls: u32,
+    requests: u32,
+    received_bytes: u64,
+}
+
 pub(crate) struct State {
     turn: Turn,
     grants: Grants,
     pub(crate) limits: Limits,
     /// Of the last host call; log lines have none.
     sequence: u32,
-    commands: u32,
-    written_bytes: u64,
-    log_lines: u32,
-    log_bytes: u64,
-    memory_bytes: usize,
+    /// Used when the guest last left its own code.
+    pub(crate) fuel: u64,
+    used: Used,
+    memory_bytes: u64,
     pub(crate) clock: GuestClock,
     secrets: ResourceTable,
     /// The last `error` line: what a panic hook wrote before the trap.
@@ -72,16 +99,14 @@ type Answer<T> = wasmtime::Result<Result<T, types::CallError>>;
 impl State {
     pub fn new(turn: Turn, grants: Grants, limits: Limits) -> Self {
         let mut secrets = ResourceTable::new();
-        secrets.set_max_capacity(limits.handles_max);
+        secrets.set_max_capacity(usize::try_from(limits.handles_max).unwrap_or(usize::MAX));
         Self {
             turn,
             grants,
             limits,
             sequence: 0,
-            commands: 0,
-            written_bytes: 0,
-            log_lines: 0,
-            log_bytes: 0,
+            fuel: 0,
+            used: Used::default(),
             memory_bytes: 0,
             clock: GuestClock::new(),
             secrets,
@@ -97,20 +122,20 @@ impl State {
     }
 
     /// Numbers a host call and counts it.
-    fn begin(&mut self) -> wasmtime::Result<u32> {
-        if self.sequence == self.limits.host_calls_max {
+    fn begin(&mut self) -> wasmtime::Result<CallSite> {
+        if u64::from(self.sequence) == self.limits.host_calls_max {
             return Err(self.end(Stop::Limit(LimitReached::HostCalls { max: self.limits.host_calls_max })));
         }
         self.sequence += 1;
-        Ok(self.sequence)
+        Ok(CallSite { sequence: self.sequence, fuel: self.fuel })
     }
 
     /// Tells the worker and the plugin that a call is refused.
-    async fn deny<T>(&mut self, sequence: u32, interface: Interface, subject: &str, reason: String) -> Answer<T> {
+    async fn deny<T>(&mut self, site: CallSite, interface: Interface, subject: &str, reason: String) -> Answer<T> {
         let denial = Denial { capability: interface.name().to_owned(), subject: subject.to_owned(), reason };
         if let Turn::Execute(host) = &mut self.turn {
             self.clock.pause();
-            host.denied(sequence, &denial).await;
+            host.denied(site, &denial).await;
             self.clock.resume();
         }
         Ok(Err(types::CallError::Denied(denial.into())))

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use plugin_host::{CallError, Interface, Limits};
+use plugin_host::{CallError, Interface};
 use serde_json::{Value, json};
 use workflow::capability::{Approval, Date, Grants, PluginManifest, PluginsLock, effective};
 
@@ -27,17 +27,17 @@ fn the_imports_of_each_plugin_are_what_a_reviewer_saw() {
         text,
         "\
 cargo
-  lightapi:release/artifacts-read@0.1.0: read
-  lightapi:release/log@0.1.0: emit
-  lightapi:release/sandbox@0.1.0: exec
+  lightapi:release/artifacts-read@0.1.1: read
+  lightapi:release/log@0.1.1: emit
+  lightapi:release/sandbox@0.1.1: exec
 cargo-publish
-  lightapi:release/log@0.1.0: emit
-  lightapi:release/sandbox-secret@0.1.0: exec-with-secrets
-  lightapi:release/secrets@0.1.0: acquire
+  lightapi:release/log@0.1.1: emit
+  lightapi:release/sandbox-secret@0.1.1: exec-with-secrets
+  lightapi:release/secrets@0.1.1: acquire
 preflight
-  lightapi:release/artifacts-read@0.1.0: read
-  lightapi:release/log@0.1.0: emit
-  lightapi:release/sandbox@0.1.0: exec
+  lightapi:release/artifacts-read@0.1.1: read
+  lightapi:release/log@0.1.1: emit
+  lightapi:release/sandbox@0.1.1: exec
 "
     );
 }
@@ -117,7 +117,7 @@ async fn cargo_runs_as_a_component() {
     let grants =
         cargo_grants(&["rust-release/cargo-metadata", "rust-release/cargo-package", "rust-release/git-bundle"]);
     let input = json!({ "operation": "package", "directory": "repos/demo", "version": "0.1.0" });
-    let (result, record) = run(&cargo, input, &grants, Limits::default(), scripted).await;
+    let (result, record) = run(&cargo, input, &grants, scripted).await;
     let output = result.unwrap();
     assert_eq!(output["crates"][0]["name"], "core");
     assert_eq!(output["source"]["artifact"], "artifact://i/t/1/source.bundle");
@@ -128,8 +128,7 @@ async fn cargo_runs_as_a_component() {
 async fn a_command_that_the_task_does_not_grant_ends_as_a_denial_that_names_it() {
     let cargo = plugin("cargo").await;
     let input = json!({ "operation": "test", "directory": "repos/demo" });
-    let (result, record) =
-        run(&cargo, input, &cargo_grants(&["rust-release/cargo-build"]), Limits::default(), Scripted::default()).await;
+    let (result, record) = run(&cargo, input, &cargo_grants(&["rust-release/cargo-build"]), Scripted::default()).await;
     let Err(CallError::Denied(denial)) = result else { panic!("{result:?}") };
     assert_eq!((denial.capability.as_str(), denial.subject.as_str()), ("sandbox", "rust-release/cargo-test"));
     assert_eq!(record.denied, [(1, denial)]);
@@ -184,12 +183,12 @@ async fn a_publish_passes_its_secret_by_name_and_its_source_by_reference() {
     let input = json!({ "operation": "publish", "crate": "d", "version": "1.0.0",
         "source": "artifact://i/t/1/source.bundle", "digest": format!("sha256:{}", "ab".repeat(32)) });
     let grants = manifest("cargo-publish").asks;
-    let (result, record) = run(&publish, input, &grants, Limits::default(), Scripted::default()).await;
+    let (result, record) = run(&publish, input, &grants, Scripted::default()).await;
     assert_eq!(result, Ok(json!({ "crate": "d", "version": "1.0.0", "state": "sent", "verify": true })));
     assert!(record.calls[0].starts_with("2 exec rust-release/cargo-publish crate=Text(\"d\")"), "{:?}", record.calls);
     assert!(record.calls[0].ends_with("with cargo-registry-token"), "{:?}", record.calls);
     let without = Grants { secrets: None, ..grants };
-    let (result, _) = run(&publish, json!({}), &without, Limits::default(), Scripted::default()).await;
+    let (result, _) = run(&publish, json!({}), &without, Scripted::default()).await;
     let Err(CallError::Refused(missing)) = result else { panic!("{result:?}") };
     let interfaces: Vec<_> = missing.0.iter().map(|missing| missing.interface).collect();
     assert_eq!(interfaces, [Interface::Secrets, Interface::SandboxSecret]);

@@ -7,20 +7,24 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use async_trait::async_trait;
 use plugin_host::{
-    ArtifactStat, Call, CallError, Denial, HostCallError, HostCalls, HostConfig, Limits, LogLevel, Parameter, Plugin,
-    PluginHost,
+    ArtifactStat, Call, CallError, CallSite, Denial, HostCallError, HostCalls, HostConfig, HttpRequest, HttpResponse,
+    LogLevel, ModelAnswer, ModelQuestion, Parameter, Plugin, PluginHost, Surroundings, ToolAnswer,
 };
-use serde_json::Value;
-use workflow::capability::{ArtifactsReadGrant, ArtifactsWriteGrant, Grants, LogGrant, SandboxGrant, SecretsGrant};
+use serde_json::{Value, json};
+use workflow::capability::{
+    ArtifactsReadGrant, ArtifactsWriteGrant, Grants, HttpGrant, LimitsGrant, LogGrant, McpGrant, ModelGrant,
+    SandboxGrant, SecretsGrant,
+};
 use workflow::{
-    ArtifactUri, CommandName, CommandResult, CommandStatus, Digest, PluginName, SecretName, TaskPath, Timestamp,
+    ArtifactUri, CommandName, CommandResult, CommandStatus, Digest, HttpOrigin, McpTool, ModelName, PluginName,
+    SecretName, TaskPath, Timestamp,
 };
 
 /// Name of the plugin to its component, built once for all tests from the sources beside them.
 pub fn components() -> &'static BTreeMap<String, Vec<u8>> {
     static COMPONENTS: OnceLock<BTreeMap<String, Vec<u8>>> = OnceLock::new();
     COMPONENTS.get_or_init(|| {
-        let names = ["cargo", "cargo-publish", "preflight", "evil"];
+        let names = ["cargo", "cargo-publish", "preflight", "evil", "released"];
         build(&names);
         let component = |name: &str| {
             let module = std::fs::read(module(name)).expect("cargo has just built the module");
@@ -96,6 +100,18 @@ pub fn all_grants() -> Grants {
             commands_max: 10,
         }),
         secrets: Some(SecretsGrant { names: BTreeSet::from([SecretName::new("token").expect("a name")]) }),
+        model: Some(ModelGrant {
+            models: BTreeSet::from([ModelName::new("default").expect("a name")]),
+            questions_max: 2,
+            answer_tokens_max: 1000,
+        }),
+        mcp: Some(McpGrant { tools: BTreeSet::from([McpTool::new("issues/search").expect("a name")]), calls_max: 2 }),
+        http: Some(HttpGrant {
+            origins: BTreeSet::from([HttpOrigin::new("https://index.test").expect("an origin")]),
+            requests_max: 2,
+            bytes_max: 100,
+        }),
+        ..Grants::default()
     }
 }
 
@@ -105,23 +121,30 @@ pub fn commands(names: &[&str]) -> BTreeSet<CommandName> {
 
 /// Runs the evil plugin with all grants.
 pub async fn evil(input: &str) -> (Result<Value, CallError>, Record) {
-    evil_with(input, all_grants(), Limits::default()).await
+    evil_with(input, all_grants()).await
 }
 
-pub async fn evil_with(input: &str, grants: Grants, limits: Limits) -> (Result<Value, CallError>, Record) {
+pub async fn evil_with(input: &str, grants: Grants) -> (Result<Value, CallError>, Record) {
     let plugin = plugin("evil").await;
-    run(&plugin, Value::from(input), &grants, limits, Scripted::default()).await
+    run(&plugin, Value::from(input), &grants, Scripted::default()).await
 }
+
+/// All grants, with limits of their own.
+pub fn limited(limits: LimitsGrant) -> Grants {
+    Grants { limits, ..all_grants() }
+}
+
+/// What every attempt of these tests finds around it.
+pub const SURROUNDINGS: Surroundings = Surroundings { started_at: Timestamp::UNIX_EPOCH, seed: [7; 32] };
 
 pub async fn run(
     plugin: &Plugin,
     input: Value,
     grants: &Grants,
-    limits: Limits,
     scripted: Scripted,
 ) -> (Result<Value, CallError>, Record) {
     let record = scripted.record.clone();
-    let result = host().execute(plugin, Call { grants, limits, input }, Box::new(scripted)).await;
+    let result = host().execute(plugin, Call { grants, surroundings: SURROUNDINGS, input }, Box::new(scripted)).await;
     let record = record.lock().expect("no test panics with it").clone();
     (result, record)
 }
@@ -131,6 +154,8 @@ pub async fn run(
 pub struct Record {
     /// `1 exec rust-release/cargo-build`
     pub calls: Vec<String>,
+    /// Used before each of them.
+    pub fuel: Vec<u64>,
     pub denied: Vec<(u32, Denial)>,
     pub log: Vec<LogLine>,
 }
@@ -151,8 +176,10 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    fn note(&self, call: String) {
-        self.record.lock().expect("no test panics with it").calls.push(call);
+    fn note(&self, site: CallSite, call: String) {
+        let mut record = self.record.lock().expect("no test panics with it");
+        record.calls.push(format!("{} {call}", site.sequence));
+        record.fuel.push(site.fuel);
     }
 }
 
@@ -160,14 +187,14 @@ impl Scripted {
 impl HostCalls for Scripted {
     async fn exec(
         &mut self,
-        sequence: u32,
+        site: CallSite,
         command: &CommandName,
         parameters: Vec<(String, Parameter)>,
         secrets: Vec<SecretName>,
     ) -> Result<CommandResult, HostCallError> {
         let with: String = parameters.iter().map(|(name, value)| format!(" {name}={value:?}")).collect();
         let holding: String = secrets.iter().map(|name| format!(" with {name}")).collect();
-        self.note(format!("{sequence} exec {command}{with}{holding}"));
+        self.note(site, format!("exec {command}{with}{holding}"));
         tokio::time::sleep(self.command_time).await;
         if let Some(error) = &self.fails {
             return Err(error.clone());
@@ -179,40 +206,73 @@ impl HostCalls for Scripted {
         Ok(result(stdout, exit_code, &files))
     }
 
-    async fn stat_artifact(&mut self, sequence: u32, uri: &ArtifactUri) -> Result<ArtifactStat, HostCallError> {
-        self.note(format!("{sequence} stat {uri}"));
+    async fn stat_artifact(&mut self, site: CallSite, uri: &ArtifactUri) -> Result<ArtifactStat, HostCallError> {
+        self.note(site, format!("stat {uri}"));
         let digest = Digest::of(b"x").to_string();
         Ok(ArtifactStat { size_bytes: 16, digest, media_type: "text/plain".to_owned() })
     }
 
     async fn read_artifact(
         &mut self,
-        sequence: u32,
+        site: CallSite,
         uri: &ArtifactUri,
         offset: u64,
         length: u32,
     ) -> Result<Vec<u8>, HostCallError> {
-        self.note(format!("{sequence} read {uri} {offset} {length}"));
+        self.note(site, format!("read {uri} {offset} {length}"));
         Ok(vec![b'x'; 16])
     }
 
     async fn put_artifact(
         &mut self,
-        sequence: u32,
+        site: CallSite,
         name: &str,
         media_type: &str,
         bytes: Vec<u8>,
     ) -> Result<ArtifactUri, HostCallError> {
-        self.note(format!("{sequence} put {name} {media_type} {}", bytes.len()));
+        self.note(site, format!("put {name} {media_type} {}", bytes.len()));
         Ok(ArtifactUri::new(format!("artifact://i/t/1/{name}")).expect("a reference"))
+    }
+
+    async fn ask_model(&mut self, site: CallSite, question: ModelQuestion) -> Result<ModelAnswer, HostCallError> {
+        let evidence: String = question.evidence.iter().map(|uri| format!(" {uri}")).collect();
+        let (model, tokens) = (question.model, question.answer_tokens_max);
+        self.note(site, format!("ask {model} {tokens} {}{evidence}", question.prompt));
+        if let Some(error) = &self.fails {
+            return Err(error.clone());
+        }
+        let model = format!("test {model} 1");
+        Ok(ModelAnswer { value: json!("flaky"), model, question_tokens: 10, answer_tokens: tokens })
+    }
+
+    async fn call_tool(
+        &mut self,
+        site: CallSite,
+        tool: &McpTool,
+        arguments: Value,
+    ) -> Result<ToolAnswer, HostCallError> {
+        self.note(site, format!("tool {tool} {arguments}"));
+        if let Some(error) = &self.fails {
+            return Err(error.clone());
+        }
+        let content = vec![json!({ "type": "text", "text": "found" })];
+        Ok(ToolAnswer { is_error: false, content, structured: None })
+    }
+
+    async fn fetch(&mut self, site: CallSite, request: HttpRequest) -> Result<HttpResponse, HostCallError> {
+        self.note(site, format!("fetch {:?} {} {}", request.method, request.url, request.body_bytes_max));
+        if let Some(error) = &self.fails {
+            return Err(error.clone());
+        }
+        Ok(HttpResponse { status: 404, headers: Vec::new(), body: vec![b'x'; 60] })
     }
 
     async fn log(&mut self, level: LogLevel, message: String, fields: Vec<(String, String)>) {
         self.record.lock().expect("no test panics with it").log.push((level, message, fields));
     }
 
-    async fn denied(&mut self, sequence: u32, denial: &Denial) {
-        self.record.lock().expect("no test panics with it").denied.push((sequence, denial.clone()));
+    async fn denied(&mut self, site: CallSite, denial: &Denial) {
+        self.record.lock().expect("no test panics with it").denied.push((site.sequence, denial.clone()));
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is not granted is not linked; what is not in a grant is denied as data.
 
-use plugin_host::{CallError, Interface, Limits};
+use plugin_host::{CallError, Interface};
 use serde_json::json;
 use workflow::capability::Grants;
 
@@ -9,7 +9,7 @@ use crate::common::{all_grants, components, evil, evil_with, host, plugin};
 #[tokio::test]
 async fn an_import_without_a_grant_is_refused_and_every_one_is_named() {
     let grants = Grants { sandbox: None, log: None, ..all_grants() };
-    let (result, record) = evil_with("say hello", grants, Limits::default()).await;
+    let (result, record) = evil_with("say hello", grants).await;
     let text = result.unwrap_err().to_string();
     assert_eq!(
         text,
@@ -28,8 +28,11 @@ async fn each_interface_alone_is_refused_without_its_grant() {
         (Interface::ArtifactsWrite, Grants { artifacts_write: None, ..all_grants() }),
         (Interface::Sandbox, Grants { sandbox: None, ..all_grants() }),
         (Interface::Secrets, Grants { secrets: None, ..all_grants() }),
+        (Interface::Model, Grants { model: None, ..all_grants() }),
+        (Interface::Mcp, Grants { mcp: None, ..all_grants() }),
+        (Interface::Http, Grants { http: None, ..all_grants() }),
     ] {
-        let (result, _) = evil_with("say hello", grants, Limits::default()).await;
+        let (result, _) = evil_with("say hello", grants).await;
         let Err(CallError::Refused(missing)) = result else { panic!("{interface} was not refused: {result:?}") };
         assert_eq!(missing.0[0].interface, interface);
     }
@@ -43,7 +46,10 @@ async fn a_grant_that_no_import_needs_is_flagged() {
         texts,
         [
             "plugin `cargo` is granted `artifacts-write` and imports nothing that needs it; remove it",
-            "plugin `cargo` is granted `secrets` and imports nothing that needs it; remove it"
+            "plugin `cargo` is granted `secrets` and imports nothing that needs it; remove it",
+            "plugin `cargo` is granted `model` and imports nothing that needs it; remove it",
+            "plugin `cargo` is granted `mcp` and imports nothing that needs it; remove it",
+            "plugin `cargo` is granted `http` and imports nothing that needs it; remove it"
         ]
     );
     assert_eq!(plugin("evil").await.over_grants(&all_grants()), []);
@@ -74,6 +80,25 @@ async fn each_call_outside_its_grant_is_denied_as_data_and_recorded() {
             "denied: artifacts-write ../report.json: the name is not in `artifacts-write.names` of the task's grants",
         ),
         ("secret other", "denied: secrets other: the secret is not in `secrets.names` of the task's grants"),
+        ("ask other", "denied: model other: the model is not in `model.models` of the task's grants"),
+        (
+            "ask default artifact://i/other/1/x",
+            "denied: artifacts-read artifact://i/other/1/x: no entry of `artifacts-read.names` of the task's grants covers it",
+        ),
+        ("tool issues/close", "denied: mcp issues/close: the tool is not in `mcp.tools` of the task's grants"),
+        ("tool issues/search/x", "denied: mcp issues/search/x: the tool is not in `mcp.tools` of the task's grants"),
+        (
+            "fetch https://other.test/",
+            "denied: http https://other.test/: `https://other.test` is not in `http.origins` of the task's grants",
+        ),
+        (
+            "fetch http://index.test/",
+            "denied: http http://index.test/: `http://index.test` is not in `http.origins` of the task's grants",
+        ),
+        (
+            "fetch https://index.test:8443/",
+            "denied: http https://index.test:8443/: `https://index.test:8443` is not in `http.origins` of the task's grants",
+        ),
     ] {
         let (result, record) = evil(input).await;
         assert_eq!(result.unwrap(), json!(said), "{input}");
@@ -96,6 +121,17 @@ async fn each_call_inside_its_grant_reaches_the_worker_numbered() {
             "exit code 0",
             vec!["1 exec rust-release/cargo-build file=Artifact(\"artifact://i/t/1/x\")"],
         ),
+        (
+            "ask default artifact://i/t/1/x",
+            "\"flaky\" of test default 1",
+            vec!["1 ask default 500 why? artifact://i/t/1/x"],
+        ),
+        (
+            "tool issues/search",
+            "[{\"type\":\"text\",\"text\":\"found\"}]",
+            vec!["1 tool issues/search {\"query\":\"flaky\"}"],
+        ),
+        ("fetch https://INDEX.test:443/a?b", "404 60", vec!["1 fetch Get https://INDEX.test:443/a?b 100"]),
     ] {
         let (result, record) = evil(input).await;
         assert_eq!(result.unwrap(), json!(said), "{input}");
@@ -118,12 +154,48 @@ async fn a_reference_that_is_none_is_an_invalid_call() {
 async fn a_command_over_the_granted_number_is_a_quota() {
     let mut grants = all_grants();
     grants.sandbox.as_mut().unwrap().commands_max = 1;
-    let (result, record) = evil_with("exec-twice rust-release/cargo-build", grants, Limits::default()).await;
+    let (result, record) = evil_with("exec-twice rust-release/cargo-build", grants).await;
     assert_eq!(
         result.unwrap(),
         json!("exit code 0, quota: this call ran 1 commands, as many as `sandbox.commands-max` grants")
     );
     assert_eq!(record.calls, ["1 exec rust-release/cargo-build"]);
+}
+
+#[tokio::test]
+async fn what_is_granted_by_number_ends_as_a_quota() {
+    for (input, said, calls) in [
+        ("ask-times 3", "this call asked 2 questions, as many as `model.questions-max` grants", 2),
+        ("ask-tokens 1001", "an answer of 1001 tokens is asked for; `model.answer-tokens-max` leaves 1000", 0),
+        ("tool-times 3", "this call used 2 tools, as many as `mcp.calls-max` grants", 2),
+        ("fetch-times 3", "this call made 2 requests, as many as `http.requests-max` grants", 2),
+    ] {
+        let (result, record) = evil(input).await;
+        assert_eq!(result.unwrap(), json!(format!("quota: {said}")), "{input}");
+        assert_eq!(record.calls.len(), calls, "{input}: {:?}", record.calls);
+    }
+    // What was received is off what may still be received.
+    let (_, record) = evil("fetch-times 2").await;
+    assert!(record.calls[1].ends_with(" 40"), "{:?}", record.calls);
+}
+
+#[tokio::test]
+async fn a_url_that_two_readers_could_read_differently_is_invalid() {
+    for url in [
+        "https://index.test@evil.test/",
+        "https://evil.test\\@index.test/",
+        "//index.test/",
+        "file:///etc/passwd",
+        "https://index.test/#x",
+        "https://index.test/a b",
+        "https://índex.test/",
+        "https:///index.test/",
+    ] {
+        let (result, record) = evil(&format!("fetch {url}")).await;
+        let said = result.unwrap();
+        assert!(said.as_str().unwrap().starts_with("invalid: the URL is not an absolute one"), "{url}: {said}");
+        assert_eq!(record.calls, Vec::<String>::new());
+    }
 }
 
 #[tokio::test]
@@ -146,5 +218,5 @@ fn missing_and_superfluous_grants_are_known_from_the_bytes_alone() {
     assert_eq!(missing, [Interface::Log, Interface::Secrets, Interface::SandboxSecret]);
     let over: Vec<_> =
         inspection.over_grants("cargo-publish", &all_grants()).into_iter().map(|over| over.key).collect();
-    assert_eq!(over, ["artifacts-read", "artifacts-write"]);
+    assert_eq!(over, ["artifacts-read", "artifacts-write", "model", "mcp", "http"]);
 }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use plugin_host::{CallError, LimitReached, Limits};
+use plugin_host::{CallError, LimitReached};
 use serde_json::json;
+use workflow::capability::LimitsGrant;
 
-use crate::common::{Scripted, all_grants, evil, evil_with, plugin, run};
+use crate::common::{Scripted, all_grants, evil, evil_with, limited, plugin, run};
 
-async fn stopped(input: &str, limits: Limits) -> String {
-    let (result, _) = evil_with(input, all_grants(), limits).await;
+async fn stopped(input: &str, limits: LimitsGrant) -> String {
+    let (result, _) = evil_with(input, limited(limits)).await;
     match result {
         Err(error @ CallError::Limit { .. }) => error.to_string(),
         other => panic!("{input} reached no limit: {other:?}"),
@@ -17,29 +18,33 @@ async fn stopped(input: &str, limits: Limits) -> String {
 
 #[tokio::test]
 async fn each_limit_has_its_own_text() {
-    let limits = Limits::default;
+    let limits = LimitsGrant::default;
     for (input, limits, expected) in [
         (
             "spin",
-            Limits { fuel_max: 1_000_000, ..limits() },
+            LimitsGrant { fuel_max: Some(1_000_000), ..limits() },
             "it used up its 1000000 units of fuel: a loop without end, or too large an input",
         ),
         (
             "spin",
-            Limits { guest_time_max: Duration::from_millis(50), fuel_max: u64::MAX, ..limits() },
+            LimitsGrant { guest_time_ms_max: Some(50), fuel_max: Some(u64::MAX), ..limits() },
             "it computed for more than 50 ms, waits on commands not counted",
         ),
-        ("memory", Limits { memory_bytes_max: 8 << 20, ..limits() }, "it asked for more than 8388608 bytes of memory"),
-        ("calls 11", Limits { host_calls_max: 10, ..limits() }, "it made more than 10 host calls"),
+        (
+            "memory",
+            LimitsGrant { memory_bytes_max: Some(8 << 20), ..limits() },
+            "it asked for more than 8388608 bytes of memory",
+        ),
+        ("calls 11", LimitsGrant { host_calls_max: Some(10), ..limits() }, "it made more than 10 host calls"),
         (
             "big-argument 100000",
-            Limits { host_call_bytes_max: 65536, ..limits() },
+            LimitsGrant { host_call_bytes_max: Some(65536), ..limits() },
             "it passed more than 65536 bytes in one call",
         ),
         ("log 101", limits(), "it logged more than 100 lines, which is what `log.lines-max` grants"),
         (
             "big-result 4096",
-            Limits { result_bytes_max: 1024, ..limits() },
+            LimitsGrant { result_bytes_max: Some(1024), ..limits() },
             "its output has 4098 bytes of JSON; at most 1024 are kept",
         ),
         ("hold token", limits(), "it held more than 64 secrets at once"),
@@ -52,7 +57,7 @@ async fn each_limit_has_its_own_text() {
 async fn log_bytes_are_bounded_beside_lines() {
     let mut grants = all_grants();
     grants.log.as_mut().unwrap().bytes_max = 100;
-    let (result, record) = evil_with("long-log 200", grants, Limits::default()).await;
+    let (result, record) = evil_with("long-log 200", grants).await;
     let Err(CallError::Limit { limit, .. }) = result else { panic!("{result:?}") };
     assert_eq!(limit, LimitReached::LogBytes { max: 100 });
     assert_eq!(record.log, []);
@@ -60,24 +65,34 @@ async fn log_bytes_are_bounded_beside_lines() {
 
 #[tokio::test]
 async fn a_memory_that_starts_too_large_never_starts() {
-    let text = stopped("say hello", Limits { memory_bytes_max: 64 << 10, ..Limits::default() }).await;
+    let text = stopped("say hello", LimitsGrant { memory_bytes_max: Some(64 << 10), ..LimitsGrant::default() }).await;
     assert_eq!(text, "plugin `evil` was stopped: it asked for more than 65536 bytes of memory");
 }
 
 #[tokio::test]
 async fn a_long_honest_command_is_not_the_plugins_time() {
     let plugin = plugin("evil").await;
-    let limits = Limits { guest_time_max: Duration::from_millis(50), ..Limits::default() };
+    let limits = LimitsGrant { guest_time_ms_max: Some(50), ..LimitsGrant::default() };
     let scripted = Scripted { command_time: Duration::from_millis(400), ..Scripted::default() };
-    let (result, _) = run(&plugin, json!("exec rust-release/cargo-build"), &all_grants(), limits, scripted).await;
+    let (result, _) = run(&plugin, json!("exec rust-release/cargo-build"), &limited(limits), scripted).await;
     assert_eq!(result, Ok(json!("exit code 0")));
+}
+
+#[tokio::test]
+async fn the_fuel_at_each_host_call_is_the_same_each_time() {
+    let (_, first) = evil("five").await;
+    assert_eq!(first.fuel.len(), 4);
+    assert!(first.fuel.is_sorted_by(|a, b| a < b), "{:?}", first.fuel);
+    for _ in 0..5 {
+        assert_eq!(evil("five").await.1.fuel, first.fuel);
+    }
 }
 
 #[tokio::test]
 async fn a_spinning_plugin_leaves_its_thread_to_others() {
     // One thread: the second call ends only if the first one yields.
-    let spinning = Limits { guest_time_max: Duration::from_secs(2), fuel_max: u64::MAX, ..Limits::default() };
-    let spin = evil_with("spin", all_grants(), spinning);
+    let spinning = LimitsGrant { guest_time_ms_max: Some(2000), fuel_max: Some(u64::MAX), ..LimitsGrant::default() };
+    let spin = evil_with("spin", limited(spinning));
     let honest = evil("say hello");
     let order = std::sync::Mutex::new(Vec::new());
     tokio::join!(
@@ -97,16 +112,17 @@ async fn a_spinning_plugin_leaves_its_thread_to_others() {
 
 #[tokio::test]
 async fn the_same_call_uses_the_same_fuel() {
+    let with_fuel =
+        |max| evil_with("say hello", limited(LimitsGrant { fuel_max: Some(max), ..LimitsGrant::default() }));
     // Found by halving: the least fuel with which the call ends.
     let (mut too_little, mut enough) = (0, 10_000_000);
     while enough - too_little > 1 {
         let fuel_max = (too_little + enough) / 2;
-        let (result, _) = evil_with("say hello", all_grants(), Limits { fuel_max, ..Limits::default() }).await;
+        let (result, _) = with_fuel(fuel_max).await;
         if result.is_ok() { enough = fuel_max } else { too_little = fuel_max }
     }
     for _ in 0..5 {
-        let with = |fuel_max| evil_with("say hello", all_grants(), Limits { fuel_max, ..Limits::default() });
-        assert!(with(enough).await.0.is_ok());
-        assert!(with(enough - 1).await.0.is_err());
+        assert!(with_fuel(enough).await.0.is_ok());
+        assert!(with_fuel(enough - 1).await.0.is_err());
     }
 }

@@ -77,11 +77,11 @@ async fn everything_unknown_is_named_at_once_with_what_this_host_offers() {
     );
     let text = refused(&bytes).await;
     for expected in [
-        "it needs the function `flush` of `lightapi:release/log@0.1.7`; this host offers `emit` in version 0.1.0",
-        "it imports `lightapi:release/shell@0.1.0` (`run`), which no version of the package has; this host offers `log`, `artifacts-read`, `artifacts-write`, `sandbox`, `secrets`, `sandbox-secret`",
-        "it needs `lightapi:release/sandbox` in version 0.2.0 (`exec`); this host offers version 0.1.0",
+        "it needs the function `flush` of `lightapi:release/log@0.1.7`; this host offers `emit` in version 0.1.1",
+        "it imports `lightapi:release/shell@0.1.0` (`run`), which no version of the package has; this host offers `log`, `artifacts-read`, `artifacts-write`, `sandbox`, `secrets`, `sandbox-secret`, `model`, `mcp`, `http`",
+        "it needs `lightapi:release/sandbox` in version 0.2.0 (`exec`); this host offers version 0.1.1",
         "it imports `wasi:clocks/wall-clock@0.2.6` (`now`) of WASI, of which this host links nothing; build the plugin for `wasm32-unknown-unknown`, where `std` asks for nothing",
-        "it imports `acme:tools/run` (`go`) of a package this host does not have; it offers lightapi:release@0.1.0",
+        "it imports `acme:tools/run` (`go`) of a package this host does not have; it offers lightapi:release@0.1.1",
         "its `lightapi:release/step` lacks the function `describe`",
         "its `lightapi:release/step` lacks the function `plan`",
     ] {
@@ -115,7 +115,7 @@ async fn a_step_of_another_version_is_refused() {
     );
     assert_eq!(
         refused(&bytes).await,
-        "plugin `x` does not fit this host: it exports `lightapi:release/step@1.0.0`, a version this host cannot call; this host calls version 0.1.0"
+        "plugin `x` does not fit this host: it exports `lightapi:release/step@1.0.0`, a version this host cannot call; this host calls version 0.1.1"
     );
 }
 

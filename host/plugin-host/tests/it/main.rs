@@ -6,3 +6,4 @@ mod grants;
 mod limits;
 mod loading;
 mod outcomes;
+mod released;

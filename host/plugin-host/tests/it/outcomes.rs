@@ -1,6 +1,6 @@
 //! A returned error, a trap, a denial and an interruption are different ends.
 
-use plugin_host::{CallError, HostCallError, Limits, LogLevel};
+use plugin_host::{CallError, HostCallError, LogLevel};
 use serde_json::json;
 
 use crate::common::{Scripted, all_grants, evil, plugin, run};
@@ -68,7 +68,7 @@ async fn the_workers_trouble_reaches_the_plugin_as_data() {
     ] {
         let scripted = Scripted { fails: Some(error), ..Scripted::default() };
         let input = json!("exec rust-release/cargo-build");
-        let (result, _) = run(&plugin, input, &all_grants(), Limits::default(), scripted).await;
+        let (result, _) = run(&plugin, input, &all_grants(), scripted).await;
         assert_eq!(result, Ok(json!(said)));
     }
 }
@@ -78,7 +78,7 @@ async fn an_interrupted_host_call_ends_the_call_without_an_outcome() {
     let plugin = plugin("evil").await;
     let scripted = Scripted { fails: Some(HostCallError::Interrupted), ..Scripted::default() };
     let input = json!("exec-twice rust-release/cargo-build");
-    let (result, record) = run(&plugin, input, &all_grants(), Limits::default(), scripted).await;
+    let (result, record) = run(&plugin, input, &all_grants(), scripted).await;
     assert_eq!(result, Err(CallError::Interrupted));
     assert_eq!(record.calls, ["1 exec rust-release/cargo-build"], "the plugin did not go on");
 }
@@ -94,7 +94,7 @@ async fn an_instance_is_fresh_and_the_host_outlives_every_trap() {
 #[tokio::test]
 async fn the_benchmark_counts_five_host_calls() {
     let plugin = plugin("evil").await;
-    let (result, record) = run(&plugin, json!("five"), &all_grants(), Limits::default(), Scripted::default()).await;
+    let (result, record) = run(&plugin, json!("five"), &all_grants(), Scripted::default()).await;
     assert_eq!(result, Ok(json!("exit code 0 16 16 artifact://i/t/1/report.json")));
     assert_eq!(record.calls.len() + record.log.len(), 5);
     let (host, grants, input) = (crate::common::host(), all_grants(), json!("five"));

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use workflow::effect::StandardError;
 use workflow::event::Event;
 use workflow::redaction::Redactor;
-use workflow::{Digest, Effect, EffectKey, EffectOutcome, InstanceId, TemplateName};
+use workflow::{Digest, Effect, EffectKey, EffectOutcome, InstanceId, TemplateName, Timestamp};
 
 use crate::plugins::PluginCatalog;
 use crate::secrets::Secrets;
@@ -27,6 +27,8 @@ pub struct Attempt {
     /// Sequence 0: the attempt's own effect.
     pub key: EffectKey,
     pub effect: Effect,
+    /// When its intent was recorded.
+    pub started_at: Timestamp,
     /// `CommandStarted`, `CommandCompleted` and `HostCallCompleted` of this attempt so far.
     pub calls: Vec<Event>,
     /// The sandbox templates that the instance's policy was made of.

@@ -1,6 +1,6 @@
 //! `call: PLUGIN`: a component runs, and its host calls are journaled.
 
-use plugin_host::{Call, CallError, Limits};
+use plugin_host::{Call, CallError, Surroundings};
 use serde_json::json;
 use store::{ArtifactBytes, NewArtifact};
 use workflow::effect::{Fault, OWN_ERRORS, StandardError};
@@ -22,7 +22,8 @@ impl Hands {
         let ended_early = Ended::default();
         let side = HostSide::new(self.clone(), &attempt, *mode, journal, ended_early.clone());
         let logged = side.logged();
-        let call = Call { grants, limits: Limits::default(), input: input.clone() };
+        let surroundings = Surroundings::of(&attempt.key, attempt.started_at);
+        let call = Call { grants, surroundings, input: input.clone() };
         let ended = self.plugin_host.execute(&component, call, Box::new(side)).await;
         if matches!(ended, Err(CallError::Interrupted)) && ended_early.outcome().is_none() {
             return None;

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{ArtifactsReadGrant, ArtifactsWriteGrant, Grants, LogGrant, SandboxGrant, SecretsGrant, glob};
+use super::{
+    ArtifactsReadGrant, ArtifactsWriteGrant, Grants, HttpGrant, LogGrant, McpGrant, ModelGrant, SandboxGrant,
+    SecretsGrant, glob,
+};
 use crate::ids::ArtifactUri;
 
 /// One thing that is granted beyond what may be.
@@ -36,6 +39,22 @@ impl Grants {
                 commands_max: a.commands_max.min(b.commands_max),
             }),
             secrets: both(&self.secrets, &other.secrets, |a, b| SecretsGrant { names: &a.names & &b.names }),
+            model: both(&self.model, &other.model, |a, b| ModelGrant {
+                models: &a.models & &b.models,
+                questions_max: a.questions_max.min(b.questions_max),
+                answer_tokens_max: a.answer_tokens_max.min(b.answer_tokens_max),
+            }),
+            mcp: both(&self.mcp, &other.mcp, |a, b| McpGrant {
+                tools: &a.tools & &b.tools,
+                calls_max: a.calls_max.min(b.calls_max),
+            }),
+            http: both(&self.http, &other.http, |a, b| HttpGrant {
+                origins: &a.origins & &b.origins,
+                requests_max: a.requests_max.min(b.requests_max),
+                bytes_max: a.bytes_max.min(b.bytes_max),
+            }),
+            wasi_baseline: both(&self.wasi_baseline, &other.wasi_baseline, |a, _| *a),
+            limits: self.limits.intersect(&other.limits),
         }
     }
 
@@ -67,6 +86,31 @@ impl Grants {
         if let Some(grant) = &self.secrets {
             members(&mut excess, "secrets.names", &grant.names, bound.secrets.as_ref().map(|bound| &bound.names));
         }
+        if let Some(grant) = &self.model {
+            let bound = bound.model.as_ref();
+            members(&mut excess, "model.models", &grant.models, bound.map(|bound| &bound.models));
+            let allowed = bound.map(|bound| bound.questions_max.into());
+            number(&mut excess, "model.questions-max", grant.questions_max.into(), allowed);
+            let allowed = bound.map(|bound| bound.answer_tokens_max);
+            number(&mut excess, "model.answer-tokens-max", grant.answer_tokens_max, allowed);
+        }
+        if let Some(grant) = &self.mcp {
+            let bound = bound.mcp.as_ref();
+            members(&mut excess, "mcp.tools", &grant.tools, bound.map(|bound| &bound.tools));
+            let allowed = bound.map(|bound| bound.calls_max.into());
+            number(&mut excess, "mcp.calls-max", grant.calls_max.into(), allowed);
+        }
+        if let Some(grant) = &self.http {
+            let bound = bound.http.as_ref();
+            members(&mut excess, "http.origins", &grant.origins, bound.map(|bound| &bound.origins));
+            let allowed = bound.map(|bound| bound.requests_max.into());
+            number(&mut excess, "http.requests-max", grant.requests_max.into(), allowed);
+            number(&mut excess, "http.bytes-max", grant.bytes_max, bound.map(|bound| bound.bytes_max));
+        }
+        if self.wasi_baseline.is_some() && bound.wasi_baseline.is_none() {
+            beyond(&mut excess, "wasi-baseline", std::iter::once(&"{}"), None::<&BTreeSet<&str>>);
+        }
+        self.limits.exceeds(&bound.limits, &mut excess);
         excess
     }
 
@@ -78,6 +122,10 @@ impl Grants {
             ("artifacts-write", self.artifacts_write.is_some()),
             ("sandbox", self.sandbox.is_some()),
             ("secrets", self.secrets.is_some()),
+            ("model", self.model.is_some()),
+            ("mcp", self.mcp.is_some()),
+            ("http", self.http.is_some()),
+            ("wasi-baseline", self.wasi_baseline.is_some()),
         ];
         all.into_iter().filter(|(_, granted)| *granted).map(|(key, _)| key).collect()
     }

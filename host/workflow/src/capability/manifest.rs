@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::Grants;
 use crate::ids::PluginName;
 
-/// A class of step, from the fewest powers to the most. Each has its world in `wit/release.wit`.
+/// A class of step, from the fewest powers to the most. Each has its world in
+/// `wit/release.wit`, which says what it can reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum World {
@@ -20,7 +21,8 @@ pub enum World {
 }
 
 impl World {
-    /// Each includes the one before it.
+    /// Pure first, publish last. A model is for `diagnose`, requests are for
+    /// `probe`, MCP tools for `build` and `publish`: the others cannot reach them.
     pub const ALL: [World; 5] = [World::Pure, World::Diagnose, World::Probe, World::Build, World::Publish];
 
     pub fn name(self) -> &'static str {
@@ -129,8 +131,8 @@ mod tests {
                 "`asks.log` gives no reason; add `reason = \"…\"` for the reviewer",
             ),
             (
-                "[asks.http]\nreason = \"x\"\nhosts = []\n",
-                "`asks.http` cannot be asked for: unknown field `http`, expected one of `log`, `artifacts-read`, `artifacts-write`, `sandbox`, `secrets`",
+                "[asks.shell]\nreason = \"x\"\nlines = []\n",
+                "`asks.shell` cannot be asked for: unknown field `shell`, expected one of `log`, `artifacts-read`, `artifacts-write`, `sandbox`, `secrets`, `model`, `mcp`, `http`, `wasi-baseline`, `limits`",
             ),
             (
                 "[asks.log]\nreason = \"x\"\nlines-max = 1\nbytes-max = 1\nlevels = 3\n",

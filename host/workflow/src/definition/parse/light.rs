@@ -217,19 +217,37 @@ fn artifact(field: &Field) -> Option<Template> {
 
 /// `grants`, in the shape of [`Grants`], one interface after the other.
 fn grants(field: &Field) -> Option<Grants> {
-    let [log, artifacts_read, artifacts_write, sandbox, secrets] =
-        field.fields(["log", "artifacts-read", "artifacts-write", "sandbox", "secrets"])?;
+    let [log, artifacts_read, artifacts_write, sandbox, secrets, model, mcp, http, wasi_baseline, limits] = field
+        .fields([
+            "log",
+            "artifacts-read",
+            "artifacts-write",
+            "sandbox",
+            "secrets",
+            "model",
+            "mcp",
+            "http",
+            "wasi-baseline",
+            "limits",
+        ])?;
     let log = log.optional(grant);
     let artifacts_read = artifacts_read.optional(grant);
     let artifacts_write = artifacts_write.optional(grant);
     let sandbox = sandbox.optional(grant);
     let secrets = secrets.optional(grant);
+    let (model, mcp, http) = (model.optional(grant), mcp.optional(grant), http.optional(grant));
+    let (wasi_baseline, limits) = (wasi_baseline.optional(grant), limits.optional(grant));
     Some(Grants {
         log: log?,
         artifacts_read: artifacts_read?,
         artifacts_write: artifacts_write?,
         sandbox: sandbox?,
         secrets: secrets?,
+        model: model?,
+        mcp: mcp?,
+        http: http?,
+        wasi_baseline: wasi_baseline?,
+        limits: limits?.unwrap_or_default(),
     })
 }
 
