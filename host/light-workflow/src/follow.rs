@@ -4,12 +4,21 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use store::{DecideError, HumanTask, SharedStore};
+use store::{DecideError, HumanTask, InstanceFilter, Message, SharedStore, StoreError};
 use workflow::effect::EffectOutcome;
 use workflow::event::{Decision, Event, Recorded};
 use workflow::{Actor, Command, CommandResult, InstanceId};
 
 use crate::output::{Failure, errln, plain, write_err};
+
+/// Whether children may go on when their parent has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resting {
+    /// They have taken up what was left for them; another host goes on.
+    Allowed,
+    /// Their store is of this run alone: nobody else goes on.
+    NotAllowed,
+}
 
 /// How one watches.
 pub struct Follow {
@@ -49,9 +58,64 @@ impl Follow {
         }
     }
 
+    /// The instance and all that it started, directly or through others.
+    async fn family(&self) -> Result<Vec<InstanceId>, Failure> {
+        let mut family = vec![self.instance.clone()];
+        let mut next = 0;
+        while let Some(parent) = family.get(next).cloned() {
+            let filter = InstanceFilter { parent: Some(parent), ..InstanceFilter::default() };
+            family.extend(self.store.instances(filter).await?.into_iter().map(|row| row.id));
+            next += 1;
+        }
+        Ok(family)
+    }
+
+    /// Returns when nobody in the family has something left to take up: children
+    /// that nobody waits for have ended, or rest with `resting`.
+    pub async fn family_to_the_end(&self, resting: Resting) -> Result<(), Failure> {
+        let mut changes = self.store.changes();
+        let mut asked = None;
+        while self.is_busy(resting).await? {
+            if resting == Resting::NotAllowed {
+                self.ask(&mut asked).await?;
+            }
+            let _ = tokio::time::timeout(Duration::from_millis(500), changes.recv()).await;
+        }
+        Ok(())
+    }
+
+    /// Asks all that still live to end, children that nobody waits for, too.
+    pub async fn cancel_family(&self, reason: &str) -> Result<(), Failure> {
+        for member in self.family().await? {
+            let cancel = Message::Cancel { by: self.actor.clone(), reason: reason.to_owned() };
+            match self.store.send(&member, cancel).await {
+                Ok(()) | Err(StoreError::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn is_busy(&self, resting: Resting) -> Result<bool, Failure> {
+        for member in self.family().await? {
+            let live = self.store.instance(&member).await?.is_some_and(|row| !row.phase.is_final());
+            let busy = match resting {
+                Resting::NotAllowed => live,
+                Resting::Allowed => live && !self.store.inbox(&member).await?.is_empty(),
+            };
+            if busy {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Puts an open question to the person at the terminal, once.
     async fn ask(&self, asked: &mut Option<String>) -> Result<(), Failure> {
-        let open = self.store.human_tasks(Some(&self.instance), true).await?;
+        let mut open = Vec::new();
+        for member in self.family().await? {
+            open.extend(self.store.human_tasks(Some(&member), true).await?);
+        }
         let Some(task) = open.into_iter().find(|task| asked.as_ref() != Some(&task.id)) else { return Ok(()) };
         *asked = Some(task.id.clone());
         let question = &task.question;

@@ -25,6 +25,7 @@ use workflow::{Digest, InstanceId, PluginName, TemplateName, Timestamp};
 
 use self::liveness::Liveness;
 use crate::config::{Config, Paths};
+use crate::library::Library;
 use crate::output::{Failure, listed};
 
 /// The sandbox providers of this version, as definitions name them.
@@ -59,12 +60,14 @@ impl Parts {
     pub fn policy(
         &self,
         definition: &Definition,
+        library: &Library,
         allow_auto_approval: bool,
     ) -> Result<EffectivePolicy, Vec<PolicyProblem>> {
         let sources = PolicySources {
             templates: &self.template_digests,
             providers: &PROVIDERS,
             plugin: &|name, grants| self.plugin_policy(name, grants),
+            workflow: &|name| library.find(name),
             allow_auto_approval,
             echo: false,
         };
@@ -74,7 +77,9 @@ impl Parts {
     /// Secrets under `policy` that this host cannot read: found now, and not after half a release.
     pub fn missing_secrets(&self, policy: &EffectivePolicy) -> Vec<String> {
         let secrets = self.secrets();
-        let used: BTreeSet<_> = policy.tasks.values().flat_map(|task| &task.secrets).collect();
+        let policies = policy.definitions.values().chain([policy]);
+        let used: BTreeSet<_> =
+            policies.flat_map(|policy| policy.tasks.values()).flat_map(|task| &task.secrets).collect();
         used.into_iter()
             .filter_map(|name| Some(format!("{:#}", anyhow::Error::from(secrets.value(name).err()?))))
             .collect()

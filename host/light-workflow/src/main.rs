@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod follow;
 mod host;
+mod library;
 mod output;
 mod releases;
 

@@ -1,5 +1,6 @@
 //! Starting an instance: definition, policy and input become its first commit.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -7,12 +8,13 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use store::{NewInstance, StartError, Started, StoreError};
 use workflow::approval::canonical;
-use workflow::definition::{self, Definition};
+use workflow::definition::{self, Definition, workflows_run};
 use workflow::policy::PolicyProblem;
 use workflow::request::{ReleaseRequest, ReleaseType};
 use workflow::{Actor, Digest, InstanceId};
 
 use crate::host::{Host, Parts};
+use crate::library::Library;
 use crate::output::Failure;
 
 /// What is to run, already checked.
@@ -38,21 +40,30 @@ pub enum NotStarted {
     Secrets { problems: Vec<String> },
     #[error(transparent)]
     Store(#[from] StartError),
+    #[error(transparent)]
+    Drive(#[from] worker::DriveError),
 }
 
 /// Commits the start of an instance, first intent included.
 pub async fn start(host: &Host, run: NewRun) -> Result<(InstanceId, Started), NotStarted> {
     let definition = run.definition;
     let allow_auto_approval = run.auto_approval && host.parts.config.policy.auto_approve;
+    let store = host.shared_store();
+    let folder = &host.parts.config.paths.definitions;
+    let library = Library::for_definition(folder, store.as_ref(), &definition).await.map_err(StartError::from)?;
     let policy = host
         .parts
-        .policy(&definition, allow_auto_approval)
+        .policy(&definition, &library, allow_auto_approval)
         .map_err(|problems| NotStarted::Policy { definition: definition.full_name(), problems })?;
     let problems = host.parts.missing_secrets(&policy);
     if !problems.is_empty() {
         return Err(NotStarted::Secrets { problems });
     }
-    let problems = unapproved(&definition);
+    let mut problems = unapproved(&definition);
+    for child in library.all().filter(|child| policy.definitions.contains_key(&child.digest)) {
+        // A child asks for itself: what its parent asked does not count.
+        problems.extend(unapproved(child).into_iter().map(|problem| format!("{}:{problem}", child.full_name())));
+    }
     if run.release_id.is_some() && !problems.is_empty() {
         return Err(NotStarted::Unapproved { definition: definition.full_name(), problems });
     }
@@ -61,8 +72,11 @@ pub async fn start(host: &Host, run: NewRun) -> Result<(InstanceId, Started), No
     let now = host.now();
     let (instance, events) = workflow::engine::start(&definition, id.clone(), run.input, run.started_by, policy, now);
     host.definitions.insert(definition.clone());
-    let started = host
-        .shared_store()
+    for child in library.all() {
+        host.definitions.insert(child.clone());
+    }
+    let also = worker::alongside(store.as_ref(), &host.definitions, BTreeSet::new(), &instance, &events, now).await?;
+    let started = store
         .start_instance(NewInstance {
             id: id.clone(),
             idempotency_key: run.idempotency_key,
@@ -71,8 +85,11 @@ pub async fn start(host: &Host, run: NewRun) -> Result<(InstanceId, Started), No
             definition: definition.digest.clone(),
             definition_name: definition.full_name(),
             definition_source: definition.source.clone(),
+            definitions: library.sources(instance.policy()),
+            parent: None,
             events,
             projection: worker::projection(&instance),
+            also,
         })
         .await?;
     Ok(match started {
@@ -103,7 +120,12 @@ pub fn definition_path(definitions: &Path, release_type: ReleaseType) -> PathBuf
 
 /// Refuses, before anything is written, what could not be run to its end on this host.
 pub fn refuse_unusable(parts: &Parts, definition: &Definition, path: &Path) -> Result<(), Failure> {
-    let policy = parts.policy(definition, false).map_err(|problems| {
+    let library = Library::read(&parts.config.paths.definitions);
+    if workflows_run(definition).iter().any(|name| library.find(name).is_err()) {
+        // It may have run here before: `start` looks into the store, too.
+        return Ok(());
+    }
+    let policy = parts.policy(definition, &library, false).map_err(|problems| {
         Failure::wrong_input(problems.iter().map(|problem| format!("{}: {problem}", path.display())))
     })?;
     let problems = parts.missing_secrets(&policy);
@@ -170,6 +192,7 @@ impl api::Starter for ReleaseStarter {
                 Err(api::StartReleaseError::AlreadyRunning { release, instance })
             }
             Err(NotStarted::Store(StartError::Store(error))) => Err(api::StartReleaseError::Store(error)),
+            Err(NotStarted::Drive(error)) => Err(api::StartReleaseError::Unavailable { detail: error.to_string() }),
         }
     }
 }
@@ -203,5 +226,6 @@ pub fn failure_of(error: NotStarted) -> Failure {
         NotStarted::Secrets { problems } => Failure::wrong_input(problems),
         NotStarted::Store(StartError::Store(error @ StoreError::Database { .. })) => Failure::from(error),
         NotStarted::Store(error) => Failure::used_wrongly(error),
+        NotStarted::Drive(error) => Failure::from(anyhow::Error::from(error)),
     }
 }

@@ -32,6 +32,8 @@ pub trait Store: Send + Sync + 'static {
     /// Newest first.
     async fn instances(&self, filter: InstanceFilter) -> Result<Vec<InstanceRow>, StoreError>;
     async fn definition(&self, digest: &Digest) -> Result<Option<String>, StoreError>;
+    /// The source that the newest instance of `namespace/name:version` runs.
+    async fn definition_named(&self, name: &str) -> Result<Option<String>, StoreError>;
 
     /// Every attempt of an instance, by path and number.
     async fn attempts(&self, instance: &InstanceId) -> Result<Vec<AttemptRow>, StoreError>;
@@ -47,6 +49,14 @@ pub trait Store: Send + Sync + 'static {
 
     /// Leaves a message for the owner. An instance that has ended takes none: `NotFound`.
     async fn send(&self, instance: &InstanceId, message: Message) -> Result<(), StoreError>;
+    /// Removes messages that change nothing at this revision, under the owner's lease.
+    async fn dismiss(
+        &self,
+        instance: &InstanceId,
+        expected_revision: u64,
+        lease: Lease,
+        messages: Vec<i64>,
+    ) -> Result<(), AppendError>;
     async fn inbox(&self, instance: &InstanceId) -> Result<Vec<InboxItem>, StoreError>;
 
     /// `open`: only those without a decision. Oldest first.

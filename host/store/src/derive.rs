@@ -154,6 +154,7 @@ fn open_attempt(path: &TaskPath, attempt: u32, effect: &Effect, at: Timestamp) -
     let kind = match effect {
         Effect::Command { .. } => EffectKind::Command,
         Effect::Plugin { .. } => EffectKind::Plugin,
+        Effect::Workflow { .. } => EffectKind::Workflow,
         Effect::Echo { .. } => EffectKind::Echo,
     };
     AttemptRow {

@@ -25,8 +25,8 @@ pub use errors::{AppendError, DecideError, OpenError, StartError, StoreError};
 pub use memory::{CommitFault, MemoryFaults, MemoryStore};
 pub use rebuild::{Project, RebuildProblem, rebuild_check};
 pub use rows::{
-    Append, ArtifactBytes, ArtifactRow, AttemptOutcome, AttemptRow, Change, EffectKind, HostId, HumanTask, InboxItem,
-    InstanceFilter, InstanceRow, Lease, Message, NewArtifact, NewInstance, Phase, Projection, SHARDS, Started,
-    human_task_id, shard_of,
+    Alongside, Append, ArtifactBytes, ArtifactRow, AttemptOutcome, AttemptRow, Change, EffectKind, HostId, HumanTask,
+    InboxItem, InstanceFilter, InstanceRow, Lease, Message, NewArtifact, NewInstance, Phase, Projection, SHARDS,
+    Started, human_task_id, shard_of,
 };
 pub use sqlite::{SqliteOptions, SqliteStore, Statistics};

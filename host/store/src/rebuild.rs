@@ -43,14 +43,17 @@ fn check_instance(row: &InstanceRow, history: &[Recorded], project: Option<Proje
     same(row, "shard", &row.shard, &shard_of(&row.id))?;
     same(row, "created_at", &Some(row.created_at), &history.first().map(|recorded| recorded.at))?;
     same(row, "updated_at", &Some(row.updated_at), &history.last().map(|recorded| recorded.at))?;
-    if let Some(Recorded { event: Event::InstanceStarted { definition, definition_name, .. }, .. }) = history.first() {
+    if let Some(Recorded { event: Event::InstanceStarted { definition, definition_name, parent, .. }, .. }) =
+        history.first()
+    {
+        same(row, "parent", &row.parent, &parent.as_ref().map(|parent| parent.instance.clone()))?;
         same(row, "definition", &row.definition, definition)?;
         same(row, "definition_name", &row.definition_name, definition_name)?;
     }
     let end = history.iter().find_map(|recorded| final_phase(&recorded.event));
     same(row, "final phase", &Some(row.phase).filter(|phase| phase.is_final()), &end)?;
     if let Some(project) = project {
-        let stored = Projection { phase: row.phase, wake_at: row.wake_at };
+        let stored = Projection { phase: row.phase, wake_at: row.wake_at, suspended: row.suspended };
         same(row, "projection", &stored, &project(history))?;
     }
     Ok(())
@@ -72,7 +75,7 @@ async fn check_human_tasks(store: &dyn Store, row: &InstanceRow, history: &[Reco
     let is_waiting = |task: &HumanTask| {
         inbox.iter().any(|item| match &item.message {
             Message::Decided { path, decision } => *path == task.path && Some(decision) == task.decision.as_ref(),
-            Message::Cancel { .. } => false,
+            Message::Cancel { .. } | Message::ChildEnded { .. } => false,
         })
     };
     let stored = store.human_tasks(Some(&row.id), false).await?;

@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 use workflow::approval;
 use workflow::command::Artifact;
 use workflow::event::{Decision, Question};
-use workflow::{Actor, ArtifactUri, Digest, EffectClass, InstanceId, Recorded, TaskPath, Timestamp};
+use workflow::{Actor, ArtifactUri, Digest, EffectClass, EffectOutcome, InstanceId, Recorded, TaskPath, Timestamp};
 
 use crate::errors::{DecideError, StoreError};
 
@@ -81,6 +81,17 @@ pub struct Projection {
     pub phase: Phase,
     /// The earliest timer, if any.
     pub wake_at: Option<Timestamp>,
+    /// Nothing new starts until somebody resumes it; `phase` says what its owner has to do all the same.
+    pub suspended: bool,
+}
+
+/// What is committed together with events, for instances other than their own.
+#[derive(Debug, Clone, Default)]
+pub struct Alongside {
+    /// Children that the events start. One that is there already is left as it is.
+    pub starts: Vec<NewInstance>,
+    /// An instance that has ended takes none.
+    pub messages: Vec<(InstanceId, Message)>,
 }
 
 #[derive(Debug, Clone)]
@@ -96,9 +107,14 @@ pub struct NewInstance {
     pub definition_name: String,
     /// The definition's source text; kept by digest.
     pub definition_source: String,
+    /// Digest and source of the definitions that it and its children may run; kept, too.
+    pub definitions: Vec<(Digest, String)>,
+    /// The instance that it is a child of.
+    pub parent: Option<InstanceId>,
     /// `InstanceStarted` and whatever the first decision added.
     pub events: Vec<Recorded>,
     pub projection: Projection,
+    pub also: Alongside,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +136,7 @@ pub struct Append {
     pub projection: Projection,
     /// Inbox items that these events take up.
     pub taken: Vec<i64>,
+    pub also: Alongside,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -133,6 +150,9 @@ pub struct InstanceRow {
     pub revision: u64,
     pub shard: u32,
     pub wake_at: Option<Timestamp>,
+    pub suspended: bool,
+    /// The instance that it is a child of.
+    pub parent: Option<InstanceId>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -142,6 +162,8 @@ pub struct InstanceFilter {
     pub phase: Option<Phase>,
     pub release_id: Option<String>,
     pub releases_only: bool,
+    /// Only children of this one.
+    pub parent: Option<InstanceId>,
     /// Older than this one, in the order of creation.
     pub before: Option<InstanceId>,
     /// At most this many; 0 is all.
@@ -154,6 +176,7 @@ pub struct InstanceFilter {
 pub enum EffectKind {
     Command,
     Plugin,
+    Workflow,
     Echo,
 }
 
@@ -228,8 +251,20 @@ impl HumanTask {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum Message {
-    Decided { path: TaskPath, decision: Decision },
-    Cancel { by: Actor, reason: String },
+    Decided {
+        path: TaskPath,
+        decision: Decision,
+    },
+    Cancel {
+        by: Actor,
+        reason: String,
+    },
+    /// A child that is waited for has ended.
+    ChildEnded {
+        path: TaskPath,
+        attempt: u32,
+        outcome: Box<EffectOutcome>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]

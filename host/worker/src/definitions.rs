@@ -18,10 +18,10 @@ pub enum DefinitionError {
     Unreadable { digest: Digest, problem: String },
 }
 
-/// A cache in front of the store's definitions.
-#[derive(Debug, Default)]
+/// A cache in front of the store's definitions; clones are the same cache.
+#[derive(Debug, Clone, Default)]
 pub struct Definitions {
-    parsed: Mutex<HashMap<Digest, Arc<Definition>>>,
+    parsed: Arc<Mutex<HashMap<Digest, Arc<Definition>>>>,
 }
 
 impl Definitions {

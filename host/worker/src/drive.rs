@@ -1,10 +1,13 @@
 //! One instance in the hands of one host: load, take up what came in, append.
 
+use std::collections::BTreeSet;
+
 use store::{Append, AppendError, Lease, Message, Phase, Projection, SharedStore, StoreError};
-use workflow::engine::{self, HistoryError, Instance};
+use workflow::engine::{self, HistoryError, Instance, OpenChild};
 use workflow::event::Event;
 use workflow::{InstanceId, Recorded, Timestamp};
 
+use crate::alongside::alongside;
 use crate::definitions::{DefinitionError, Definitions};
 
 /// Why an instance cannot be driven on. The driver is dropped then: what is
@@ -30,6 +33,7 @@ pub enum DriveError {
 /// An instance in memory, and the store it is appended to.
 pub struct Driver {
     store: SharedStore,
+    definitions: Definitions,
     instance: Instance,
 }
 
@@ -42,7 +46,7 @@ impl Driver {
         let definition = definitions.get(store.as_ref(), definition).await?;
         let instance = Instance::fold(id.clone(), definition, history)
             .map_err(|source| DriveError::History { instance: id.clone(), source })?;
-        Ok(Self { store, instance })
+        Ok(Self { store, definitions: definitions.clone(), instance })
     }
 
     pub fn instance(&self) -> &Instance {
@@ -65,14 +69,20 @@ impl Driver {
         let expected_revision = self.instance.revision();
         let inbox = if with_inbox { self.store.inbox(self.instance.id()).await? } else { Vec::new() };
         incoming.extend(inbox.iter().filter_map(|item| self.event_of(&item.message)));
+        let children: BTreeSet<OpenChild> = self.instance.open_children().collect();
         let events = self
             .instance
             .advance(incoming, now)
             .map_err(|source| DriveError::History { instance: self.instance.id().clone(), source })?;
+        let taken: Vec<i64> = inbox.iter().map(|item| item.id).collect();
         if events.is_empty() {
-            // A message that changes nothing leaves the inbox when its question or the instance ends.
+            // What changes nothing must not wake the instance for ever.
+            if !taken.is_empty() {
+                self.store.dismiss(self.instance.id(), expected_revision, lease, taken).await?;
+            }
             return Ok(());
         }
+        let also = alongside(self.store.as_ref(), &self.definitions, children, &self.instance, &events, now).await?;
         self.store
             .append(Append {
                 instance: self.instance.id().clone(),
@@ -80,7 +90,8 @@ impl Driver {
                 lease,
                 events,
                 projection: projection(&self.instance),
-                taken: inbox.iter().map(|item| item.id).collect(),
+                taken,
+                also,
             })
             .await?;
         Ok(())
@@ -98,6 +109,9 @@ impl Driver {
                 .any(|open| open.path == *path)
                 .then(|| Event::QuestionAnswered { path: path.clone(), decision: decision.clone() }),
             Message::Cancel { by, reason } => Some(Event::InstanceCancelled { by: by.clone(), reason: reason.clone() }),
+            Message::ChildEnded { path, attempt, outcome } => {
+                Some(Event::AttemptCompleted { path: path.clone(), attempt: *attempt, outcome: outcome.clone() })
+            }
         }
     }
 }
@@ -117,5 +131,5 @@ pub fn projection(instance: &Instance) -> Projection {
         engine::Phase::Faulted => Phase::Faulted,
         engine::Phase::Completed => Phase::Completed,
     };
-    Projection { phase, wake_at: instance.next_wake() }
+    Projection { phase, wake_at: instance.next_wake(), suspended: false }
 }

@@ -6,6 +6,7 @@
 //! its lease. It meets the API only in the store.
 
 mod act;
+mod alongside;
 mod artifacts;
 mod clock;
 mod definitions;
@@ -18,6 +19,7 @@ mod secrets;
 mod summary;
 
 pub use act::{Act, Attempt, Hands, Interrupted, Journal, JournalEntry, Running};
+pub use alongside::alongside;
 pub use clock::{Clock, SystemClock};
 pub use definitions::{DefinitionError, Definitions};
 pub use drive::{DriveError, Driver, projection};

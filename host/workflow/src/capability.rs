@@ -163,10 +163,31 @@ pub struct EffectivePolicy {
     /// `call: echo` is an effect that answers its input: for benchmarks and simulations.
     #[serde(default)]
     pub echo: bool,
+    /// The definition that each `run.workflow` runs, by reference of its task.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub children: BTreeMap<String, ChildDefinition>,
+    /// What the tasks of these definitions may do, and of all that they run in turn.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub definitions: BTreeMap<Digest, EffectivePolicy>,
+}
+
+/// A definition that a `run.workflow` names, as it was when the first instance started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChildDefinition {
+    pub definition: Digest,
+    /// `namespace/name:version`.
+    pub name: String,
 }
 
 impl EffectivePolicy {
     pub fn of(&self, path: &TaskPath) -> Option<&TaskPolicy> {
         self.tasks.get(&path.reference())
+    }
+
+    /// The policy of a child that runs `definition`; none if this policy does not know it.
+    pub fn of_child(&self, definition: &Digest) -> Option<EffectivePolicy> {
+        let own = self.definitions.get(definition)?.clone();
+        Some(EffectivePolicy { definitions: self.definitions.clone(), ..own })
     }
 }

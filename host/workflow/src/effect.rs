@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::capability::Grants;
 use crate::command::{Command, CommandResult, SandboxMode};
-use crate::ids::{Digest, PluginName, TemplateName};
+use crate::ids::{Digest, InstanceId, PluginName, TemplateName};
 
 /// What may be done when nobody knows whether an effect happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -39,6 +39,18 @@ pub enum Effect {
         mode: SandboxMode,
         class: EffectClass,
     },
+    /// `run.workflow`: a child instance. It is started by the commit that holds
+    /// this intent, so there is nothing to carry out.
+    Workflow {
+        /// Follows from instance, path and attempt.
+        child: InstanceId,
+        definition: Digest,
+        /// `namespace/name:version`, for people.
+        definition_name: String,
+        input: Value,
+        /// False: the attempt is over when the child has started.
+        awaited: bool,
+    },
     /// Answers its input at once. For benchmarks and simulations of the engine;
     /// no definition can ask for it unless the host was started for that.
     Echo { input: Value },
@@ -48,6 +60,7 @@ impl Effect {
     pub fn class(&self) -> EffectClass {
         match self {
             Effect::Command { class, .. } | Effect::Plugin { class, .. } => *class,
+            Effect::Workflow { .. } => EffectClass::Idempotent,
             Effect::Echo { .. } => EffectClass::Pure,
         }
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::capability::EffectivePolicy;
 use crate::command::{Command, CommandResult};
 use crate::effect::{Effect, EffectOutcome, Fault};
-use crate::ids::{Actor, Digest, TaskPath, Timestamp};
+use crate::ids::{Actor, Digest, InstanceId, TaskPath, Timestamp};
 
 /// An event with its place in the history of its instance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -72,6 +72,20 @@ pub struct Decision {
     pub comment: Option<String>,
 }
 
+/// What an instance is a child of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Parent {
+    pub instance: InstanceId,
+    /// The `run.workflow` that started it.
+    pub path: TaskPath,
+    pub attempt: u32,
+    /// How many instances are above it, from 1.
+    pub depth: u32,
+    /// Whether the parent waits for its end; one that nobody waits for goes on alone.
+    pub awaited: bool,
+}
+
 /// A fact about one instance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
@@ -85,6 +99,9 @@ pub enum Event {
         started_by: Actor,
         /// What every task may do, fixed now for the life of the instance.
         policy: Box<EffectivePolicy>,
+        /// None: a person, a client or a schedule started it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parent: Option<Box<Parent>>,
     },
     /// A task was entered; `input` is its raw input.
     TaskStarted {

@@ -191,6 +191,19 @@ impl HttpOrigin {
     }
 }
 
+impl InstanceId {
+    /// The child that attempt `attempt` at `path` starts: the same on every host.
+    pub fn of_child(parent: &InstanceId, path: &TaskPath, attempt: u32) -> Self {
+        Self::of_parts(&[parent.as_str(), path.as_str(), &attempt.to_string()])
+    }
+
+    /// An id that follows from `parts`: hex of their digest.
+    pub fn of_parts(parts: &[&str]) -> Self {
+        let hex = Digest::of(parts.join("\n").as_bytes()).hex()[..32].to_owned();
+        Self(hex)
+    }
+}
+
 impl Digest {
     pub fn of(bytes: &[u8]) -> Self {
         Self::from_sha256(Sha256::digest(bytes).into())

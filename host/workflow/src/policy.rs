@@ -1,11 +1,12 @@
 //! The effective policy of an instance: what each task may do, resolved once,
 //! before anything is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
-use crate::capability::{EffectivePolicy, Grants, PluginPolicy, TaskPolicy};
+use crate::capability::{ChildDefinition, EffectivePolicy, Grants, PluginPolicy, TaskPolicy};
 use crate::command::SandboxMode;
-use crate::definition::{Definition, Task, TaskKind, TaskList};
+use crate::definition::{Definition, Task, TaskKind, TaskList, WorkflowName};
 use crate::ids::{Digest, PluginName, TemplateName};
 
 /// What the host has to offer: its templates, and its answer for each plugin.
@@ -17,6 +18,8 @@ pub struct PolicySources<'a> {
     /// The approved digest and the effective grants of a plugin for a task that
     /// grants it `Grants`, or every reason why not.
     pub plugin: &'a PluginAnswer<'a>,
+    /// The definition that a `run.workflow` names, or why there is none.
+    pub workflow: &'a WorkflowAnswer<'a>,
     /// Whether a terminal's `--yes` may answer approvals.
     pub allow_auto_approval: bool,
     /// Whether `call: echo` exists (benchmarks and simulations).
@@ -25,6 +28,9 @@ pub struct PolicySources<'a> {
 
 /// The effective grants of a plugin under a task's grants, or the reasons why there are none.
 pub type PluginAnswer<'a> = dyn Fn(&PluginName, &Grants) -> Result<PluginPolicy, Vec<String>> + 'a;
+
+/// A definition by name, or the reason why there is none.
+pub type WorkflowAnswer<'a> = dyn Fn(&WorkflowName) -> Result<Arc<Definition>, String> + 'a;
 
 /// Something that policy does not allow, with its place in the definition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,11 +44,45 @@ pub struct PolicyProblem {
 
 /// The effective policy of `definition` on this host, or all that stands against it.
 pub fn resolve(definition: &Definition, sources: &PolicySources) -> Result<EffectivePolicy, Vec<PolicyProblem>> {
-    let mut resolver = Resolver { definition, sources, policy: EffectivePolicy::default(), problems: Vec::new() };
-    resolver.policy.allow_auto_approval = sources.allow_auto_approval;
-    resolver.policy.echo = sources.echo;
+    let Resolver { mut policy, mut problems, children, .. } = resolve_one(definition, sources);
+    // Each definition once: one that runs itself in the end must not go on for ever here.
+    let mut open: VecDeque<Child> = children.into();
+    while let Some(Child { definition, started_by }) = open.pop_front() {
+        if policy.definitions.contains_key(&definition.digest) {
+            continue;
+        }
+        let child = resolve_one(&definition, sources);
+        problems.extend(child.problems.into_iter().map(|problem| PolicyProblem {
+            message: format!("runs `{}`, and there {problem}", definition.full_name()),
+            ..started_by.clone()
+        }));
+        open.extend(
+            child
+                .children
+                .into_iter()
+                .map(|child| Child { started_by: started_by.clone(), definition: child.definition }),
+        );
+        policy.definitions.insert(definition.digest.clone(), child.policy);
+    }
+    if problems.is_empty() { Ok(policy) } else { Err(problems) }
+}
+
+/// One definition, without those that it runs.
+fn resolve_one<'a>(definition: &'a Definition, sources: &'a PolicySources<'a>) -> Resolver<'a> {
+    let policy = EffectivePolicy {
+        allow_auto_approval: sources.allow_auto_approval,
+        echo: sources.echo,
+        ..EffectivePolicy::default()
+    };
+    let mut resolver = Resolver { definition, sources, policy, problems: Vec::new(), children: Vec::new() };
     resolver.list(&definition.tasks);
-    if resolver.problems.is_empty() { Ok(resolver.policy) } else { Err(resolver.problems) }
+    resolver
+}
+
+/// A definition that is run, and the task of the first definition that leads to it.
+struct Child {
+    definition: Arc<Definition>,
+    started_by: PolicyProblem,
 }
 
 struct Resolver<'a> {
@@ -50,6 +90,7 @@ struct Resolver<'a> {
     sources: &'a PolicySources<'a>,
     policy: EffectivePolicy,
     problems: Vec<PolicyProblem>,
+    children: Vec<Child>,
 }
 
 impl Resolver<'_> {
@@ -66,6 +107,7 @@ impl Resolver<'_> {
         task.kind.lists().into_iter().for_each(|list| self.list(list));
         match &task.kind {
             TaskKind::Run(_) => self.effect(task, None),
+            TaskKind::RunWorkflow(run) => self.child(task, &run.workflow),
             TaskKind::Call(call) if self.sources.echo && call.plugin.as_str() == "echo" => {}
             TaskKind::Call(call) => match (self.sources.plugin)(&call.plugin, &task.light.grants) {
                 Ok(plugin) => self.effect(task, Some(plugin)),
@@ -86,6 +128,17 @@ impl Resolver<'_> {
             | TaskKind::Raise(_)
             | TaskKind::Wait(_)
             | TaskKind::Emit(_) => {}
+        }
+    }
+
+    fn child(&mut self, task: &Task, name: &WorkflowName) {
+        match (self.sources.workflow)(name) {
+            Ok(definition) => {
+                let child = ChildDefinition { definition: definition.digest.clone(), name: definition.full_name() };
+                self.policy.children.insert(task.reference.clone(), child);
+                self.children.push(Child { definition, started_by: problem_of(task, String::new()) });
+            }
+            Err(reason) => self.problem(task, format!("runs workflow `{name}`: {reason}")),
         }
     }
 
@@ -134,13 +187,12 @@ impl Resolver<'_> {
     }
 
     fn problem(&mut self, task: &Task, message: String) {
-        self.problems.push(PolicyProblem {
-            task: task.name.clone(),
-            reference: task.reference.clone(),
-            line: task.line,
-            message,
-        });
+        self.problems.push(problem_of(task, message));
     }
+}
+
+fn problem_of(task: &Task, message: String) -> PolicyProblem {
+    PolicyProblem { task: task.name.clone(), reference: task.reference.clone(), line: task.line, message }
 }
 
 /// `` `a`, `b` ``, or that there is none.
@@ -165,6 +217,7 @@ mod tests {
             templates: &templates,
             providers: &["local"],
             plugin: &|_, _| Err(vec!["there is none".to_owned()]),
+            workflow: &|_| Err("there is none".to_owned()),
             allow_auto_approval: false,
             echo: false,
         };

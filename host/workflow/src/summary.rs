@@ -83,7 +83,8 @@ impl Summary {
     /// None for a history that does not begin with `InstanceStarted`.
     pub fn of(history: &[Recorded]) -> Option<Self> {
         let first = history.first()?;
-        let Event::InstanceStarted { definition, definition_name, input, started_by, policy } = &first.event else {
+        let Event::InstanceStarted { definition, definition_name, input, started_by, policy, parent: _ } = &first.event
+        else {
             return None;
         };
         let release_id = release_id(input).map(str::to_owned);

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::Value;
+use store::InstanceFilter;
 use utoipa::ToSchema;
 use workflow::approval::canonical;
 use workflow::engine::{Instance, RecordedResult, TaskRun, TaskStatus};
@@ -28,6 +29,10 @@ pub(crate) struct ReleaseView {
     /// Digest over the canonical JSON of the effective policy, which was fixed at the start; the policy itself is in the
     /// first event.
     policy_digest: String,
+    /// Id of the instance that it is a child of.
+    parent: Option<String>,
+    /// Instances that its tasks started with `run.workflow`, newest first.
+    children: Vec<ReleaseLine>,
     /// Every execution of a task, in the order they started.
     tasks: Vec<TaskView>,
     /// Every command that ended, in that order.
@@ -113,6 +118,9 @@ pub(crate) async fn get_release(
     let instance = Instance::fold(row.id.clone(), definition, history)
         .map_err(|error| Problem::internal(format!("the history of `{}` cannot be read: {}", row.id, chain(&error))))?;
     let human_tasks = state.store.human_tasks(Some(&row.id), false).await?;
+    let filter = InstanceFilter { parent: Some(row.id.clone()), ..Default::default() };
+    let children = state.store.instances(filter).await?;
+    let parent = row.parent.clone().map(String::from);
     let policy = serde_json::to_value(instance.policy()).expect("a policy is plain JSON");
     let error = instance.error().map(|error| serde_json::to_value(error).expect("a fault is plain JSON"));
     let cancelled = instance.cancelled();
@@ -121,6 +129,8 @@ pub(crate) async fn get_release(
         started_by: instance.started_by().to_string(),
         ended_at: instance.ended_at(),
         policy_digest: Digest::of(canonical(&policy).as_bytes()).into(),
+        parent,
+        children: children.into_iter().map(ReleaseLine::from).collect(),
         tasks: instance.task_runs().iter().map(TaskView::from).collect(),
         commands: instance.command_results().iter().map(CommandView::from).collect(),
         human_tasks: human_tasks.into_iter().map(HumanTaskView::from).collect(),

@@ -12,8 +12,8 @@ use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use store::{
-    Append, ArtifactBytes, Lease, MemoryStore, Message, NewArtifact, NewInstance, Phase, Projection, StartError,
-    Started, Store,
+    Alongside, Append, ArtifactBytes, Lease, MemoryStore, Message, NewArtifact, NewInstance, Phase, Projection,
+    StartError, Started, Store,
 };
 use tower::ServiceExt as _;
 use workflow::approval::canonical;
@@ -161,7 +161,8 @@ impl House {
         let lease = lease_of(store, &id, now).await;
         let taken = inbox.iter().map(|item| item.id).collect();
         let projection = projection(&instance);
-        store.append(Append { instance: id, expected_revision, lease, events, projection, taken }).await.unwrap();
+        let also = Alongside::default();
+        store.append(Append { instance: id, expected_revision, lease, events, projection, taken, also }).await.unwrap();
         true
     }
 }
@@ -170,6 +171,7 @@ fn event_of(message: Message) -> Event {
     match message {
         Message::Decided { path, decision } => Event::QuestionAnswered { path, decision },
         Message::Cancel { by, reason } => Event::InstanceCancelled { by, reason },
+        Message::ChildEnded { path, attempt, outcome } => Event::AttemptCompleted { path, attempt, outcome },
     }
 }
 
@@ -198,7 +200,7 @@ fn projection(instance: &Instance) -> Projection {
         engine::Phase::Faulted => Phase::Faulted,
         engine::Phase::Completed => Phase::Completed,
     };
-    Projection { phase, wake_at: instance.next_wake() }
+    Projection { phase, wake_at: instance.next_wake(), suspended: false }
 }
 
 fn definition() -> Arc<Definition> {
@@ -253,8 +255,11 @@ impl Starter for TestStarter {
             definition: definition.digest.clone(),
             definition_name: definition.full_name(),
             definition_source: definition.source.clone(),
+            definitions: Vec::new(),
+            parent: None,
             events,
             projection: projection(&instance),
+            also: Alongside::default(),
         };
         match self.store.start_instance(new).await {
             Ok(Started::New) => Ok(StartedRelease { instance: id, release_id, existing: false }),

@@ -9,6 +9,7 @@ use workflow::definition;
 use super::{Context, print_json};
 use crate::cli::{Check, Format};
 use crate::host::Parts;
+use crate::library::Library;
 use crate::output::{DONE, FAILED, Failure, errln, outln};
 
 /// What was found in one file.
@@ -84,7 +85,8 @@ fn check_file(parts: &Parts, file: PathBuf) -> Checked {
         Ok(definition) => {
             checked.name = Some(definition.full_name());
             checked.warnings = definition::warnings(&definition, &shown).iter().map(ToString::to_string).collect();
-            match parts.policy(&definition, false) {
+            let library = Library::read(&parts.config.paths.definitions);
+            match parts.policy(&definition, &library, false) {
                 Ok(policy) => checked.policy = Some(policy),
                 Err(problems) => {
                     checked.problems.extend(problems.iter().map(|problem| {

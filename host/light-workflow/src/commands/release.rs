@@ -8,7 +8,7 @@ use workflow::{Actor, CommandStatus, InstanceId, request};
 
 use super::{Context, actor, print_json, read_input};
 use crate::cli::{Format, Output, Release, ReleaseCancel, ReleaseLogs, ReleaseNamed, ReleaseStart};
-use crate::follow::Follow;
+use crate::follow::{Follow, Resting};
 use crate::host::Host;
 use crate::output::{DONE, FAILED, Failure, errln, outln, plain, write_out};
 use crate::releases;
@@ -127,11 +127,15 @@ fn print_row(row: &InstanceRow) {
     outln!(
         "{:<16} {:<10} {}  {}  {}",
         row.release_id.as_deref().unwrap_or("—"),
-        format!("{:?}", row.phase).to_lowercase(),
+        phase_name(row),
         row.created_at.strftime("%Y-%m-%d %H:%M:%S"),
         row.id,
         row.definition_name
     );
+}
+
+fn phase_name(row: &InstanceRow) -> &'static str {
+    row.phase.name()
 }
 
 async fn read_summary(host: &Host, name: &str) -> Result<(InstanceRow, Summary), Failure> {
@@ -144,17 +148,27 @@ async fn read_summary(host: &Host, name: &str) -> Result<(InstanceRow, Summary),
 async fn show(context: &Context, named: ReleaseNamed) -> Result<u8, Failure> {
     let host = context.existing_host().await?;
     let (row, summary) = read_summary(&host, &named.release).await?;
-    let open = host.shared_store().human_tasks(Some(&row.id), true).await?;
+    let store = host.shared_store();
+    let open = store.human_tasks(Some(&row.id), true).await?;
+    let children = store.instances(InstanceFilter { parent: Some(row.id.clone()), ..Default::default() }).await?;
     match named.output.format {
-        Format::Json => print_json(&json!({ "instance": row, "summary": summary, "humanTasks": open }))?,
+        Format::Json => {
+            print_json(&json!({ "instance": row, "summary": summary, "humanTasks": open, "children": children }))?
+        }
         Format::Text => {
             print_row(&row);
+            if let Some(parent) = &row.parent {
+                outln!("  a child of {parent}");
+            }
             for task in &summary.tasks {
                 let attempts = if task.attempts > 1 { format!(" ({} attempts)", task.attempts) } else { String::new() };
                 outln!("  {:<10} {}{attempts}", task.status, task.path);
                 if let Some(error) = &task.error {
                     outln!("             {}", plain(error));
                 }
+            }
+            for child in &children {
+                outln!("  its child  {} {}  {}", phase_name(child), child.id, child.definition_name);
             }
             for task in &open {
                 outln!("  waits for a person: {} — light-workflow task show {}", plain(&task.question.prompt), task.id);
@@ -210,7 +224,11 @@ async fn cancel(context: &Context, cancel: ReleaseCancel) -> Result<u8, Failure>
         data: host.data.clone(),
     };
     tokio::select! {
-        history = follow.to_the_end() => drop(history?),
+        ended = async {
+            follow.to_the_end().await?;
+            // The children, too: without a server nobody else would tell them.
+            follow.family_to_the_end(Resting::Allowed).await
+        } => ended?,
         ended = working.ended() => return Err(ended),
     }
     working.stop().await?;

@@ -1,7 +1,7 @@
 //! `run`: one instance to its end, no server.
 
 use serde_json::{Value, json};
-use store::Message;
+use store::InstanceFilter;
 use tokio::signal::unix::{SignalKind, signal};
 use workflow::InstanceId;
 use workflow::event::Recorded;
@@ -9,7 +9,7 @@ use workflow::summary::Summary;
 
 use super::{Context, actor, print_json, read_input};
 use crate::cli::{Format, Run};
-use crate::follow::Follow;
+use crate::follow::{Follow, Resting};
 use crate::host::Host;
 use crate::output::{DONE, FAILED, Failure, errln, outln, plain};
 use crate::releases::{self, NewRun};
@@ -62,7 +62,9 @@ pub async fn run(context: &Context, run: Run) -> Result<u8, Failure> {
     };
     working.stop().await?;
     let summary = Summary::of(&history).ok_or_else(|| Failure::from(anyhow::anyhow!("the history has no start")))?;
-    let keeps_files = !summary.commands.is_empty();
+    // Of a run with children somebody may want to see more than fits here.
+    let all = host.shared_store().instances(InstanceFilter { limit: 2, ..InstanceFilter::default() }).await?;
+    let keeps_files = !summary.commands.is_empty() || all.len() > 1;
     report(&summary, &instance, run.output.format)?;
     let data = host.data.clone();
     drop(host);
@@ -78,15 +80,18 @@ pub async fn run(context: &Context, run: Run) -> Result<u8, Failure> {
 async fn follow_or_cancel(follow: &Follow) -> Result<Vec<Recorded>, Failure> {
     // Listened for from now on: an interrupt must not come before.
     let mut interrupts = signal(SignalKind::interrupt())?;
-    let ended = follow.to_the_end();
+    let ended = async {
+        let history = follow.to_the_end().await?;
+        follow.family_to_the_end(Resting::NotAllowed).await?;
+        Ok(history)
+    };
     tokio::pin!(ended);
     tokio::select! {
         history = &mut ended => return history,
         _ = interrupts.recv() => {}
     }
     errln!("interrupted: cancelling, and stopping what runs (once more leaves at once)");
-    let cancel = Message::Cancel { by: follow.actor.clone(), reason: "interrupted at the terminal".to_owned() };
-    follow.store.send(&follow.instance, cancel).await?;
+    follow.cancel_family("interrupted at the terminal").await?;
     tokio::select! {
         history = ended => history,
         _ = interrupts.recv() => {

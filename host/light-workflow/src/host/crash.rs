@@ -72,6 +72,10 @@ impl Store for CrashPoint {
         self.store.definition(digest).await
     }
 
+    async fn definition_named(&self, name: &str) -> Result<Option<String>, StoreError> {
+        self.store.definition_named(name).await
+    }
+
     async fn attempts(&self, instance: &InstanceId) -> Result<Vec<AttemptRow>, StoreError> {
         self.store.attempts(instance).await
     }
@@ -94,6 +98,16 @@ impl Store for CrashPoint {
 
     async fn send(&self, instance: &InstanceId, message: Message) -> Result<(), StoreError> {
         self.store.send(instance, message).await
+    }
+
+    async fn dismiss(
+        &self,
+        instance: &InstanceId,
+        expected_revision: u64,
+        lease: Lease,
+        messages: Vec<i64>,
+    ) -> Result<(), AppendError> {
+        self.store.dismiss(instance, expected_revision, lease, messages).await
     }
 
     async fn inbox(&self, instance: &InstanceId) -> Result<Vec<InboxItem>, StoreError> {

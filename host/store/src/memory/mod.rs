@@ -25,7 +25,7 @@ use crate::contract::Store;
 use crate::errors::{AppendError, DecideError, StartError, StoreError};
 use crate::rows::{
     Append, ArtifactBytes, ArtifactRow, AttemptRow, Change, HostId, HumanTask, InboxItem, InstanceFilter, InstanceRow,
-    Lease, Message, NewArtifact, NewInstance, Started, shard_of,
+    Lease, Message, NewArtifact, NewInstance, Started,
 };
 
 /// Changes a slow reader may fall behind before it is told so.
@@ -72,7 +72,7 @@ impl MemoryStore {
     fn write<A, E: From<StoreError>>(
         &self,
         doing: &'static str,
-        work: impl FnOnce(&mut State) -> Result<(A, Option<Change>), E>,
+        work: impl FnOnce(&mut State) -> Result<(A, Vec<Change>), E>,
     ) -> Result<A, E> {
         let lost = || StoreError::Database { doing, source: "connection lost".into() };
         let fault = self.faults.next();
@@ -80,12 +80,12 @@ impl MemoryStore {
             Some(CommitFault::BeforeCommit) => return Err(lost().into()),
             Some(CommitFault::AfterCommit) | None => {}
         }
-        let (answer, change) = self.read(work)?;
+        let (answer, changes) = self.read(work)?;
         match fault {
             // The host that lost its answer does not hear of the change either.
             Some(_) => Err(lost().into()),
             None => {
-                if let Some(change) = change {
+                for change in changes {
                     // Nobody listening is fine: `Store::ready` sees it.
                     let _ = self.changes.send(change);
                 }
@@ -98,27 +98,12 @@ impl MemoryStore {
 #[async_trait]
 impl Store for MemoryStore {
     async fn start_instance(&self, new: NewInstance) -> Result<Started, StartError> {
-        self.write("record the new instance", |rows| {
-            let (instance, revision) = (new.id.clone(), new.events.len() as u64);
-            let phase = new.projection.phase;
-            let started = rows.start(new)?;
-            let change = match &started {
-                Started::New => Some(Change::Appended { shard: shard_of(&instance), instance, revision, phase }),
-                Started::Existing(_) => None,
-            };
-            Ok((started, change))
-        })
+        self.write("record the new instance", |rows| rows.start(new))
     }
 
     async fn append(&self, append: Append) -> Result<(), AppendError> {
         let check_fence = !self.faults.ignores_fence();
-        self.write("append to the history", |rows| {
-            let instance = append.instance.clone();
-            let revision = append.expected_revision + append.events.len() as u64;
-            let phase = append.projection.phase;
-            rows.append(append, check_fence)?;
-            Ok(((), Some(Change::Appended { shard: shard_of(&instance), instance, revision, phase })))
-        })
+        self.write("append to the history", |rows| Ok(((), rows.append(append, check_fence)?)))
     }
 
     async fn history(&self, instance: &InstanceId, revision: u64) -> Result<Vec<Recorded>, StoreError> {
@@ -137,6 +122,10 @@ impl Store for MemoryStore {
         Ok(self.read(|rows| rows.definitions.get(digest).cloned()))
     }
 
+    async fn definition_named(&self, name: &str) -> Result<Option<String>, StoreError> {
+        Ok(self.read(|rows| rows.definition_named(name)))
+    }
+
     async fn attempts(&self, instance: &InstanceId) -> Result<Vec<AttemptRow>, StoreError> {
         Ok(self.read(|rows| {
             let attempts = rows.get(instance).map(|instance| instance.attempts.values().cloned().collect());
@@ -146,13 +135,13 @@ impl Store for MemoryStore {
 
     async fn claim_shards(&self, host: &HostId, now: Timestamp, lease_ms: u64) -> Result<Vec<Lease>, StoreError> {
         let until = now.saturating_add(Duration::from_millis(lease_ms)).expect("a duration has no units to refuse");
-        self.write("claim shards", |rows| Ok((rows.claim(host, now, until), None)))
+        self.write("claim shards", |rows| Ok((rows.claim(host, now, until), Vec::new())))
     }
 
     async fn release_shards(&self, host: &HostId) -> Result<(), StoreError> {
         self.write("release shards", |rows| {
             rows.release(host);
-            Ok(((), None))
+            Ok(((), Vec::new()))
         })
     }
 
@@ -165,7 +154,21 @@ impl Store for MemoryStore {
     }
 
     async fn send(&self, instance: &InstanceId, message: Message) -> Result<(), StoreError> {
-        self.write("leave a message", |rows| Ok(((), Some(rows.send(instance, message)?))))
+        self.write("leave a message", |rows| Ok(((), vec![rows.send(instance, message)?])))
+    }
+
+    async fn dismiss(
+        &self,
+        instance: &InstanceId,
+        expected_revision: u64,
+        lease: Lease,
+        messages: Vec<i64>,
+    ) -> Result<(), AppendError> {
+        let check_fence = !self.faults.ignores_fence();
+        self.write("remove messages", |rows| {
+            rows.dismiss(instance, expected_revision, lease, &messages, check_fence)?;
+            Ok(((), Vec::new()))
+        })
     }
 
     async fn inbox(&self, instance: &InstanceId) -> Result<Vec<InboxItem>, StoreError> {
@@ -181,7 +184,7 @@ impl Store for MemoryStore {
     }
 
     async fn decide(&self, id: &str, decision: Decision) -> Result<(), DecideError> {
-        self.write("record the decision", |rows| Ok(((), Some(rows.decide(id, decision)?))))
+        self.write("record the decision", |rows| Ok(((), vec![rows.decide(id, decision)?])))
     }
 
     async fn put_artifact(&self, new: NewArtifact, bytes: ArtifactBytes) -> Result<Artifact, StoreError> {
@@ -189,7 +192,7 @@ impl Store for MemoryStore {
             ArtifactBytes::Memory(bytes) => bytes,
             ArtifactBytes::File(mut file) => state::read_whole(&mut file)?,
         };
-        self.write("name the artifact", |rows| Ok((rows.put_artifact(new, bytes)?, None)))
+        self.write("name the artifact", |rows| Ok((rows.put_artifact(new, bytes)?, Vec::new())))
     }
 
     async fn artifact(&self, uri: &ArtifactUri) -> Result<Option<ArtifactRow>, StoreError> {

@@ -12,8 +12,8 @@ use crate::audit::{AuditKey, AuditLeaf, Checkpoint, ORIGIN, leaf_hash};
 use crate::derive::{apply_attempts, apply_human_tasks, derive};
 use crate::errors::{AppendError, DecideError, StartError, StoreError};
 use crate::rows::{
-    Append, ArtifactRow, AttemptRow, Change, HostId, HumanTask, InboxItem, InstanceFilter, InstanceRow, Lease, Message,
-    NewArtifact, NewInstance, SHARDS, Started, shard_of,
+    Alongside, Append, ArtifactRow, AttemptRow, Change, HostId, HumanTask, InboxItem, InstanceFilter, InstanceRow,
+    Lease, Message, NewArtifact, NewInstance, SHARDS, Started, shard_of,
 };
 
 /// Signs the logs of simulations; no secret.
@@ -77,13 +77,14 @@ impl State {
         self.by_id.get(id).map(|&index| &self.instances[index])
     }
 
-    pub(super) fn start(&mut self, new: NewInstance) -> Result<Started, StartError> {
+    /// The answer, and what changed.
+    pub(super) fn start(&mut self, mut new: NewInstance) -> Result<(Started, Vec<Change>), StartError> {
         assert_consecutive(&new.id, 0, &new.events);
         if let Some(key) = &new.idempotency_key
             && let Some(first) = self.instances.iter().find(|one| one.idempotency_key.as_ref() == Some(key))
         {
             return if first.request_digest == new.request_digest {
-                Ok(Started::Existing(first.row.id.clone()))
+                Ok((Started::Existing(first.row.id.clone()), Vec::new()))
             } else {
                 Err(StartError::KeyReused { key: key.clone() })
             };
@@ -100,6 +101,10 @@ impl State {
             return Err(StoreError::Exists { what: format!("an instance `{}`", new.id) }.into());
         }
         self.definitions.entry(new.definition.clone()).or_insert(new.definition_source);
+        for (digest, source) in new.definitions {
+            self.definitions.entry(digest).or_insert(source);
+        }
+        let also = std::mem::take(&mut new.also);
         let row = InstanceRow {
             id: new.id.clone(),
             release_id: new.release_id,
@@ -109,6 +114,8 @@ impl State {
             revision: 0,
             shard: shard_of(&new.id),
             wake_at: new.projection.wake_at,
+            suspended: new.projection.suspended,
+            parent: new.parent,
             created_at: new.events[0].at,
             updated_at: new.events[0].at,
         };
@@ -124,19 +131,19 @@ impl State {
             inbox: Vec::new(),
         });
         self.record(index, new.events);
-        Ok(Started::New)
+        let mut changes = vec![self.appended(index)];
+        changes.extend(self.alongside(also));
+        Ok((Started::New, changes))
     }
 
-    pub(super) fn append(&mut self, append: Append, check_fence: bool) -> Result<(), AppendError> {
-        let Append { instance, expected_revision, lease, events, projection, taken } = append;
+    pub(super) fn append(&mut self, append: Append, check_fence: bool) -> Result<Vec<Change>, AppendError> {
+        let Append { instance, expected_revision, lease, events, projection, taken, also } = append;
         assert_consecutive(&instance, expected_revision, &events);
         let Some(&index) = self.by_id.get(&instance) else {
             return Err(StoreError::NotFound { what: format!("instance `{instance}`") }.into());
         };
         let row = &self.instances[index].row;
-        let shard = &self.shards[row.shard as usize];
-        let ours = shard.fence == lease.fence && shard.owner.is_some() && row.shard == lease.shard;
-        if check_fence && !ours {
+        if check_fence && !self.owns(lease, row.shard) {
             return Err(AppendError::LeaseLost { shard: lease.shard });
         }
         if row.revision != expected_revision {
@@ -146,8 +153,61 @@ impl State {
         let one = &mut self.instances[index];
         one.row.phase = projection.phase;
         one.row.wake_at = projection.wake_at;
-        one.inbox.retain(|item| !taken.contains(&item.id) && !projection.phase.is_final());
+        one.row.suspended = projection.suspended;
+        let mut changes = vec![self.appended(index)];
+        changes.extend(self.alongside(also));
+        let inbox = &mut self.instances[index].inbox;
+        inbox.retain(|item| !taken.contains(&item.id) && !projection.phase.is_final());
+        Ok(changes)
+    }
+
+    fn owns(&self, lease: Lease, shard_number: u32) -> bool {
+        let shard = &self.shards[shard_number as usize];
+        shard.fence == lease.fence && shard.owner.is_some() && shard_number == lease.shard
+    }
+
+    fn appended(&self, index: usize) -> Change {
+        let row = &self.instances[index].row;
+        Change::Appended { instance: row.id.clone(), shard: row.shard, revision: row.revision, phase: row.phase }
+    }
+
+    /// What other instances get with a commit.
+    fn alongside(&mut self, also: Alongside) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for child in also.starts {
+            if let Ok((Started::New, started)) = self.start(child) {
+                changes.extend(started);
+            }
+        }
+        for (instance, message) in also.messages {
+            changes.extend(self.send(&instance, message).ok());
+        }
+        changes
+    }
+
+    pub(super) fn dismiss(
+        &mut self,
+        id: &InstanceId,
+        expected_revision: u64,
+        lease: Lease,
+        messages: &[i64],
+        check_fence: bool,
+    ) -> Result<(), AppendError> {
+        if check_fence && !self.owns(lease, shard_of(id)) {
+            return Err(AppendError::LeaseLost { shard: lease.shard });
+        }
+        if let Some(&index) = self.by_id.get(id) {
+            if self.instances[index].row.revision != expected_revision {
+                return Err(AppendError::Conflict { instance: id.clone(), expected: expected_revision });
+            }
+            self.instances[index].inbox.retain(|item| !messages.contains(&item.id));
+        }
         Ok(())
+    }
+
+    pub(super) fn definition_named(&self, name: &str) -> Option<String> {
+        let newest = self.instances.iter().rev().find(|one| one.row.definition_name == name)?;
+        self.definitions.get(&newest.row.definition).cloned()
     }
 
     /// Adds events to the history and the log, with the rows that follow from them.
@@ -187,6 +247,7 @@ impl State {
             filter.phase.is_none_or(|phase| row.phase == phase)
                 && filter.release_id.as_ref().is_none_or(|release| row.release_id.as_ref() == Some(release))
                 && (!filter.releases_only || row.release_id.is_some())
+                && filter.parent.as_ref().is_none_or(|parent| row.parent.as_ref() == Some(parent))
         };
         self.instances[..older_than].iter().rev().map(|one| &one.row).filter(fits).take(limit).cloned().collect()
     }

@@ -7,9 +7,10 @@ use workflow::InstanceId;
 
 use super::events::{self, Log};
 use super::many_rows::ManyRows;
-use super::requests::{AppendJob, Job, NewEvents};
+use super::requests::{Also, AppendJob, Job, NewEvents, StartJob};
 use super::text::{integer, json_text, time_text};
 use super::writer::Statements;
+use super::{messages, start};
 use crate::errors::{AppendError, StoreError};
 use crate::rows::{Change, shard_of};
 
@@ -18,9 +19,10 @@ use crate::rows::{Change, shard_of};
 pub(super) fn statement() -> ManyRows {
     ManyRows::new(
         "update instance
-        set revision = a.column5, phase = a.column6, wake_at = a.column7, updated_at = a.column8
+        set revision = a.column5, phase = a.column6, wake_at = a.column7, updated_at = a.column8,
+            suspended = a.column9
         from (values",
-        8,
+        9,
         ") as a
         where instance.id = a.column1
         and instance.revision = a.column2
@@ -35,7 +37,7 @@ pub(super) fn statement() -> ManyRows {
 pub(super) struct Round<'a> {
     instances: HashSet<InstanceId>,
     appends: Vec<&'a mut Job<AppendJob, Result<(), AppendError>>>,
-    started: Vec<&'a NewEvents>,
+    started: Vec<&'a StartJob>,
 }
 
 /// What a round has written.
@@ -58,9 +60,9 @@ impl<'a> Round<'a> {
     }
 
     /// The instance's row is written already; its events are not.
-    pub(super) fn start(&mut self, events: &'a NewEvents) {
-        self.instances.insert(events.id.clone());
-        self.started.push(events);
+    pub(super) fn start(&mut self, job: &'a StartJob) {
+        self.instances.insert(job.events.id.clone());
+        self.started.push(job);
     }
 
     /// Writes the round and leaves it empty. Refused appends get their answer and write nothing.
@@ -87,18 +89,50 @@ impl<'a> Round<'a> {
         }
         let accepted: Vec<&AppendJob> =
             appends.iter().filter(|job| matches!(job.answer, Some(Ok(())))).map(|job| &job.what).collect();
-        let histories: Vec<&NewEvents> =
-            started.iter().copied().chain(accepted.iter().map(|append| &append.events)).collect();
+        let also: Vec<&Also> =
+            started.iter().map(|start| &start.also).chain(accepted.iter().map(|append| &append.also)).collect();
+        let children = start_children(connection, &also).await?;
+        let histories: Vec<&NewEvents> = started
+            .iter()
+            .map(|start| &start.events)
+            .chain(accepted.iter().map(|append| &append.events))
+            .chain(children.iter().copied())
+            .collect();
         let count = events::insert(connection, statements, log, &histories).await?;
+        let mut changes: Vec<Change> = histories.iter().map(|events| appended(events)).collect();
+        changes.extend(send_messages(connection, &also).await?);
         take_messages(connection, &accepted).await?;
         drop_messages(connection, &accepted).await?;
         Ok(Flushed {
             appends: accepted.len() as u64,
-            started: started.len() as u64,
+            started: (started.len() + children.len()) as u64,
             events: count,
-            changes: histories.iter().map(|events| appended(events)).collect(),
+            changes,
         })
     }
+}
+
+/// Writes the rows of children; gives the events of those that were not there.
+async fn start_children<'a>(
+    connection: &mut SqliteConnection,
+    also: &[&'a Also],
+) -> Result<Vec<&'a NewEvents>, sqlx::Error> {
+    let mut started = Vec::new();
+    for child in also.iter().flat_map(|also| &also.starts) {
+        if start::is_new(&start::start(connection, &child.new).await?) {
+            started.push(&child.events);
+        }
+    }
+    Ok(started)
+}
+
+/// Messages to instances that have ended are nobody's business any more.
+async fn send_messages(connection: &mut SqliteConnection, also: &[&Also]) -> Result<Vec<Change>, sqlx::Error> {
+    let mut changes = Vec::new();
+    for (instance, message) in also.iter().flat_map(|also| &also.messages) {
+        changes.extend(messages::send(connection, instance, message).await?.ok());
+    }
+    Ok(changes)
 }
 
 fn appended(events: &NewEvents) -> Change {
@@ -128,7 +162,8 @@ async fn update_instances(
                 .bind(integer(append.revision()))
                 .bind(append.projection.phase.name())
                 .bind(append.projection.wake_at.map(time_text))
-                .bind(time_text(append.events.last_at));
+                .bind(time_text(append.events.last_at))
+                .bind(append.projection.suspended);
         }
         for row in query.fetch_all(&mut *connection).await? {
             accepted.insert(row.try_get(0)?);

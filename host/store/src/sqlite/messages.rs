@@ -5,8 +5,9 @@ use workflow::InstanceId;
 use workflow::event::Decision;
 
 use super::read::{self, HUMAN_TASK};
-use super::text::json_text;
-use crate::errors::{DecideError, StoreError};
+use super::requests::DismissJob;
+use super::text::{integer, json_text};
+use crate::errors::{AppendError, DecideError, StoreError};
 use crate::rows::{Change, Message, shard_of};
 
 pub(super) async fn send(
@@ -25,6 +26,44 @@ pub(super) async fn send(
         return Ok(Err(StoreError::NotFound { what: format!("running instance `{instance}`") }));
     }
     Ok(Ok(Change::Inbox { instance: instance.clone(), shard: shard_of(instance) }))
+}
+
+/// Removes messages that change nothing, if the owner is still that and has read all of the history.
+pub(super) async fn dismiss(
+    connection: &mut SqliteConnection,
+    job: &DismissJob,
+) -> Result<Result<(), AppendError>, sqlx::Error> {
+    let sql = "
+        select instance.revision = ?2
+        from instance
+        join shard on shard.id = instance.shard
+        where instance.id = ?1
+        and shard.id = ?3
+        and shard.fence = ?4
+        and shard.owner is not null";
+    let lease = job.lease;
+    let current: Option<bool> = sqlx::query_scalar(sql)
+        .bind(job.instance.as_str())
+        .bind(integer(job.expected_revision))
+        .bind(lease.shard)
+        .bind(lease.fence)
+        .fetch_optional(&mut *connection)
+        .await?;
+    match current {
+        Some(true) => {}
+        // What changes nothing for a late owner may change something by now.
+        Some(false) => {
+            let (instance, expected) = (job.instance.clone(), job.expected_revision);
+            return Ok(Err(AppendError::Conflict { instance, expected }));
+        }
+        None => return Ok(Err(AppendError::LeaseLost { shard: lease.shard })),
+    }
+    let sql = "
+        delete from inbox
+        where instance = ?1
+        and id in (select value from json_each(?2))";
+    sqlx::query(sql).bind(job.instance.as_str()).bind(json_text(&job.messages)).execute(connection).await?;
+    Ok(Ok(()))
 }
 
 /// Only the first decision that fits the question counts.

@@ -18,7 +18,7 @@ use crate::audit::AuditKey;
 use crate::errors::OpenError;
 
 /// Each entry takes the schema from its index to the next number.
-const MIGRATIONS: [&str; 1] = [include_str!("schema/0001.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema/0001.sql"), include_str!("schema/0002.sql")];
 
 /// Other processes hold the write lock for one batch at a time; this only
 /// protects against one that is stopped in the middle.

@@ -13,7 +13,8 @@ use crate::errors::StoreError;
 use crate::rows::{ArtifactRow, AttemptRow, HumanTask, InboxItem, InstanceFilter, InstanceRow, Phase};
 
 const INSTANCE: &str = "
-    select id, release_id, definition, definition_name, phase, revision, shard, wake_at, created_at, updated_at
+    select id, release_id, definition, definition_name, phase, revision, shard, wake_at, created_at, updated_at,
+        suspended, parent
     from instance";
 
 pub(super) const HUMAN_TASK: &str = "
@@ -65,6 +66,7 @@ pub(super) async fn instances(pool: &SqlitePool, filter: InstanceFilter) -> Resu
         filter.release_id.as_ref().map(|_| "and release_id = ?2"),
         filter.releases_only.then_some("and release_id is not null"),
         filter.before.as_ref().map(|_| "and sequence < (select sequence from instance where id = ?3)"),
+        filter.parent.as_ref().map(|_| "and parent = ?5"),
     ];
     let clauses: Vec<&str> = clauses.into_iter().flatten().collect();
     let sql = AssertSqlSafe(format!("{INSTANCE} where true {} order by sequence desc limit ?4", clauses.join(" ")));
@@ -74,6 +76,7 @@ pub(super) async fn instances(pool: &SqlitePool, filter: InstanceFilter) -> Resu
         .bind(filter.release_id)
         .bind(filter.before.map(String::from))
         .bind(limit)
+        .bind(filter.parent.map(String::from))
         .fetch_all(pool)
         .await
         .map_err(failed("list instances"))?;
@@ -86,6 +89,17 @@ pub(super) async fn definition(pool: &SqlitePool, digest: &Digest) -> Result<Opt
         from definition
         where digest = ?";
     sqlx::query_scalar(sql).bind(digest.as_str()).fetch_optional(pool).await.map_err(failed("read a definition"))
+}
+
+pub(super) async fn definition_named(pool: &SqlitePool, name: &str) -> Result<Option<String>, StoreError> {
+    let sql = "
+        select definition.source
+        from instance
+        join definition on definition.digest = instance.definition
+        where instance.definition_name = ?
+        order by instance.sequence desc
+        limit 1";
+    sqlx::query_scalar(sql).bind(name).fetch_optional(pool).await.map_err(failed("find a definition"))
 }
 
 pub(super) async fn attempts(pool: &SqlitePool, instance: &InstanceId) -> Result<Vec<AttemptRow>, StoreError> {
@@ -262,6 +276,8 @@ fn instance_row(row: &SqliteRow) -> Result<InstanceRow, StoreError> {
         revision: count(row, "revision")?,
         shard: count(row, "shard")?,
         wake_at: parsed_option(row, "wake_at")?,
+        suspended: got(row, "suspended")?,
+        parent: parsed_option(row, "parent")?,
         created_at: parsed(row, "created_at")?,
         updated_at: parsed(row, "updated_at")?,
     })

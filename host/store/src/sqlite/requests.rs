@@ -11,7 +11,7 @@ use workflow::{InstanceId, Recorded, Timestamp};
 use super::text::time_text;
 use crate::derive::{Derived, derive};
 use crate::errors::{AppendError, DecideError, StartError, StoreError};
-use crate::rows::{Append, HostId, Lease, Message, NewArtifact, NewInstance, Phase, Projection, Started};
+use crate::rows::{Alongside, Append, HostId, Lease, Message, NewArtifact, NewInstance, Phase, Projection, Started};
 
 /// One request: what to do, what came of it, and who waits for that.
 pub(super) struct Job<W, R> {
@@ -45,6 +45,7 @@ pub(super) enum Request {
     Send(Job<(InstanceId, Message), Result<(), StoreError>>),
     Decide(Job<(String, Decision), Result<(), DecideError>>),
     NameArtifact(Job<NameJob, Result<(), StoreError>>),
+    Dismiss(Job<DismissJob, Result<(), AppendError>>),
 }
 
 impl Request {
@@ -58,6 +59,7 @@ impl Request {
             Request::Send(job) => job.settle(),
             Request::Decide(job) => job.settle(),
             Request::NameArtifact(job) => job.settle(),
+            Request::Dismiss(job) => job.settle(),
         }
     }
 
@@ -72,6 +74,7 @@ impl Request {
             Request::Send(job) => job.settle_with(Err(failed("leave a message"))),
             Request::Decide(job) => job.settle_with(Err(failed("record the decision").into())),
             Request::NameArtifact(job) => job.settle_with(Err(failed("name the artifact"))),
+            Request::Dismiss(job) => job.settle_with(Err(failed("remove messages").into())),
         }
     }
 
@@ -85,6 +88,7 @@ impl Request {
             Request::Send(job) => job.answer = None,
             Request::Decide(job) => job.answer = None,
             Request::NameArtifact(job) => job.answer = None,
+            Request::Dismiss(job) => job.answer = None,
         }
     }
 }
@@ -156,12 +160,27 @@ fn new_event(recorded: &Recorded) -> NewEvent {
 pub(super) struct StartJob {
     pub new: NewInstance,
     pub events: NewEvents,
+    pub also: Also,
 }
 
 impl StartJob {
-    pub(super) fn new(new: NewInstance) -> Self {
+    pub(super) fn new(mut new: NewInstance) -> Self {
         let events = NewEvents::new(new.id.clone(), 0, &new.events, new.projection.phase);
-        Self { new, events }
+        let also = Also::new(std::mem::take(&mut new.also));
+        Self { new, events, also }
+    }
+}
+
+/// [`Alongside`], prepared.
+#[derive(Default)]
+pub(super) struct Also {
+    pub starts: Vec<StartJob>,
+    pub messages: Vec<(InstanceId, Message)>,
+}
+
+impl Also {
+    fn new(also: Alongside) -> Self {
+        Self { starts: also.starts.into_iter().map(StartJob::new).collect(), messages: also.messages }
     }
 }
 
@@ -171,13 +190,14 @@ pub(super) struct AppendJob {
     pub events: NewEvents,
     pub projection: Projection,
     pub taken: Vec<i64>,
+    pub also: Also,
 }
 
 impl AppendJob {
     pub(super) fn new(append: Append) -> Self {
-        let Append { instance, expected_revision, lease, events, projection, taken } = append;
+        let Append { instance, expected_revision, lease, events, projection, taken, also } = append;
         let events = NewEvents::new(instance, expected_revision, &events, projection.phase);
-        Self { expected_revision, lease, events, projection, taken }
+        Self { expected_revision, lease, events, projection, taken, also: Also::new(also) }
     }
 
     pub(super) fn revision(&self) -> u64 {
@@ -189,6 +209,13 @@ pub(super) struct ClaimJob {
     pub host: HostId,
     pub now: Timestamp,
     pub until: Timestamp,
+}
+
+pub(super) struct DismissJob {
+    pub instance: InstanceId,
+    pub expected_revision: u64,
+    pub lease: Lease,
+    pub messages: Vec<i64>,
 }
 
 pub(super) struct NameJob {

@@ -1,7 +1,7 @@
 //! Starting an instance: the row and its definition; the events follow with the round.
 
 use sqlx::{Row as _, SqliteConnection};
-use workflow::Digest;
+use workflow::{Digest, InstanceId};
 
 use super::text::{integer, time_text};
 use crate::errors::{StartError, StoreError};
@@ -34,6 +34,9 @@ pub(super) async fn start(
         }));
     }
     keep_definition(connection, &new.definition, &new.definition_source).await?;
+    for (digest, source) in &new.definitions {
+        keep_definition(connection, digest, source).await?;
+    }
     if insert(connection, new).await? {
         Ok(Ok(Started::New))
     } else {
@@ -77,8 +80,8 @@ async fn insert(connection: &mut SqliteConnection, new: &NewInstance) -> Result<
     let sql = "
         insert into instance (
             id, idempotency_key, request_digest, release_id, definition, definition_name,
-            shard, phase, revision, wake_at, created_at, updated_at)
-        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            shard, phase, revision, wake_at, created_at, updated_at, suspended, parent)
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         on conflict (id) do nothing";
     let result = sqlx::query(sql)
         .bind(new.id.as_str())
@@ -93,6 +96,8 @@ async fn insert(connection: &mut SqliteConnection, new: &NewInstance) -> Result<
         .bind(new.projection.wake_at.map(time_text))
         .bind(time_text(first))
         .bind(time_text(last))
+        .bind(new.projection.suspended)
+        .bind(new.parent.as_ref().map(InstanceId::as_str))
         .execute(connection)
         .await?;
     Ok(result.rows_affected() == 1)

@@ -9,7 +9,7 @@ use workflow::command::Artifact;
 use workflow::event::Decision;
 use workflow::{ArtifactUri, Digest, InstanceId, Recorded, Timestamp};
 
-use super::requests::{AppendJob, ClaimJob, NameJob, Request, StartJob};
+use super::requests::{AppendJob, ClaimJob, DismissJob, NameJob, Request, StartJob};
 use super::{SqliteStore, read};
 use crate::audit::{AuditLeaf, Checkpoint};
 use crate::contract::Store;
@@ -45,6 +45,10 @@ impl Store for SqliteStore {
         read::definition(&self.readers, digest).await
     }
 
+    async fn definition_named(&self, name: &str) -> Result<Option<String>, StoreError> {
+        read::definition_named(&self.readers, name).await
+    }
+
     async fn attempts(&self, instance: &InstanceId) -> Result<Vec<AttemptRow>, StoreError> {
         read::attempts(&self.readers, instance).await
     }
@@ -69,6 +73,17 @@ impl Store for SqliteStore {
 
     async fn send(&self, instance: &InstanceId, message: Message) -> Result<(), StoreError> {
         self.write("leave a message", (instance.clone(), message), Request::Send).await
+    }
+
+    async fn dismiss(
+        &self,
+        instance: &InstanceId,
+        expected_revision: u64,
+        lease: Lease,
+        messages: Vec<i64>,
+    ) -> Result<(), AppendError> {
+        let job = DismissJob { instance: instance.clone(), expected_revision, lease, messages };
+        self.write("remove messages", job, Request::Dismiss).await
     }
 
     async fn inbox(&self, instance: &InstanceId) -> Result<Vec<InboxItem>, StoreError> {

@@ -164,7 +164,7 @@ impl Writer {
                     }
                     let answer = start::start(connection, &job.what.new).await?;
                     if start::is_new(&answer) {
-                        round.start(&job.what.events);
+                        round.start(&job.what);
                     }
                     job.answer = Some(answer);
                 }
@@ -187,6 +187,11 @@ impl Writer {
                     done.take(round.flush(connection, &self.statements, &mut log).await?);
                     let (id, decision) = &job.what;
                     job.answer = Some(done.message(messages::decide(connection, id, decision).await?));
+                }
+                Request::Dismiss(job) => {
+                    done.take(round.flush(connection, &self.statements, &mut log).await?);
+                    job.answer = Some(messages::dismiss(connection, &job.what).await?);
+                    done.wrote = true;
                 }
                 Request::NameArtifact(job) => {
                     done.take(round.flush(connection, &self.statements, &mut log).await?);

@@ -4,8 +4,8 @@ use std::fmt::{Debug, Display};
 
 use proptest::prelude::*;
 use store::{
-    Append, ArtifactBytes, InstanceFilter, Lease, Message, NewArtifact, NewInstance, Phase, Projection, SharedStore,
-    human_task_id, rebuild_check, shard_of,
+    Alongside, Append, ArtifactBytes, InstanceFilter, Lease, Message, NewArtifact, NewInstance, Phase, Projection,
+    SharedStore, human_task_id, rebuild_check, shard_of,
 };
 use workflow::{Digest, Event};
 
@@ -148,8 +148,9 @@ impl Run {
                     expected_revision,
                     lease,
                     events: recorded(expected_revision, self.second, events.iter().map(event).collect()),
-                    projection: Projection { phase, wake_at: waiting.map(at) },
+                    projection: Projection { phase, wake_at: waiting.map(at), suspended: false },
                     taken: if *take { inbox.iter().map(|item| item.id).collect() } else { Vec::new() },
+                    also: Alongside::default(),
                 };
                 answer(store.append(append).await)
             }

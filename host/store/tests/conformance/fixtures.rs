@@ -1,7 +1,7 @@
 //! The few sentences that tests are made of.
 
 use serde_json::{Value, json};
-use store::{Append, AppendError, Lease, NewInstance, Phase, Projection, Store, shard_of};
+use store::{Alongside, Append, AppendError, Lease, NewInstance, Phase, Projection, Store, shard_of};
 use workflow::approval::subject_digest;
 use workflow::capability::EffectivePolicy;
 use workflow::event::{Decision, FlowTarget, Question, QuestionOption};
@@ -24,12 +24,12 @@ pub fn path(task: &str) -> TaskPath {
     TaskPath::root().child("do", 0, task)
 }
 
-pub const RUNNING: Projection = Projection { phase: Phase::Running, wake_at: None };
-pub const WAITING: Projection = Projection { phase: Phase::Waiting, wake_at: None };
-pub const COMPLETED: Projection = Projection { phase: Phase::Completed, wake_at: None };
+pub const RUNNING: Projection = Projection { phase: Phase::Running, wake_at: None, suspended: false };
+pub const WAITING: Projection = Projection { phase: Phase::Waiting, wake_at: None, suspended: false };
+pub const COMPLETED: Projection = Projection { phase: Phase::Completed, wake_at: None, suspended: false };
 
 pub fn waiting_until(second: i64) -> Projection {
-    Projection { phase: Phase::Waiting, wake_at: Some(at(second)) }
+    Projection { phase: Phase::Waiting, wake_at: Some(at(second)), suspended: false }
 }
 
 pub fn recorded(after: u64, second: i64, events: Vec<Event>) -> Vec<Recorded> {
@@ -44,6 +44,7 @@ pub fn instance_started() -> Event {
         input: json!({ "version": "1.2.3", "share": 0.1, "zeta": 1, "alpha": "ä\n\"" }),
         started_by: "cli:alice".parse().unwrap(),
         policy: Box::new(EffectivePolicy::default()),
+        parent: None,
     }
 }
 
@@ -56,8 +57,11 @@ pub fn new_instance(name: &str) -> NewInstance {
         definition: Digest::of(b"a definition"),
         definition_name: "tests/train:1.0.0".to_owned(),
         definition_source: "document: {}".to_owned(),
+        definitions: Vec::new(),
+        parent: None,
         events: recorded(0, 0, vec![instance_started()]),
         projection: RUNNING,
+        also: Alongside::default(),
     }
 }
 
@@ -154,6 +158,7 @@ pub async fn append_taking(
         events: recorded(revision, revision as i64, events),
         projection,
         taken,
+        also: Alongside::default(),
     };
     store.append(append).await
 }

@@ -6,6 +6,7 @@
 mod appending;
 mod artifacts;
 mod auditing;
+mod between;
 mod differential;
 mod faults;
 mod fixtures;

@@ -149,6 +149,8 @@ impl Act for Hands {
         match &attempt.effect {
             Effect::Command { command, .. } => self.run_command(&attempt.key, command, &attempt.templates).await,
             Effect::Plugin { .. } => self.call_plugin(attempt, journal).await,
+            // The commit of its intent has started it; the engine does not give it out as open.
+            Effect::Workflow { .. } => None,
             Effect::Echo { input } => Some(EffectOutcome::Output { output: input.clone() }),
         }
     }

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use store::{AppendError, CommitFault, DecideError, Lease, MemoryFaults, MemoryStore, NewInstance, SharedStore, Store};
+use store::{
+    Alongside, AppendError, CommitFault, DecideError, Lease, MemoryFaults, MemoryStore, NewInstance, SharedStore, Store,
+};
 use tokio::runtime::Runtime;
 use worker::{Definitions, DriveError, Driver, projection};
 use workflow::capability::EffectivePolicy;
@@ -177,8 +179,11 @@ impl World {
             definition: self.definition.digest.clone(),
             definition_name: self.definition.full_name(),
             definition_source: self.definition.source.clone(),
+            definitions: Vec::new(),
+            parent: None,
             events,
             projection: projection(&instance),
+            also: Alongside::default(),
         };
         self.store.start_instance(new).await.expect("an instance starts");
     }

@@ -88,6 +88,8 @@ fn after_task<'d>(task: &'d Task, approved: bool, found: &mut Vec<&'d Task>) -> 
         | TaskKind::Assert(_)
         | TaskKind::Call(_)
         | TaskKind::Run(_)
+        // What it runs is held to this by itself.
+        | TaskKind::RunWorkflow(_)
         | TaskKind::Raise(_)
         | TaskKind::Wait(_)
         | TaskKind::Emit(_) => approved,

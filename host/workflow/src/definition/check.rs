@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::model::{Definition, Task, TaskKind, TaskList};
+use super::model::{Definition, Task, TaskKind, TaskList, WorkflowName};
 use crate::event::FlowTarget;
 use crate::ids::PluginName;
 use crate::located::{Node, Problem, Problems, Severity, among, closest, yaml};
@@ -151,6 +151,7 @@ pub(super) fn targets(task: &Task) -> Vec<&FlowTarget> {
         | TaskKind::Assert(_)
         | TaskKind::Call(_)
         | TaskKind::Run(_)
+        | TaskKind::RunWorkflow(_)
         | TaskKind::Ask(_)
         | TaskKind::For(_)
         | TaskKind::Fork(_)
@@ -158,6 +159,17 @@ pub(super) fn targets(task: &Task) -> Vec<&FlowTarget> {
         | TaskKind::Emit(_) => vec![&task.then],
     };
     done.into_iter().chain(skipped).collect()
+}
+
+/// Every workflow that a task of this definition runs, in the order of the file.
+pub fn workflows_run(definition: &Definition) -> Vec<WorkflowName> {
+    let mut names = Vec::new();
+    each_task(&definition.tasks, &mut |task| {
+        if let TaskKind::RunWorkflow(run) = &task.kind {
+            names.push(run.workflow.clone());
+        }
+    });
+    names
 }
 
 fn each_task(tasks: &TaskList, act: &mut impl FnMut(&Task)) {

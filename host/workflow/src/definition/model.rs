@@ -119,6 +119,7 @@ pub enum TaskKind {
     Assert(Assert),
     Call(Call),
     Run(Run),
+    RunWorkflow(RunWorkflow),
     Ask(Ask),
     Try(Box<Try>),
     Raise(Raise),
@@ -141,6 +142,7 @@ impl TaskKind {
             | TaskKind::Assert(_)
             | TaskKind::Call(_)
             | TaskKind::Run(_)
+            | TaskKind::RunWorkflow(_)
             | TaskKind::Ask(_)
             | TaskKind::Raise(_)
             | TaskKind::Wait(_)
@@ -211,6 +213,33 @@ pub enum RunReturn {
     None,
     /// Ours, and the default: the result contract (K1).
     Result,
+}
+
+/// `run.workflow`: a child instance.
+#[derive(Debug, Clone)]
+pub struct RunWorkflow {
+    pub workflow: WorkflowName,
+    /// Raw input of the child; `{}` if not given.
+    pub input: Option<Template>,
+    /// `await`.
+    pub awaits: bool,
+    /// False for `return: none`: the task gives `null`.
+    pub returns_output: bool,
+}
+
+/// A definition by name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WorkflowName {
+    pub namespace: String,
+    pub name: String,
+    /// None: `latest`, the highest there is.
+    pub version: Option<String>,
+}
+
+impl std::fmt::Display for WorkflowName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}:{}", self.namespace, self.name, self.version.as_deref().unwrap_or("latest"))
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -66,6 +66,9 @@ impl Check<'_> {
                 let templates = run.arguments.iter().chain(run.environment.values()).chain(&run.stdin).chain([process]);
                 templates.for_each(|template| self.template(template, &below("/run"), known));
             }
+            TaskKind::RunWorkflow(run) => {
+                run.input.iter().for_each(|input| self.template(input, &below("/run/workflow/input"), known));
+            }
             TaskKind::Ask(ask) => {
                 let templates = [&ask.prompt].into_iter().chain(&ask.assignee).chain(&ask.role).chain(&ask.subject);
                 templates.for_each(|template| self.template(template, &below("/ask"), known));

@@ -182,6 +182,8 @@ impl Instance {
         if attempt != expected {
             return Err(format!("attempt {expected} is next at `{path}`, not {attempt}"));
         }
+        // A child that nobody waits for is nothing to rest for: a loop must not start them for ever.
+        let rests = !matches!(effect.as_ref(), Effect::Workflow { awaited: false, .. });
         frame.state = State::Attempting(Attempting {
             attempt,
             effect,
@@ -194,7 +196,9 @@ impl Instance {
         if let Some(run) = run {
             self.runs[run].attempt = attempt;
         }
-        self.tasks_without_rest = 0;
+        if rests {
+            self.tasks_without_rest = 0;
+        }
         Ok(())
     }
 
@@ -486,6 +490,7 @@ fn is_done(frame: &Frame, definition: &Definition) -> bool {
             TaskKind::Set(_) | TaskKind::Switch(_) | TaskKind::Assert(_) | TaskKind::Emit(_) | TaskKind::For(_) => true,
             TaskKind::Call(_)
             | TaskKind::Run(_)
+            | TaskKind::RunWorkflow(_)
             | TaskKind::Ask(_)
             | TaskKind::Wait(_)
             | TaskKind::Raise(_)
@@ -525,6 +530,7 @@ fn first_state(kind: &TaskKind) -> State {
         | TaskKind::Assert(_)
         | TaskKind::Call(_)
         | TaskKind::Run(_)
+        | TaskKind::RunWorkflow(_)
         | TaskKind::Ask(_)
         | TaskKind::Raise(_)
         | TaskKind::For(_)

@@ -62,7 +62,10 @@ fn decide_frame(instance: &Instance, path: &TaskPath, frame: &Frame, now: Timest
         State::Looping(looping) => Some(running.or_fault(tasks::loops::next(running, looping))),
         State::Trying(trying) => decide_try(running, trying, now),
         State::Forking(forking) => Some(running.or_fault(tasks::forks::next(running, forking))),
-        State::Attempting(attempting) => tasks::effects::conclude(running, attempting),
+        State::Attempting(attempting) => match &task.kind {
+            TaskKind::RunWorkflow(run) => tasks::children::conclude(running, run, attempting),
+            _ => tasks::effects::conclude(running, attempting),
+        },
         State::Asking(asking) => tasks::ask::conclude(running, asking, now),
         State::Timing { due, fired } => tasks::wait::conclude(running, *due, *fired, now),
         State::Faulted(error) => Some(running.fault(error.clone())),
@@ -120,6 +123,7 @@ fn enter(running: Running<'_>, now: Timestamp) -> Event {
         TaskKind::Wait(wait) => tasks::wait::start(running, wait, now),
         TaskKind::Call(call) => tasks::effects::call(running, call),
         TaskKind::Run(run) => tasks::effects::run(running, run),
+        TaskKind::RunWorkflow(run) => tasks::children::start(running, run),
         TaskKind::Ask(ask) => tasks::ask::ask(running, ask, now),
         TaskKind::For(each) => tasks::loops::start(running, each),
         // These walk lists from the start: `apply` never leaves them just entered.

@@ -299,7 +299,11 @@ impl Frame {
             State::Forking(Forking { branches, end: None }) => {
                 walks || self.list(definition, Branch::Fork).is_some_and(|list| branches.len() < list.0.len())
             }
-            State::Attempting(attempting) => attempting.outcome.is_some(),
+            State::Attempting(attempting) => {
+                // Nobody waits for such a child: it has started, and that is all.
+                let unawaited = matches!(attempting.effect.as_ref(), Effect::Workflow { awaited: false, .. });
+                attempting.outcome.is_some() || unawaited
+            }
             State::Asking(asking) => asking.answer.is_some(),
             State::Timing { fired, .. } => *fired,
         };

@@ -14,8 +14,9 @@ use super::views::{OpenAttempt, OpenQuestion, RecordedResult, TaskRun};
 use crate::approval;
 use crate::capability::EffectivePolicy;
 use crate::definition::Definition;
+use crate::effect::Effect;
 use crate::effect::Fault;
-use crate::event::{Event, Recorded};
+use crate::event::{Event, Parent, Recorded};
 use crate::ids::{Actor, InstanceId, TaskPath, Timestamp};
 
 /// Why a history cannot be: it has a gap, or an event that cannot follow.
@@ -32,7 +33,7 @@ pub enum HistoryError {
 /// Where an instance stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Not started. No instance with a history is pending.
+    /// Started, and nothing is decided yet: a child that nobody has taken up.
     Pending,
     /// An attempt is open.
     Running,
@@ -81,6 +82,7 @@ pub struct Instance {
     pub(super) input: Arc<Value>,
     pub(super) policy: Arc<EffectivePolicy>,
     started_by: Actor,
+    pub(super) parent: Option<Box<Parent>>,
     pub(super) started_at: Timestamp,
     /// When the newest event became known: `now` of expressions outside of tasks.
     pub(super) newest_at: Timestamp,
@@ -124,7 +126,9 @@ impl Instance {
         }
         let impossible = |event: &'static str, why: String| HistoryError::Impossible { revision, event, why };
         let name = event.name();
-        let Event::InstanceStarted { definition: digest, definition_name: _, input, started_by, policy } = event else {
+        let Event::InstanceStarted { definition: digest, definition_name: _, input, started_by, policy, parent } =
+            event
+        else {
             return Err(impossible(name, "a history begins with `InstanceStarted`".to_owned()));
         };
         if digest != definition.digest {
@@ -154,6 +158,7 @@ impl Instance {
             input,
             policy: Arc::from(policy),
             started_by,
+            parent,
             started_at: at,
             newest_at: at,
             context,
@@ -257,6 +262,7 @@ impl Instance {
             Some((End::Completed { .. }, _)) => Phase::Completed,
             Some((End::Faulted { .. }, _)) => Phase::Faulted,
             Some((End::Cancelled { .. }, _)) => Phase::Cancelled,
+            None if self.revision == 1 => Phase::Pending,
             None if self.open_attempts().next().is_some() => Phase::Running,
             None => Phase::Waiting,
         }
@@ -312,9 +318,15 @@ impl Instance {
         self.end.as_ref().map(|(_, at)| *at)
     }
 
-    /// Attempts that are to be carried out, or are being carried out.
+    /// What it is a child of.
+    pub fn parent(&self) -> Option<&Parent> {
+        self.parent.as_deref()
+    }
+
+    /// Attempts that are to be carried out, or are being carried out. A child is not: it carries itself out.
     pub fn open_attempts(&self) -> impl Iterator<Item = OpenAttempt<'_>> {
         self.frames.iter().filter_map(|(path, frame)| match &frame.state {
+            State::Attempting(Attempting { effect, .. }) if matches!(effect.as_ref(), Effect::Workflow { .. }) => None,
             State::Attempting(Attempting { attempt, effect, started_at, host_calls, outcome: None, .. }) => {
                 Some(OpenAttempt { path: path.clone(), attempt: *attempt, effect, started_at: *started_at, host_calls })
             }

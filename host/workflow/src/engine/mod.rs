@@ -10,6 +10,7 @@
 //! length and nothing else; what expressions gave is in the events.
 
 mod apply;
+mod children;
 mod data_flow;
 mod decide;
 mod frame;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+pub use children::{CHILD_DEPTH_MAX, OpenChild, actor_of, start_child};
 pub use decide::{TASKS_WITHOUT_REST_MAX, decide};
 pub use instance::{HistoryError, Instance, Phase};
 pub use views::{OpenAttempt, OpenQuestion, RecordedResult, TaskRun, TaskStatus};
@@ -51,6 +53,7 @@ pub fn start(
         input,
         started_by,
         policy: Box::new(policy),
+        parent: None,
     };
     let started = Recorded { revision: 1, at: now, event: started };
     let mut instance = Instance::fold(id, definition.clone(), [started.clone()])

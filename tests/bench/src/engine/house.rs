@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::{Context as _, ensure};
 use async_trait::async_trait;
 use serde_json::Value;
-use store::{InstanceFilter, NewInstance, Phase, SharedStore, SqliteOptions, SqliteStore, Statistics, Store as _};
+use store::{
+    Alongside, InstanceFilter, NewInstance, Phase, SharedStore, SqliteOptions, SqliteStore, Statistics, Store as _,
+};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use worker::{Act, Attempt, Definitions, Journal, SystemClock, Worker, WorkerOptions};
@@ -35,7 +37,9 @@ impl Act for Echo {
         self.effects.fetch_add(1, Ordering::Relaxed);
         match attempt.effect {
             Effect::Echo { input } => Some(EffectOutcome::Output { output: input }),
-            Effect::Command { .. } | Effect::Plugin { .. } => unreachable!("a benchmark's definition only echoes"),
+            Effect::Command { .. } | Effect::Plugin { .. } | Effect::Workflow { .. } => {
+                unreachable!("a benchmark's definition only echoes")
+            }
         }
     }
 
@@ -130,8 +134,11 @@ pub async fn start(
         definition: definition.digest.clone(),
         definition_name: definition.full_name(),
         definition_source: definition.source.clone(),
+        definitions: Vec::new(),
+        parent: None,
         events,
         projection: worker::projection(&instance),
+        also: Alongside::default(),
     };
     store.start_instance(new).await?;
     Ok(instance.phase())

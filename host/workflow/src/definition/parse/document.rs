@@ -45,7 +45,7 @@ fn dsl_version(field: &Field) -> Option<()> {
 }
 
 /// The form that the specification asks of names.
-fn dns_label(field: &Field) -> Option<String> {
+pub fn dns_label(field: &Field) -> Option<String> {
     let text = field.text()?;
     let inner = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     if inner && (1..=63).contains(&text.len()) && !text.starts_with('-') && !text.ends_with('-') {
@@ -58,7 +58,7 @@ fn dns_label(field: &Field) -> Option<String> {
     None
 }
 
-fn semantic_version(field: &Field) -> Option<semver::Version> {
+pub fn semantic_version(field: &Field) -> Option<semver::Version> {
     let text = field.text()?;
     let version = semver::Version::parse(text);
     if let Err(error) = &version {

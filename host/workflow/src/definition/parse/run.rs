@@ -2,15 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use super::super::model::{Process, Run, RunReturn, TaskKind};
+use super::super::model::{Process, Run, RunReturn, RunWorkflow, TaskKind, WorkflowName};
 use super::tasks::Context;
-use super::values;
+use super::{document, values};
 use crate::expression::Template;
 use crate::located::{Field, Slot};
 
 pub fn run(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
-    let [shell, script, wait, returns] =
-        field.fields_refusing(["shell", "script", "await", "return"], &["container", "workflow"])?;
+    let [shell, script, child, wait, returns] =
+        field.fields_refusing(["shell", "script", "workflow", "await", "return"], &["container"])?;
+    if let Some(child) = child.given() {
+        if shell.given().or(script.given()).is_some() {
+            field.error("`run` has `workflow` and something else", Some("make two tasks of it"));
+        }
+        return workflow(&child, &wait, &returns);
+    }
     let wait = wait.or(true, Field::boolean);
     if wait == Some(false) {
         field.unsupported::<()>("`run.await: false`");
@@ -33,9 +39,10 @@ pub fn run(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
             None
         }
         (None, None) => {
-            // `container` and `workflow` have been refused already.
-            if field.slot("container").given().or(field.slot("workflow").given()).is_none() {
-                field.error("`run` does not say what to run", Some("give it `shell` or `script`"));
+            // `container` has been refused already.
+            if field.slot("container").given().is_none() {
+                let help = "give it `shell`, `script` or `workflow`";
+                field.error("`run` does not say what to run", Some(help));
             }
             None
         }
@@ -47,6 +54,34 @@ pub fn run(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
         arguments: shared.arguments,
         stdin: shared.stdin,
         returns: returns?,
+    }))
+}
+
+/// A child has an output and nothing else that could be returned.
+fn workflow(field: &Field, wait: &Slot, returns: &Slot) -> Option<TaskKind> {
+    let [namespace, name, version, input] = field.fields(["namespace", "name", "version", "input"])?;
+    let namespace = namespace.required(document::dns_label);
+    let name = name.required(document::dns_label);
+    let version = version.required(|field| match field.text()? {
+        "latest" => Some(None),
+        _ => document::semantic_version(field).map(|version| Some(version.to_string())),
+    });
+    let input = input.optional(values::template);
+    let awaits = wait.or(true, Field::boolean);
+    let returns_output = returns.or(true, |field| match field.text()? {
+        "stdout" => Some(true),
+        "none" => Some(false),
+        other => {
+            let message = format!("`return: {other}` is of processes, and a workflow is none");
+            field.error(message, Some("leave it out to get the output of the workflow, or write `none`"));
+            None
+        }
+    });
+    Some(TaskKind::RunWorkflow(RunWorkflow {
+        workflow: WorkflowName { namespace: namespace?, name: name?, version: version? },
+        input: input?,
+        awaits: awaits?,
+        returns_output: returns_output?,
     }))
 }
 

@@ -77,7 +77,7 @@ pub fn run(running: Running<'_>, run: &Run) -> Result<Event, Fault> {
     Ok(start_attempt(running, Effect::Command { command: Box::new(command), class }))
 }
 
-fn start_attempt(running: Running<'_>, effect: Effect) -> Event {
+pub(super) fn start_attempt(running: Running<'_>, effect: Effect) -> Event {
     let attempt = running.instance.last_attempt(running.path);
     Event::AttemptStarted { path: running.path.clone(), attempt, effect: Box::new(effect) }
 }
@@ -161,7 +161,7 @@ pub fn conclude(running: Running<'_>, attempting: &Attempting) -> Option<Event> 
 
 /// Run again what may be run again; the rest is for the definition's `try`, or
 /// for a person. Never blindly twice.
-fn unknown(running: Running<'_>, attempting: &Attempting, detail: &str) -> Event {
+pub(super) fn unknown(running: Running<'_>, attempting: &Attempting, detail: &str) -> Event {
     let repeat = match attempting.effect.class() {
         EffectClass::Pure | EffectClass::Idempotent => attempting.unknown_count < UNKNOWN_MAX,
         EffectClass::Reconcilable | EffectClass::Manual => false,
@@ -213,7 +213,7 @@ fn command_fault(result: &CommandResult) -> Fault {
     }
 }
 
-fn own_fault(name: &str, status: u16, title: &str, detail: &str) -> Fault {
+pub(super) fn own_fault(name: &str, status: u16, title: &str, detail: &str) -> Fault {
     Fault {
         kind: format!("{OWN_ERRORS}{name}"),
         status,
