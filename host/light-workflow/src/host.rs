@@ -9,7 +9,6 @@ use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use plugin_host::{HostConfig, PluginHost};
 use sandbox::Templates;
@@ -30,10 +29,6 @@ use crate::output::{Failure, listed};
 
 /// The sandbox providers of this version, as definitions name them.
 const PROVIDERS: [&str; 1] = ["local"];
-
-/// How often and how long a host that ends waits for sessions that are being closed: 5 s for a large checkout.
-const CLOSING_LOOKS: u32 = 100;
-const CLOSING_PAUSE: Duration = Duration::from_millis(50);
 
 /// What a host reads at its start and never changes: templates and plugins.
 pub struct Parts {
@@ -195,7 +190,7 @@ impl Host {
             PluginHost::new(HostConfig { precompiled: Some(self.data.join("compiled")), ..HostConfig::default() })?;
         let hands = Hands {
             store: self.shared_store(),
-            provider: provider.clone(),
+            provider,
             templates: self.parts.templates.clone(),
             plugin_host: Arc::new(plugin_host),
             plugins: Arc::new(self.parts.catalog()),
@@ -206,7 +201,7 @@ impl Host {
         let worker =
             Worker::new(self.shared_store(), Arc::new(hands), self.definitions.clone(), Arc::new(SystemClock), options);
         let (stop, stopped) = watch::channel(false);
-        Ok(Working { stop, worker: tokio::spawn(worker.run(stopped)), store: self.shared_store(), provider })
+        Ok(Working { stop, worker: tokio::spawn(worker.run(stopped)) })
     }
 }
 
@@ -214,8 +209,6 @@ impl Host {
 pub struct Working {
     stop: watch::Sender<bool>,
     worker: JoinHandle<Result<(), store::StoreError>>,
-    store: SharedStore,
-    provider: Arc<Local>,
 }
 
 impl Working {
@@ -231,30 +224,21 @@ impl Working {
     /// Ends the work in good order: leases go back, running commands go on.
     pub async fn stop(self) -> Result<(), Failure> {
         self.stop.send_replace(true);
-        self.worker.await??;
-        // An instance that became final just now may be closing its session still.
-        for _ in 0..CLOSING_LOOKS {
-            if sweep(&self.store, self.provider.as_ref()).await? == 0 {
-                break;
-            }
-            tokio::time::sleep(CLOSING_PAUSE).await;
-        }
-        Ok(())
+        Ok(self.worker.await??)
     }
 }
 
-/// Removes what instances left that are final or gone; the number of things found.
-async fn sweep(store: &SharedStore, provider: &dyn sandbox::Provider) -> Result<usize, Failure> {
+/// Removes what instances left that are final or gone.
+async fn sweep(store: &SharedStore, provider: &dyn sandbox::Provider) -> Result<(), Failure> {
     let mut keep = Vec::new();
     for phase in [store::Phase::Pending, store::Phase::Running, store::Phase::Waiting] {
         let filter = store::InstanceFilter { phase: Some(phase), limit: u32::MAX, ..Default::default() };
         keep.extend(store.instances(filter).await?.into_iter().map(|row| row.id));
     }
-    let removed = provider.sweep(&keep).await;
-    for removed in &removed {
+    for removed in provider.sweep(&keep).await {
         tracing::info!(removed, "Removed what an earlier host left");
     }
-    Ok(removed.len())
+    Ok(())
 }
 
 fn read_plugins(paths: &Paths) -> Result<(BTreeMap<PluginName, PluginManifest>, PluginsLock), Failure> {
