@@ -170,14 +170,9 @@ impl Summary {
     }
 
     fn end_task(&mut self, path: &TaskPath, at: Timestamp, status: &'static str, error: Option<String>) {
-        match self.task(path) {
-            Some(task) => {
-                task.status = status;
-                task.ended_at = Some(at);
-                task.error = error;
-            }
+        let Some(index) = self.tasks.iter().rposition(|task| task.path == *path) else {
             // A skipped task was never entered.
-            None => self.tasks.push(TaskLine {
+            self.tasks.push(TaskLine {
                 name: path.task_name().to_owned(),
                 path: path.clone(),
                 status,
@@ -185,8 +180,15 @@ impl Summary {
                 started_at: at,
                 ended_at: Some(at),
                 error,
-            }),
-        }
+            });
+            return;
+        };
+        let (task, later) = self.tasks[index..].split_first_mut().expect("a found task is there");
+        task.status = status;
+        task.ended_at = Some(at);
+        task.error = error;
+        // What ran inside it ends with it, and tells nothing of that itself.
+        end_open(later.iter_mut().filter(|inner| inner.path.is_within(path)), at, "cancelled");
     }
 
     fn command(&mut self, result: &CommandResult) {
@@ -211,6 +213,8 @@ impl Summary {
     }
 
     fn end(&mut self, status: &'static str, at: Timestamp) {
+        // `then: end` completes what is around it; another end cuts off what runs.
+        end_open(self.tasks.iter_mut(), at, if status == "completed" { "completed" } else { "cancelled" });
         self.status = status;
         self.ended_at = Some(at);
     }
@@ -266,5 +270,13 @@ fn cell(text: &str) -> String {
     match line.char_indices().nth(120) {
         Some((at, _)) => format!("{}…", &line[..at]),
         None => line,
+    }
+}
+
+/// Ends those that still run.
+fn end_open<'a>(tasks: impl Iterator<Item = &'a mut TaskLine>, at: Timestamp, status: &'static str) {
+    for task in tasks.filter(|task| task.status == "running") {
+        task.status = status;
+        task.ended_at = Some(at);
     }
 }

@@ -173,9 +173,17 @@ fn json_schema(field: &Field) -> Option<Value> {
     }
     let document = document.required_field()?;
     match &document.node.value {
-        NodeValue::Map(_) | NodeValue::Bool(_) => Some(document.node.to_json()),
+        NodeValue::Map(_) | NodeValue::Bool(_) => {}
         NodeValue::Null | NodeValue::Number(_) | NodeValue::Text(_) | NodeValue::List(_) => {
             document.members()?;
+            return None;
+        }
+    }
+    let schema = document.node.to_json();
+    match jsonschema::validator_for(&schema) {
+        Ok(_) => Some(schema),
+        Err(error) => {
+            document.error(format!("`{}` is no JSON Schema: {error}", document.label), None);
             None
         }
     }
