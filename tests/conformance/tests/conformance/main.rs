@@ -41,6 +41,7 @@ features! {
     people: "people",
     refusals: "refusals",
     retries: "retries",
+    run_workflow: "run-workflow",
     set: "set",
     switch: "switch",
     timeouts: "timeouts",
