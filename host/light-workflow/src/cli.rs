@@ -51,6 +51,15 @@ pub enum Format {
     Json,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    #[value(alias = "text")]
+    Table,
+    Json,
+    Markdown,
+    Sarif,
+}
+
 #[derive(Debug, Args)]
 pub struct Output {
     /// Text for people, JSON for programs.
@@ -199,8 +208,16 @@ pub struct TaskComplete {
 
 #[derive(Debug, Subcommand)]
 pub enum Plugin {
-    /// What a plugin can do, read from its bytes.
+    /// What a plugin can do, read from its bytes, and what each task lets it do.
     Inspect(PluginInspect),
+    /// What every plugin and every task can reach, and what stands against it.
+    Report(PluginReport),
+    /// What is not the same in two components, and what of it lets the new one do more.
+    Diff(PluginDiff),
+    /// Show a plugin, ask, and write the approval of its bytes into `plugins.lock`.
+    Approve(PluginApprove),
+    /// The line that would allow what was denied, and what else it would allow.
+    Explain(PluginExplain),
     /// The plugins of this host.
     List(Output),
     /// Make a component of a core module that was built for `wasm32-unknown-unknown`.
@@ -211,6 +228,58 @@ pub enum Plugin {
 pub struct PluginInspect {
     /// Name of a plugin, or path of a component.
     pub plugin: String,
+    /// A table for a terminal, Markdown for a review, JSON for programs, SARIF for code scanning.
+    #[arg(long, value_enum, default_value = "table")]
+    pub format: ReportFormat,
+}
+
+#[derive(Debug, Args)]
+pub struct PluginReport {
+    /// Definitions, or folders of them.
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// A table for a terminal, Markdown for a review, JSON for programs, SARIF for code scanning.
+    #[arg(long, value_enum, default_value = "table")]
+    pub format: ReportFormat,
+}
+
+#[derive(Debug, Args)]
+pub struct PluginDiff {
+    /// A component's file, a plugin's name, or `NAME@sha256:…`.
+    pub old: String,
+    pub new: String,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct PluginApprove {
+    /// Name of a plugin of this host.
+    pub plugin: String,
+    /// Who answers for it [default: the person at this terminal].
+    #[arg(long, value_name = "NAME")]
+    pub reviewer: Option<String>,
+    /// The first day on which it no longer counts [default: in six months].
+    #[arg(long, value_name = "DATE")]
+    pub expires: Option<workflow::capability::Date>,
+    /// Approve no more than was approved before, whatever it asks for now.
+    #[arg(long)]
+    pub keep_grants: bool,
+    /// Do not ask; needs --reviewer.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PluginExplain {
+    /// `TASK/CAPABILITY/SUBJECT`, or the text of the error.
+    pub denial: Option<String>,
+    /// Everything that this release was denied.
+    #[arg(long, value_name = "RELEASE")]
+    pub release: Option<String>,
+    /// Where the definitions lie [default: the host's].
+    #[arg(long, value_name = "PATH")]
+    pub definitions: Option<PathBuf>,
     #[command(flatten)]
     pub output: Output,
 }

@@ -58,6 +58,13 @@ pub struct Paths {
     pub components: PathBuf,
 }
 
+impl Paths {
+    /// Where reviewers' approvals are kept.
+    pub fn lock_file(&self) -> PathBuf {
+        self.lock.clone().unwrap_or_else(|| self.plugins.join("plugins.lock"))
+    }
+}
+
 impl Default for Paths {
     fn default() -> Self {
         Self {

@@ -17,7 +17,9 @@ use store::{SharedStore, SqliteStore};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use worker::{Clock, Definitions, Hands, InstalledPlugin, PluginCatalog, Secrets, SystemClock, Worker, WorkerOptions};
-use workflow::capability::{Approval, EffectivePolicy, Grants, PluginManifest, PluginPolicy, PluginsLock, effective};
+use workflow::capability::{
+    Approval, Date, EffectivePolicy, Grants, PluginManifest, PluginPolicy, PluginsLock, effective,
+};
 use workflow::definition::Definition;
 use workflow::policy::{PolicyProblem, PolicySources};
 use workflow::{Digest, InstanceId, PluginName, TemplateName, Timestamp};
@@ -58,6 +60,17 @@ impl Parts {
         library: &Library,
         allow_auto_approval: bool,
     ) -> Result<EffectivePolicy, Vec<PolicyProblem>> {
+        let (policy, problems) = self.examine(definition, library, allow_auto_approval);
+        if problems.is_empty() { Ok(policy) } else { Err(problems) }
+    }
+
+    /// The policy of each task against which nothing stands, and what stands against the others.
+    pub fn examine(
+        &self,
+        definition: &Definition,
+        library: &Library,
+        allow_auto_approval: bool,
+    ) -> (EffectivePolicy, Vec<PolicyProblem>) {
         let sources = PolicySources {
             templates: &self.template_digests,
             providers: &PROVIDERS,
@@ -66,7 +79,7 @@ impl Parts {
             allow_auto_approval,
             echo: false,
         };
-        workflow::policy::resolve(definition, &sources)
+        workflow::policy::examine(definition, &sources)
     }
 
     /// Secrets under `policy` that this host cannot read: found now, and not after half a release.
@@ -102,7 +115,7 @@ impl Parts {
             lock: self.lock.plugins.get(name),
             digest: &digest,
             ceiling: self.config.policy.ceiling.as_ref(),
-            today: jiff::tz::Offset::UTC.to_datetime(Timestamp::now()).date(),
+            today: today(Timestamp::now()),
         };
         let grants = effective(&approval, grants)
             .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
@@ -127,6 +140,11 @@ impl Parts {
         });
         PluginCatalog::new(installed.collect())
     }
+}
+
+/// The day by which approvals expire: everywhere the same.
+pub fn today(now: Timestamp) -> Date {
+    jiff::tz::Offset::UTC.to_datetime(now).date()
 }
 
 /// A host with its store open.
@@ -256,7 +274,7 @@ fn read_plugins(paths: &Paths) -> Result<(BTreeMap<PluginName, PluginManifest>, 
             .map_err(|error| Failure::used_wrongly(format!("{}: {error}", path.display())))?;
         manifests.insert(manifest.name.clone(), manifest);
     }
-    let path = paths.lock.clone().unwrap_or_else(|| folder.join("plugins.lock"));
+    let path = paths.lock_file();
     let lock = match fs::read_to_string(&path) {
         Ok(text) => {
             PluginsLock::parse(&text).map_err(|error| Failure::used_wrongly(format!("{}: {error}", path.display())))?

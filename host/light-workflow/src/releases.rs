@@ -199,7 +199,11 @@ impl api::Starter for ReleaseStarter {
 
 /// The instance that a person means by a release id or an instance id.
 pub async fn find(host: &Host, name: &str) -> Result<store::InstanceRow, Failure> {
-    let store = host.shared_store();
+    find_in(&host.shared_store(), name).await
+}
+
+/// Like [`find`], for those who only read a store.
+pub async fn find_in(store: &store::SharedStore, name: &str) -> Result<store::InstanceRow, Failure> {
     if let Ok(id) = InstanceId::new(name)
         && let Some(row) = store.instance(&id).await?
     {

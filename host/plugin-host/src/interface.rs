@@ -72,7 +72,7 @@ impl Interface {
     }
 
     /// The keys of a grant that this interface needs.
-    fn keys(self) -> &'static [&'static str] {
+    pub fn keys(self) -> &'static [&'static str] {
         match self {
             Interface::Log => &["log"],
             Interface::ArtifactsRead => &["artifacts-read"],

@@ -14,6 +14,7 @@ mod bindings;
 mod call;
 mod encode;
 mod engine;
+mod facts;
 mod host_calls;
 mod inspect;
 mod interface;
@@ -28,6 +29,7 @@ mod trap;
 pub use call::{Call, CallError, Description, LimitReached, PlannedCommand, StepFailure};
 pub use encode::{EncodeError, encode, reproducible_rustflags};
 pub use engine::{HostConfig, PluginHost, StartError};
+pub use facts::component_facts;
 pub use host_calls::{
     ArtifactStat, CallSite, Denial, HostCallError, HostCalls, HttpMethod, HttpRequest, HttpResponse, LogLevel,
     ModelAnswer, ModelQuestion, Parameter, ToolAnswer,

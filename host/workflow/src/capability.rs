@@ -6,8 +6,10 @@
 mod algebra;
 mod approval;
 mod effective;
+mod entries;
 mod glob;
 mod limits;
+mod lock_file;
 mod manifest;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +22,7 @@ use crate::ids::{CommandName, Digest, HttpOrigin, McpTool, ModelName, PluginName
 pub use algebra::Excess;
 pub use approval::{LockEntry, LockError, PluginsLock};
 pub use effective::{Approval, GrantProblem, effective};
+pub use entries::GrantEntry;
 pub use jiff::civil::Date;
 pub use limits::{Limits, LimitsGrant};
 pub use manifest::{ManifestError, PluginManifest, World};

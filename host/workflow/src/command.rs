@@ -18,6 +18,16 @@ pub enum SandboxMode {
     PerTask,
 }
 
+impl SandboxMode {
+    /// As definitions and templates write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            SandboxMode::WorkflowSession => "workflow-session",
+            SandboxMode::PerTask => "per-task",
+        }
+    }
+}
+
 /// A program to run in a sandbox, fully resolved: nothing is left to a shell
 /// of ours or to a plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -17,6 +17,7 @@ pub mod located;
 pub mod policy;
 pub mod redaction;
 pub mod request;
+pub mod review;
 pub mod summary;
 
 pub use command::{Command, CommandResult, CommandStatus};

@@ -44,6 +44,13 @@ pub struct PolicyProblem {
 
 /// The effective policy of `definition` on this host, or all that stands against it.
 pub fn resolve(definition: &Definition, sources: &PolicySources) -> Result<EffectivePolicy, Vec<PolicyProblem>> {
+    let (policy, problems) = examine(definition, sources);
+    if problems.is_empty() { Ok(policy) } else { Err(problems) }
+}
+
+/// Like [`resolve`], for those who look and start nothing: the policy of each
+/// task against which nothing stands, and what stands against the others.
+pub fn examine(definition: &Definition, sources: &PolicySources) -> (EffectivePolicy, Vec<PolicyProblem>) {
     let Resolver { mut policy, mut problems, children, .. } = resolve_one(definition, sources);
     // Each definition once: one that runs itself in the end must not go on for ever here.
     let mut open: VecDeque<Child> = children.into();
@@ -64,7 +71,7 @@ pub fn resolve(definition: &Definition, sources: &PolicySources) -> Result<Effec
         );
         policy.definitions.insert(definition.digest.clone(), child.policy);
     }
-    if problems.is_empty() { Ok(policy) } else { Err(problems) }
+    (policy, problems)
 }
 
 /// One definition, without those that it runs.

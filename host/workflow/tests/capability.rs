@@ -163,6 +163,7 @@ fn entry(grants: Grants) -> LockEntry {
         reviewer: "cli:alice".parse().unwrap(),
         reviewed: Date::constant(2026, 11, 1),
         expires: Date::constant(2027, 5, 1),
+        imports: None,
         grants,
     }
 }

@@ -62,6 +62,14 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Every definition in a file or a folder, in the order of names.
+pub fn definitions_in(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = Vec::new();
+    collect(path, &mut files)?;
+    files.retain(|file| file.extension().is_none_or(|end| end != "toml"));
+    Ok(files)
+}
+
 fn check_file(parts: &Parts, file: PathBuf) -> Checked {
     let mut checked = Checked { file, name: None, policy: None, problems: Vec::new(), warnings: Vec::new() };
     if checked.file.extension().is_some_and(|end| end == "toml") {

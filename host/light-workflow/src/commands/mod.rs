@@ -27,7 +27,7 @@ pub async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Check(check) => check::run(&context, check),
         Command::Release(release) => release::run(&context, release).await,
         Command::Task(task) => task::run(&context, task).await,
-        Command::Plugin(plugin) => plugin::run(&context, plugin),
+        Command::Plugin(plugin) => plugin::run(&context, plugin).await,
         Command::Audit(audit) => audit::run(&context, audit).await,
         Command::Doctor(output) => doctor::run(&context, output),
     }

@@ -1,8 +1,13 @@
 //! `plugin`: one subcommand, one file.
 
+mod approve;
+mod diff;
 mod encode;
+mod explain;
+mod facts;
 mod inspect;
 mod list;
+mod report;
 
 use serde_json::json;
 use workflow::capability::PluginManifest;
@@ -11,9 +16,13 @@ use super::Context;
 use crate::cli::Plugin;
 use crate::output::Failure;
 
-pub fn run(context: &Context, plugin: Plugin) -> Result<u8, Failure> {
+pub async fn run(context: &Context, plugin: Plugin) -> Result<u8, Failure> {
     match plugin {
-        Plugin::Inspect(inspect) => inspect::run(&context.parts()?, inspect),
+        Plugin::Inspect(inspect) => inspect::run(context, inspect).await,
+        Plugin::Report(report) => report::run(context, report).await,
+        Plugin::Diff(diff) => diff::run(context, diff).await,
+        Plugin::Approve(approve) => approve::run(context, approve),
+        Plugin::Explain(explain) => explain::run(context, explain).await,
         Plugin::List(output) => list::run(&context.parts()?, output),
         Plugin::Encode(encode) => encode::run(encode),
     }

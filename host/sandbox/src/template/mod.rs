@@ -8,6 +8,7 @@ mod document;
 mod load;
 mod parameter;
 mod pattern;
+mod reach;
 mod resolve;
 #[cfg(test)]
 mod tests;

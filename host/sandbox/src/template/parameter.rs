@@ -61,6 +61,22 @@ impl TextRule {
         Ok(Self { pattern, whole, length_max, leading_dash, path })
     }
 
+    pub(super) fn pattern(&self) -> &str {
+        &self.pattern
+    }
+
+    pub(super) fn length_max(&self) -> usize {
+        self.length_max
+    }
+
+    pub(super) fn is_path(&self) -> bool {
+        self.path
+    }
+
+    pub(super) fn allows_dash(&self) -> bool {
+        self.leading_dash
+    }
+
     fn check(&self, text: &str) -> Result<(), String> {
         if text.len() > self.length_max {
             return Err(format!("has {} bytes, at most {} are allowed", text.len(), self.length_max));

@@ -1,6 +1,7 @@
 //! Texts with `{placeholders}`, and the items of an argument pattern.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use toml::Value;
 
@@ -82,6 +83,16 @@ impl Text {
 
     pub fn filled(&self, values: &Values<'_>) -> String {
         self.fill(values, None)
+    }
+}
+
+/// With its placeholders in braces.
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|part| match part {
+            Part::Literal(text) => f.write_str(text),
+            Part::Parameter(name) => write!(f, "{{{name}}}"),
+        })
     }
 }
 

@@ -22,7 +22,7 @@ pub enum ResolveError {
     Missing { command: CommandName, parameter: String },
     #[error("parameter `{parameter}` of command `{command}` {detail}")]
     Invalid { command: CommandName, parameter: String, detail: String },
-    #[error("command `{command}` runs in mode {} only", mode_name(*mode))]
+    #[error("command `{command}` runs in mode {} only", mode.name())]
     Mode { command: CommandName, mode: SandboxMode },
 }
 
@@ -31,13 +31,6 @@ fn names<T: std::fmt::Display>(known: &[T]) -> String {
         return "none".to_owned();
     }
     known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
-fn mode_name(mode: SandboxMode) -> &'static str {
-    match mode {
-        SandboxMode::WorkflowSession => "workflow-session",
-        SandboxMode::PerTask => "per-task",
-    }
 }
 
 impl Template {

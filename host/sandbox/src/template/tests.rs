@@ -203,3 +203,46 @@ fn a_command_keeps_to_its_mode_and_its_template() {
         template.resolve(&CommandName::new("t/d").unwrap(), &BTreeMap::new(), SandboxMode::PerTask).unwrap_err();
     assert_eq!(error.to_string(), "there is no command `t/d`; the template has `c`");
 }
+
+#[test]
+fn what_a_command_reaches_is_told_with_its_patterns() {
+    let template = template(
+        r#"
+[commands.c]
+summary = "Publishes."
+argv = ["tool", "--jobs={jobs}", { flag = "fast", value = "--fast" }, { each = "features", value = ["-F", "{features}"] }]
+mode = "per-task"
+egress = ["git.example.test:443"]
+time_limit_seconds = 7
+secrets = { TOKEN = "registry-token" }
+inputs = { "source.bundle" = "source" }
+capture = ["out/{name}/*"]
+[commands.c.parameters]
+jobs = { type = "integer", min = 1, max = 4 }
+fast = { type = "flag" }
+features = { type = "texts", pattern = "[a-z]+", items_max = 3, length_max = 9 }
+name = { type = "text", pattern = "[a-z/]+", path = true }
+source = { type = "artifact", required = false }
+"#,
+    );
+    let reach = template.reach(&CommandName::new("t/c").unwrap()).unwrap();
+    assert_eq!(reach.argv, ["tool", "--jobs={jobs}", "[--fast if fast]", "[-F {features} for each of features]"]);
+    assert_eq!(reach.egress, ["git.example.test:443".to_owned()].into());
+    assert_eq!(reach.secrets["TOKEN"].as_str(), "registry-token");
+    assert_eq!(reach.mounts["source.bundle"], "source");
+    assert_eq!(reach.capture, ["out/{name}/*"]);
+    assert_eq!((reach.mode, reach.time_limit_seconds), (Some(SandboxMode::PerTask), 7));
+    assert_eq!(reach.sandbox.image, None, "the machine's own");
+    let accepts: Vec<_> = reach.parameters.iter().map(|(name, accepts)| format!("{name}: {accepts}")).collect();
+    assert_eq!(
+        accepts,
+        [
+            "fast: flag",
+            "features: at most 3 texts /[a-z]+/, 9 bytes",
+            "jobs: integer 1 to 4",
+            "name: text /[a-z/]+/, 1024 bytes, a plain relative path",
+            "source: artifact of this instance, may be absent",
+        ]
+    );
+    assert_eq!(template.reach(&CommandName::new("other/c").unwrap()), None);
+}

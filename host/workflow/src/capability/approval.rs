@@ -1,6 +1,6 @@
 //! `plugins.lock`: what reviewers approved, by digest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,9 @@ pub struct LockEntry {
     pub reviewed: Date,
     /// The first day on which it no longer counts.
     pub expires: Date,
+    /// The functions that the reviewer saw imported (`sandbox.exec`); absent in an older entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imports: Option<BTreeSet<String>>,
     /// What it may be granted at most.
     pub grants: Grants,
 }

@@ -172,7 +172,8 @@ pub fn workflows_run(definition: &Definition) -> Vec<WorkflowName> {
     names
 }
 
-fn each_task(tasks: &TaskList, act: &mut impl FnMut(&Task)) {
+/// Every task of this list and of all lists inside its tasks, in the order of the file.
+pub fn each_task(tasks: &TaskList, act: &mut impl FnMut(&Task)) {
     for task in &tasks.0 {
         act(task);
         task.kind.lists().into_iter().for_each(|list| each_task(list, act));

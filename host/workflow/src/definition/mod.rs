@@ -21,7 +21,7 @@ pub use authentication::{
     Authentication, Bearer, ClientAuthentication, Credentials, Grant, Login, OAuth2, OAuth2Client, OAuth2Endpoints,
     OAuth2Token, TokenEncoding,
 };
-pub use check::{check_plugins, problem_at, warnings, workflows_run};
+pub use check::{check_plugins, each_task, problem_at, warnings, workflows_run};
 pub use consumption::{Correlation, EventConsumption, EventFilter, Until};
 pub use cron::{Cron, CronError};
 pub use duration::{DURATION_MAX, DurationError, parse_duration};

@@ -1,0 +1,192 @@
+//! What `plugin report` says of each task is what the engine lets it do: each
+//! capability is tried both ways, through the plugin host and the host calls of
+//! the worker. Only the sandbox is not real: it notes what it was asked to run.
+
+mod engine;
+mod report;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use workflow::capability::TaskPolicy;
+
+use crate::engine::{Engine, Ran};
+use crate::report::{Row, rows};
+
+/// A value that each parameter of the bundled templates accepts, by its name.
+const PARAMETERS: [(&str, &str); 10] = [
+    ("url", "text:http://git.demo.test/demo.git"),
+    ("ref", "text:main"),
+    ("directory", "text:repos/demo"),
+    ("crate", "text:demo"),
+    ("version", "text:1.2.0"),
+    ("source", "artifact:artifact://probe/t/1/source.bundle"),
+    ("digest", "text:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"),
+    ("tag", "text:v1.2.0"),
+    ("commit", "text:0123456789abcdef0123456789abcdef01234567"),
+    ("message", "text:Release demo"),
+];
+
+/// One thing to try: with which probe, and with what.
+struct Try {
+    probe: &'static str,
+    capability: &'static str,
+    subject: String,
+    fields: Vec<String>,
+    /// What must be in the report's rows for it to pass.
+    needs: Vec<(&'static str, String)>,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_report_says_of_each_task_is_what_the_engine_lets_it_do() {
+    let report = report::of_definitions();
+    let policies = report::policies();
+    let engine = Engine::start().await;
+    let commands = report::commands(&report);
+    let (mut passed, mut denied) = (BTreeMap::new(), BTreeMap::new());
+    for task in report["tasks"].as_array().unwrap() {
+        let plugin = task["plugin"].as_str().expect("every effect of the bundled definition is a plugin");
+        let name = task["task"].as_str().unwrap();
+        let policy: &TaskPolicy = &policies[task["reference"].as_str().unwrap()];
+        let rows = rows(task);
+        for attempt in attempts(&commands) {
+            let ran = engine.attempt(policy, attempt.probe, &attempt.fields).await;
+            let expected = attempt.needs.iter().all(|(capability, subject)| covered(&rows, capability, subject));
+            let what = format!("task `{name}`: {} {}", attempt.capability, attempt.subject);
+            match expected {
+                true => {
+                    assert!(ran.passed(), "the report grants it and the engine does not: {what}: {ran:?}");
+                    compare(&rows, &attempt, &ran, &what);
+                    *passed.entry((plugin.to_owned(), attempt.capability)).or_insert(0) += 1;
+                }
+                false => {
+                    assert!(ran.was_denied(), "the engine grants it and the report does not: {what}: {ran:?}");
+                    assert_eq!(ran.commands, [], "nothing ran: {what}");
+                    *denied.entry((plugin.to_owned(), attempt.capability)).or_insert(0) += 1;
+                }
+            }
+        }
+    }
+    // A test that tried nothing would prove nothing: every plugin, every capability, both ways where it has it.
+    for plugin in ["cargo", "cargo-publish", "preflight"] {
+        for capability in ["artifacts-read", "artifacts-write", "sandbox", "secrets"] {
+            assert!(denied.contains_key(&(plugin.to_owned(), capability)), "{plugin} was never denied {capability}");
+        }
+        for capability in ["log", "sandbox"] {
+            assert!(passed.contains_key(&(plugin.to_owned(), capability)), "{plugin} was never granted {capability}");
+        }
+    }
+    assert!(passed.contains_key(&("cargo-publish".to_owned(), "secrets")));
+    assert!(passed.contains_key(&("cargo".to_owned(), "artifacts-read")));
+}
+
+/// Every command, secret, artifact and name that anybody could ask for.
+fn attempts(commands: &BTreeMap<String, Value>) -> Vec<Try> {
+    let mut all = vec![Try {
+        probe: "log",
+        capability: "log",
+        subject: "log".to_owned(),
+        fields: vec![String::new()],
+        needs: vec![("log", "log".to_owned())],
+    }];
+    for (name, through) in commands {
+        all.push(command(name, through));
+    }
+    for secret in ["cargo-registry-token", "git-credential", "other"] {
+        all.push(Try {
+            probe: "secrets",
+            capability: "secrets",
+            subject: secret.to_owned(),
+            fields: vec![String::new(), format!("secret:{secret}")],
+            // The probe imports what a command with secrets needs too.
+            needs: vec![("secrets", secret.to_owned()), ("sandbox", "*".to_owned())],
+        });
+    }
+    for place in ["t/1/stdout.log", "t/1/stderr.log", "a.0.b/2.3/stdout.log", "t/1/files/x", "t/1/plugin.log.jsonl"] {
+        all.push(Try {
+            probe: "artifacts_read",
+            capability: "artifacts-read",
+            subject: place.to_owned(),
+            fields: vec![format!("artifact://probe/{place}")],
+            needs: vec![("artifacts-read", place.to_owned())],
+        });
+    }
+    for name in ["report.json", "../report.json"] {
+        all.push(Try {
+            probe: "artifacts_write",
+            capability: "artifacts-write",
+            subject: name.to_owned(),
+            fields: vec![name.to_owned()],
+            needs: vec![("artifacts-write", name.to_owned())],
+        });
+    }
+    all
+}
+
+fn command(name: &str, through: &Value) -> Try {
+    let mut fields = vec![name.to_owned()];
+    for parameter in through["parameters"].as_object().unwrap().keys() {
+        let value = PARAMETERS.iter().find(|(known, _)| known == parameter);
+        fields.push(format!("{parameter}={}", value.unwrap_or_else(|| panic!("a value for `{parameter}`")).1));
+    }
+    let mut needs = vec![("sandbox", name.to_owned())];
+    let secrets = through["secrets"].as_object().unwrap();
+    for secret in secrets.values() {
+        let secret = secret.as_str().unwrap();
+        fields.push(format!("secret:{secret}"));
+        needs.push(("secrets", secret.to_owned()));
+    }
+    let probe = if secrets.is_empty() { "sandbox" } else { "secrets" };
+    Try { probe, capability: "sandbox", subject: name.to_owned(), fields, needs }
+}
+
+/// Whether a row of the report grants it. `*` asks for any.
+fn covered(rows: &[Row], capability: &str, subject: &str) -> bool {
+    let matches = |pattern: &str| {
+        let (mut parts, mut names) = (pattern.split('/').peekable(), subject.split('/'));
+        while let Some(part) = parts.next() {
+            if part == "**" && parts.peek().is_none() {
+                return names.next().is_some();
+            }
+            if names.next().is_none_or(|name| part != "*" && part != name) {
+                return false;
+            }
+        }
+        names.next().is_none()
+    };
+    let of_it = rows.iter().filter(|row| row.capability == capability);
+    of_it.into_iter().any(|row| match capability {
+        "artifacts-read" => matches(&row.subject),
+        _ => subject == "*" || row.subject == subject,
+    })
+}
+
+/// What the sandbox was asked to run is what the row says of the command.
+fn compare(rows: &[Row], attempt: &Try, ran: &Ran, what: &str) {
+    if attempt.capability != "sandbox" {
+        return;
+    }
+    let row = rows.iter().find(|row| row.capability == "sandbox" && row.subject == attempt.subject).unwrap();
+    let [command] = ran.commands.as_slice() else { panic!("{what}: {ran:?}") };
+    let texts = |value: &Value| -> Vec<String> {
+        value.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(command.egress, texts(&row.through["egress"]), "{what}");
+    let secrets = row.through["secrets"].as_object().unwrap();
+    assert_eq!(command.secrets.len(), secrets.len(), "{what}");
+    for (variable, name) in &command.secrets {
+        assert_eq!(secrets[variable], name.as_str(), "{what}");
+    }
+    assert_eq!(command.template.as_str(), row.through["sandbox"]["template"], "{what}");
+    let pattern = texts(&row.through["argv"]);
+    assert_eq!(command.argv.len(), pattern.len(), "{what}");
+    for (argument, pattern) in command.argv.iter().zip(&pattern) {
+        let mut filled = pattern.clone();
+        for (name, value) in PARAMETERS {
+            filled = filled.replace(&format!("{{{name}}}"), value.split_once(':').unwrap().1);
+        }
+        assert_eq!(*argument, filled, "{what}");
+    }
+    let limit = row.through["timeLimitSeconds"].as_u64().unwrap();
+    assert_eq!(command.time_limit_ms, limit * 1000, "{what}");
+}
