@@ -245,7 +245,9 @@ fn line(recorded: &Recorded) -> Option<String> {
             format!("faulted {place}: {}", error.detail.as_deref().unwrap_or(&error.kind))
         }
         Event::InstanceCancelled { by, reason } => format!("cancelled by {by}: {reason}"),
-        Event::IterationStarted { .. }
+        Event::ExtensionStarted { .. }
+        | Event::ExtendedTaskEnded { .. }
+        | Event::IterationStarted { .. }
         | Event::AttemptStarted { .. }
         | Event::HostCallCompleted { .. }
         | Event::TimerStarted { .. }

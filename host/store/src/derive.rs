@@ -75,6 +75,8 @@ pub(crate) fn derive(events: &[Recorded]) -> Derived {
             Event::InstanceStarted { .. }
             | Event::TaskStarted { .. }
             | Event::TaskSkipped { .. }
+            | Event::ExtensionStarted { .. }
+            | Event::ExtendedTaskEnded { .. }
             | Event::IterationStarted { .. }
             | Event::CommandStarted { .. }
             | Event::CommandCompleted { .. }

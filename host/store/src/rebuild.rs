@@ -97,6 +97,8 @@ fn final_phase(event: &Event) -> Option<Phase> {
         Event::InstanceStarted { .. }
         | Event::TaskStarted { .. }
         | Event::TaskSkipped { .. }
+        | Event::ExtensionStarted { .. }
+        | Event::ExtendedTaskEnded { .. }
         | Event::IterationStarted { .. }
         | Event::AttemptStarted { .. }
         | Event::CommandStarted { .. }

@@ -112,6 +112,20 @@ pub enum Event {
     TaskSkipped {
         path: TaskPath,
     },
+    /// Whether an extension of the task applies: if so, its `before` is next,
+    /// and its `after` once the task has done its own part.
+    ExtensionStarted {
+        path: TaskPath,
+        /// Its place among the extensions of the task, from 0.
+        extension: usize,
+        applies: bool,
+    },
+    /// A task did its own part, and the `after` of its extensions is next. `output` is the raw one.
+    ExtendedTaskEnded {
+        path: TaskPath,
+        output: Value,
+        then: FlowTarget,
+    },
     /// `index` from 0; the body of the `for` starts with `input`.
     IterationStarted {
         path: TaskPath,
@@ -213,6 +227,8 @@ impl Event {
             Event::InstanceStarted { .. } => "InstanceStarted",
             Event::TaskStarted { .. } => "TaskStarted",
             Event::TaskSkipped { .. } => "TaskSkipped",
+            Event::ExtensionStarted { .. } => "ExtensionStarted",
+            Event::ExtendedTaskEnded { .. } => "ExtendedTaskEnded",
             Event::IterationStarted { .. } => "IterationStarted",
             Event::AttemptStarted { .. } => "AttemptStarted",
             Event::CommandStarted { .. } => "CommandStarted",
@@ -239,6 +255,8 @@ impl Event {
         match self {
             Event::TaskStarted { path, .. }
             | Event::TaskSkipped { path }
+            | Event::ExtensionStarted { path, .. }
+            | Event::ExtendedTaskEnded { path, .. }
             | Event::IterationStarted { path, .. }
             | Event::AttemptStarted { path, .. }
             | Event::CommandStarted { path, .. }

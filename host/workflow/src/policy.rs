@@ -111,7 +111,7 @@ impl Resolver<'_> {
         if task.light.on_failure.is_some() {
             self.problem(task, "names `onFailure.call`, which this host does not act on yet; remove it".to_owned());
         }
-        task.kind.lists().into_iter().for_each(|list| self.list(list));
+        task.lists().into_iter().for_each(|list| self.list(list));
         match &task.kind {
             TaskKind::Run(_) => self.effect(task, None),
             TaskKind::RunWorkflow(run) => self.child(task, &run.workflow),
@@ -128,6 +128,7 @@ impl Resolver<'_> {
             | TaskKind::For(_)
             | TaskKind::Try(_)
             | TaskKind::Fork(_)
+            | TaskKind::Function(_)
             | TaskKind::Set(_)
             | TaskKind::Switch(_)
             | TaskKind::Assert(_)

@@ -155,6 +155,8 @@ impl Summary {
             }
             Event::InstanceCancelled { .. } => self.end("cancelled", at),
             Event::InstanceStarted { .. }
+            | Event::ExtensionStarted { .. }
+            | Event::ExtendedTaskEnded { .. }
             | Event::IterationStarted { .. }
             | Event::CommandStarted { .. }
             | Event::HostCallCompleted { .. }

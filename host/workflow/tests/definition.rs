@@ -120,7 +120,7 @@ fn a_task_does_one_thing() {
     assert_snapshot!(task("{ fork: { branches: [] } }"), @r#"d.yaml:3:26: `fork.branches` is empty; give it at least one item"#);
     assert_snapshot!(task("{ fork: { compete: yes, branches: [{ a: { set: { x: 1 }, then: b } }, { b: { set: { x: 2 } } }] } }"), @r#"
     d.yaml:3:25: `fork.compete` must be true or false, not text
-    d.yaml:3:69: `then`: there is no task `b` in this list; a branch of a `fork` goes on to nothing: write `continue`, `exit` or `end`
+    d.yaml:3:69: `then`: there is no task `b` in this list; nothing stands beside this task: write `continue`, `exit` or `end`
     "#);
     assert_snapshot!(task("{ listen: { to: { any: [] } }, foreach: { item: x } }"), @r#"d.yaml:3:16: `listen` is not supported yet (see docs/dsl.md)"#);
 }
@@ -288,7 +288,6 @@ fn try_catches_and_retries() {
     d.yaml:3:66: `catch.retry.delay`: `P1M` has years or months, which have no fixed length: use days
     d.yaml:3:97: unknown field `factor` in `catch.retry.backoff.exponential`; it takes no fields
     d.yaml:3:139: `catch.retry.limit.attempt.count` must be a whole number from 0 to 4294967295, not `-1`
-    d.yaml:3:143: `catch.retry.limit.attempt.duration` is not supported yet (see docs/dsl.md)
     d.yaml:3:171: `catch.retry.jitter.from` is longer than `catch.retry.jitter.to`; swap them
     "#);
     assert_snapshot!(task("{ try: [{ a: { set: { x: 1 } } }], catch: { retry: { backoff: {} } } }"), @r#"d.yaml:3:68: `catch.retry.backoff` must name one kind; write for example `exponential: {}`"#);
@@ -310,10 +309,8 @@ fn the_other_kinds_are_checked_too() {
     assert_snapshot!(task("{ raise: { error: { type: x, status: 5 } } }"), @r#"d.yaml:3:43: `raise.error.status` must be a whole number from 100 to 599, not `5`"#);
     assert_snapshot!(task("{ raise: { error: lost } }"), @r#"d.yaml:3:24: `raise.error`: there is no `lost` in `use.errors`; declare it under `use.errors`"#);
     assert_snapshot!(task("{ for: { each: x, at: x, in: .items }, do: [{ a: { set: { y: 1 } } }] }"), @r#"d.yaml:3:13: `for.each` and `for.at` are both `x`; give them two names"#);
-    assert_snapshot!(task("{ for: { in: [1] } }"), @r#"
-    d.yaml:3:6: `do` is missing
-    d.yaml:3:19: `for.in` must be text, not a list
-    "#);
+    assert_snapshot!(task("{ for: { in: [1] } }"), @"d.yaml:3:6: `do` is missing");
+    assert_snapshot!(task("{ for: { in: { a: 1 } }, do: [{ a: { set: { y: 1 } } }] }"), @"d.yaml:3:19: `for.in` must be text, not a mapping");
     assert_snapshot!(task("{ wait: soon }"), @r#"d.yaml:3:14: `wait`: `soon` is not an ISO 8601 duration such as `PT30S` or `P1DT12H`"#);
     assert_snapshot!(task("{ wait: { seconds: 1.5 } }"), @r#"d.yaml:3:25: `wait.seconds` must be a whole number from 0 to 4294967295, not `1.5`"#);
     assert_snapshot!(task("{ wait: {} }"), @r#"d.yaml:3:14: `wait` has no units; give `days`, `hours`, `minutes`, `seconds`, `milliseconds`"#);
@@ -375,7 +372,7 @@ fn every_field_of_light_workflow_means_something() {
     assert_snapshot!(said("- t:\n    call: cargo\n    metadata:\n      lightWorkflow:\n        grants:\n          log: { lines-max: 10, bytes-max: 1000 }\n          sandbox:\n            commands: [rust-release]\n            commands-max: 5\n          artifacts-write: { names: [a], bytes-mx: 5 }\n          network: {}"), @r#"
     d.yaml:10:24: `metadata.lightWorkflow.grants.sandbox`: `rust-release` is not a valid command template name (`template/command`)
     d.yaml:12:42: `metadata.lightWorkflow.grants.artifacts-write`: unknown field `bytes-mx`, expected `names` or `bytes-max`
-    d.yaml:13:11: unknown field `network` in `metadata.lightWorkflow.grants`; the fields here are `log`, `artifacts-read`, `artifacts-write`, `sandbox`, `secrets`
+    d.yaml:13:11: unknown field `network` in `metadata.lightWorkflow.grants`; the fields here are `log`, `artifacts-read`, `artifacts-write`, `sandbox`, `secrets`, `model`, `mcp`, `http`, `wasi-baseline`, `limits`
     "#);
 }
 

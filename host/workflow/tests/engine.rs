@@ -156,6 +156,34 @@ fn a_loop_walks_the_list_it_began_with() {
 }
 
 #[test]
+fn a_loop_may_have_its_list_written_out() {
+    let text = "do: [{ each: { for: { in: [1, '${ .n }', three] }, do: [{ a: { set: '${ [.] + [$item] }' } }] } }]";
+    assert_eq!(end_of(text, json!({"n": 2})), r#"completed: [[[{"n":2},1],2],"three"]"#);
+}
+
+#[test]
+fn one_try_may_take_only_so_long() {
+    let text = "do:
+- attempt:
+    try:
+    - first: { wait: PT2S }
+    - work: { call: echo, with: { n: 1 } }
+    catch:
+      errors: { with: { status: 408 } }
+      retry: { delay: PT1S, limit: { attempt: { count: 1, duration: PT10S } } }
+";
+    let mut run = run(text, json!({}));
+    run.wake().wake();
+    assert_eq!(run.last_line(), "/do/0/attempt retry 2 at 12:00:11Z");
+    run.wake().wake().wake();
+    assert_eq!(run.now, noon() + Duration::from_secs(21));
+    assert_eq!(
+        run.last_line(),
+        "faulted: timeout 408 at /do/0/attempt: an attempt at `attempt` took longer than 10000 ms"
+    );
+}
+
+#[test]
 fn a_raised_error_says_where_it_comes_from() {
     let text = "do:
 - fail:

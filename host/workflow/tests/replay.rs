@@ -201,6 +201,7 @@ fn task(depth: u32) -> BoxedStrategy<Value> {
         1 => Just(json!({"set": "${ .n | .x.y }"})),
         3 => Just(json!({"call": "echo", "with": {"n": "${ .n }"}})),
         1 => Just(json!({"call": "echo", "with": {}, "metadata": {"lightWorkflow": {"effect": "pure"}}})),
+        1 => Just(json!({"call": "twice", "with": {"n": "${ .n }"}})),
         1 => Just(json!({"wait": "PT30S"})),
         1 => Just(json!({"raise": {"error": {"type": "https://example.com/x", "status": 503}}})),
         1 => Just(json!({"assert": {"value": "${ .n }", "equals": 1}})),
@@ -238,12 +239,24 @@ fn task(depth: u32) -> BoxedStrategy<Value> {
     .boxed()
 }
 
+const FUNCTIONS: &str = "use:
+  functions:
+    twice: { do: [{ one: { call: echo, with: { n: '${ .n }' } } }, { two: { set: { n: '${ .n + 1 }', items: [] } } }] }
+";
+
+const EXTENSIONS: &str = "  extensions:
+  - mock: { extend: set, when: .n == 2, before: [{ instead: { set: { n: 3 }, then: exit } }] }
+  - tell: { extend: all, when: .n != 1, before: [{ rest: { wait: PT1S } }], after: [{ say: { call: echo, with: {} } }] }
+  - after: { extend: call, after: [{ note: { if: .n == 1, set: { n: 5 } } }, { last: { wait: PT2S } }] }
+";
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn random_definitions_end_and_read_back_the_same(list in tasks(2), seed in 0..1_000_u32) {
-        let text = format!("{HEAD}do: {list}");
+        let extensions = if seed % 2 == 0 { EXTENSIONS } else { "" };
+        let text = format!("{HEAD}{FUNCTIONS}{extensions}do: {list}");
         let definition = Arc::new(definition::parse(&text, "random.yaml").unwrap_or_else(|problems| {
             panic!("{}\n{text}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
         }));

@@ -62,9 +62,15 @@ fn after_task<'d>(task: &'d Task, approved: bool, found: &mut Vec<&'d Task>) -> 
     if !approved && !task.light.secrets.is_empty() {
         found.push(task);
     }
+    // What happens around a task may be left out, so it approves nothing.
+    for extension in &task.extensions {
+        after_list(&extension.before, approved, found);
+        after_list(&extension.after, approved, found);
+    }
     let after = match &task.kind {
         TaskKind::Ask(ask) => approved || is_answered_by_a_person(ask),
         TaskKind::Do(tasks) => after_list(tasks, approved, found),
+        TaskKind::Function(function) => after_list(&function.body, approved, found),
         TaskKind::For(block) => {
             after_list(&block.tasks, approved, found);
             approved
@@ -94,8 +100,8 @@ fn after_task<'d>(task: &'d Task, approved: bool, found: &mut Vec<&'d Task>) -> 
         | TaskKind::Wait(_)
         | TaskKind::Emit(_) => approved,
     };
-    // A task with an `if` may be left out.
-    if task.condition.is_some() { approved } else { after }
+    // A task with an `if`, or with an extension, may be left out.
+    if task.condition.is_some() || !task.extensions.is_empty() { approved } else { after }
 }
 
 fn is_answered_by_a_person(ask: &Ask) -> bool {

@@ -39,13 +39,21 @@ pub fn check_plugins(
 /// What works, though hardly as meant.
 pub fn warnings(definition: &Definition, file: &str) -> Vec<Problem> {
     let place = Places::of(definition, file);
-    each_list(&definition.tasks, &mut |tasks| {
+    let mut unreached = |tasks: &TaskList| {
         for task in unreachable_tasks(tasks) {
             let message = format!("task `{}` is never reached", task.name);
             let help = "name it in a `then` before it, or remove it";
             place.problems.warning(place.at(&task.reference), message, Some(help.to_owned()));
         }
-    });
+    };
+    each_list(&definition.tasks, &mut unreached);
+    for list in definition.functions.iter().flat_map(|function| function.kind.lists()) {
+        each_list(list, &mut unreached);
+    }
+    for extension in &definition.extensions {
+        each_list(&extension.before, &mut unreached);
+        each_list(&extension.after, &mut unreached);
+    }
     each_task(&definition.tasks, &mut |task| {
         let TaskKind::Try(block) = &task.kind else {
             return;
@@ -155,6 +163,7 @@ pub(super) fn targets(task: &Task) -> Vec<&FlowTarget> {
         | TaskKind::Ask(_)
         | TaskKind::For(_)
         | TaskKind::Fork(_)
+        | TaskKind::Function(_)
         | TaskKind::Wait(_)
         | TaskKind::Emit(_) => vec![&task.then],
     };
@@ -176,7 +185,7 @@ pub fn workflows_run(definition: &Definition) -> Vec<WorkflowName> {
 pub fn each_task(tasks: &TaskList, act: &mut impl FnMut(&Task)) {
     for task in &tasks.0 {
         act(task);
-        task.kind.lists().into_iter().for_each(|list| each_task(list, act));
+        task.lists().into_iter().for_each(|list| each_task(list, act));
     }
 }
 
@@ -189,6 +198,8 @@ fn each_list(tasks: &TaskList, act: &mut impl FnMut(&TaskList)) {
                 let inside = fork.branches.0.iter().flat_map(|branch| branch.kind.lists());
                 inside.for_each(|list| each_list(list, act));
             }
+            // Looked at where it stands.
+            TaskKind::Function(_) => {}
             kind => kind.lists().into_iter().for_each(|list| each_list(list, act)),
         }
     }

@@ -29,6 +29,10 @@ pub struct Definition {
     pub timeout: Option<Duration>,
     pub schedule: Option<Schedule>,
     pub security: DocumentSecurity,
+    /// `use.functions`, as they stand there. Each call has a copy of its own.
+    pub functions: Vec<Task>,
+    /// `use.extensions`, as they stand there. Each task that one extends has a copy of its own.
+    pub extensions: Vec<Extension>,
     pub tasks: TaskList,
     /// The YAML as it was given: what the digest is of.
     pub source: String,
@@ -76,9 +80,32 @@ pub struct Task {
     pub timeout: Option<Duration>,
     pub then: FlowTarget,
     pub light: LightMetadata,
+    /// What is to happen around it, outermost first.
+    pub extensions: Vec<Extension>,
     /// The task as JSON, for `$task.definition`.
     pub source: Value,
     pub kind: TaskKind,
+}
+
+impl Task {
+    /// The lists of tasks inside and around, in the order in which they run.
+    pub fn lists(&self) -> Vec<&TaskList> {
+        let before = self.extensions.iter().map(|extension| &extension.before);
+        let after = self.extensions.iter().rev().map(|extension| &extension.after);
+        before.chain(self.kind.lists()).chain(after).collect()
+    }
+}
+
+/// What happens before and after tasks of some kind.
+#[derive(Debug, Clone)]
+pub struct Extension {
+    pub name: String,
+    pub when: Option<Expression>,
+    /// May be empty. `exit` at its own level leaves the extended task out:
+    /// the value that flows then stands for its output.
+    pub before: TaskList,
+    /// May be empty.
+    pub after: TaskList,
 }
 
 /// `input.from`, `output.as` or `export.as`, and the schema beside it.
@@ -125,6 +152,7 @@ pub enum TaskKind {
     Raise(Raise),
     For(Box<For>),
     Fork(Fork),
+    Function(Function),
     Wait(Wait),
     Emit(Template),
 }
@@ -137,6 +165,7 @@ impl TaskKind {
             TaskKind::For(block) => vec![&block.tasks],
             TaskKind::Try(block) => [&block.tasks].into_iter().chain(&block.handler).collect(),
             TaskKind::Fork(fork) => vec![&fork.branches],
+            TaskKind::Function(function) => vec![&function.body],
             TaskKind::Set(_)
             | TaskKind::Switch(_)
             | TaskKind::Assert(_)
@@ -288,6 +317,8 @@ pub struct Retry {
     pub backoff: Backoff,
     /// `limit.attempt.count`: retries, beside the first try. None: no limit.
     pub count_max: Option<u32>,
+    /// `limit.attempt.duration`: how long each try may take.
+    pub attempt_duration_max: Option<Duration>,
     /// `limit.duration`, from the first try.
     pub duration_max: Option<Duration>,
     /// Added to the delay, chosen between the two by the digest of instance, path and attempt.
@@ -315,9 +346,20 @@ pub enum Raise {
 pub struct For {
     pub each: String,
     pub at: String,
-    pub items: Expression,
+    /// An expression, or the array itself.
+    pub items: Template,
     pub while_: Option<Expression>,
     pub tasks: TaskList,
+}
+
+/// `call` of a function of this definition: a task with an input of its own.
+#[derive(Debug, Clone)]
+pub struct Function {
+    pub name: String,
+    /// Its input.
+    pub with: Template,
+    /// One task.
+    pub body: TaskList,
 }
 
 #[derive(Debug, Clone)]

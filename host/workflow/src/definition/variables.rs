@@ -16,6 +16,13 @@ pub fn refuse_unknown(definition: &Definition, root: &Node, problems: &Problems)
     let check = Check { root, problems };
     let known = OF_TASKS.to_vec();
     check.data_flow(&definition.input, "/input", "/from", &known);
+    definition.functions.iter().for_each(|function| check.task(function, &known));
+    for (index, extension) in definition.extensions.iter().enumerate() {
+        let place = format!("/use/extensions/{index}/{}", extension.name);
+        check.expression(extension.when.as_ref(), &format!("{place}/when"), &known);
+        check.list(&extension.before, &known);
+        check.list(&extension.after, &known);
+    }
     check.list(&definition.tasks, &known);
     check.data_flow(&definition.output, "/output", "/as", &known);
 }
@@ -43,6 +50,8 @@ impl Check<'_> {
         match &task.kind {
             TaskKind::Do(tasks) => self.list(tasks, known),
             TaskKind::Fork(fork) => self.list(&fork.branches, known),
+            // The function itself is checked where it stands: it sees nothing of its caller.
+            TaskKind::Function(function) => self.template(&function.with, &below("/with"), known),
             TaskKind::Set(values) => self.template(values, &below("/set"), known),
             TaskKind::Switch(cases) => {
                 for (index, case) in cases.iter().enumerate() {
@@ -77,7 +86,7 @@ impl Check<'_> {
             TaskKind::Raise(Raise::Inline(error)) => self.template(error, &below("/raise/error"), known),
             TaskKind::Raise(Raise::Named(_)) | TaskKind::Wait(Wait::For(_)) => {}
             TaskKind::For(block) => {
-                self.expression(Some(&block.items), &below("/for/in"), known);
+                self.template(&block.items, &below("/for/in"), known);
                 let inside = [known, &[block.each.as_str(), block.at.as_str()]].concat();
                 self.expression(block.while_.as_ref(), &below("/while"), &inside);
                 self.list(&block.tasks, &inside);

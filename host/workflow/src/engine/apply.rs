@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::frame::{
-    Asking, Attempting, Branch, BranchState, ForkEnd, Forking, Frame, Looping, Sequence, State, Step, TryStep, Trying,
+    Asking, Attempting, Branch, BranchState, Extending, ForkEnd, Forking, Frame, Looping, Sequence, State, Step,
+    TryStep, Trying,
 };
 use super::instance::{End, HistoryError, Instance};
 use super::views::{RecordedResult, TaskRun, TaskStatus};
@@ -17,7 +18,7 @@ use crate::event::{Decision, Event, FlowTarget, Question, Recorded};
 use crate::ids::{TaskPath, Timestamp};
 
 /// Why an event cannot follow.
-type Refusal = String;
+pub(super) type Refusal = String;
 
 impl Instance {
     pub(super) fn take(&mut self, recorded: Recorded) -> Result<(), HistoryError> {
@@ -42,6 +43,10 @@ impl Instance {
             Event::InstanceStarted { .. } => Err("the instance has started already".to_owned()),
             Event::TaskStarted { path, input } => self.task_started(path, input, at),
             Event::TaskSkipped { path } => self.task_skipped(path, at),
+            Event::ExtensionStarted { path, extension, applies } => {
+                self.extension_started(&path, extension, applies, at)
+            }
+            Event::ExtendedTaskEnded { path, output, then } => self.extended_task_ended(&path, output, then),
             Event::IterationStarted { path, index, item, input } => self.iteration_started(&path, index, item, input),
             Event::AttemptStarted { path, attempt, effect } => self.attempt_started(&path, attempt, effect, at),
             Event::CommandStarted { path, attempt, sequence, command } => {
@@ -63,7 +68,7 @@ impl Instance {
             Event::QuestionAsked { path, question } => self.question_asked(&path, question, at),
             Event::QuestionAnswered { path, decision } => self.question_answered(&path, decision),
             Event::TimerStarted { path, due } => self.timer_started(&path, due),
-            Event::TimerFired { path } => self.timer_fired(&path),
+            Event::TimerFired { path } => self.timer_fired(&path, at),
             Event::ErrorCaught { path, error } => self.error_caught(&path, error),
             Event::RetryScheduled { path, attempt, due } => self.retry_scheduled(&path, attempt, due),
             Event::TaskCompleted { path, output, context, then } => {
@@ -98,7 +103,8 @@ impl Instance {
             context: self.context.clone(),
             started_at: at,
             run: Some(run),
-            state: first_state(&task.kind),
+            state: first_state(task, at),
+            applied: Vec::new(),
             children: 0,
             agenda: Default::default(),
             memo: Default::default(),
@@ -122,7 +128,7 @@ impl Instance {
             State::Forking(forking) => forking.branches.push(BranchState::Skipped),
             _ => around.sequence_mut().ok_or("its list is not walked")?.next += 1,
         }
-        Ok(())
+        self.extension_walked(&parent, at)
     }
 
     /// Checks that `path` is what its parent runs next. The first task of a
@@ -258,12 +264,13 @@ impl Instance {
         Ok(())
     }
 
-    fn timer_fired(&mut self, path: &TaskPath) -> Result<(), Refusal> {
+    fn timer_fired(&mut self, path: &TaskPath, at: Timestamp) -> Result<(), Refusal> {
         match &mut self.frame_mut(path)?.state {
             State::Timing { fired, .. } if !*fired => *fired = true,
             State::Trying(trying) => match trying.step {
                 TryStep::Backoff { attempt, .. } => {
-                    *trying = Trying { attempt, step: TryStep::Block(Sequence::new(Branch::Try)) };
+                    let step = TryStep::Block(Sequence::new(Branch::Try));
+                    *trying = Trying { attempt, attempt_started_at: at, step };
                 }
                 _ => return Err(format!("`{path}` waits for no retry")),
             },
@@ -323,6 +330,12 @@ impl Instance {
             branch_gave(forking, ended.index, output, is_race);
             return Ok(());
         }
+        if let State::Extending(Extending::Before { .. }) = &frame.state
+            && *then == FlowTarget::Exit
+        {
+            frame.state = State::Extending(Extending::Replaced(Arc::new(output)));
+            return Ok(());
+        }
         let branch = frame.sequence().ok_or("its list is not walked")?.branch;
         let tasks = frame.list(&definition, branch).ok_or("its list is not there")?;
         let sequence = frame.sequence_mut().ok_or("its list is not walked")?;
@@ -334,7 +347,7 @@ impl Instance {
             }
         };
         sequence.value = Some(Arc::new(output));
-        Ok(())
+        self.extension_walked(&ended.parent, at)
     }
 
     /// `then: end`: the document is done. What encloses the task is complete,
@@ -445,11 +458,11 @@ impl Instance {
         }
     }
 
-    fn frame(&self, path: &TaskPath) -> Result<&Frame, Refusal> {
+    pub(super) fn frame(&self, path: &TaskPath) -> Result<&Frame, Refusal> {
         self.frames.get(path).ok_or_else(|| format!("`{path}` does not run"))
     }
 
-    fn frame_mut(&mut self, path: &TaskPath) -> Result<&mut Frame, Refusal> {
+    pub(super) fn frame_mut(&mut self, path: &TaskPath) -> Result<&mut Frame, Refusal> {
         self.frames.get_mut(path).ok_or_else(|| format!("`{path}` does not run"))
     }
 
@@ -480,7 +493,7 @@ fn branch_gave(forking: &mut Forking, index: usize, output: Value, is_race: bool
 }
 
 /// Whether nothing is left to happen in a frame.
-fn is_done(frame: &Frame, definition: &Definition) -> bool {
+pub(super) fn is_done(frame: &Frame, definition: &Definition) -> bool {
     let walked = |sequence: &Sequence| {
         frame.list(definition, sequence.branch).is_none_or(|tasks| sequence.next >= tasks.0.len())
     };
@@ -496,8 +509,11 @@ fn is_done(frame: &Frame, definition: &Definition) -> bool {
             | TaskKind::Raise(_)
             | TaskKind::Do(_)
             | TaskKind::Fork(_)
+            | TaskKind::Function(_)
             | TaskKind::Try(_) => false,
         }),
+        State::Extending(Extending::Replaced(_) | Extending::Done { .. }) => true,
+        State::Extending(Extending::Undecided(_) | Extending::Before { .. } | Extending::After { .. }) => false,
         State::Forking(forking) => match &forking.end {
             Some(ForkEnd::Won(_)) => !forking.is_running(),
             Some(ForkEnd::Faulted(_)) => false,
@@ -520,10 +536,22 @@ fn is_done(frame: &Frame, definition: &Definition) -> bool {
     }
 }
 
-fn first_state(kind: &TaskKind) -> State {
+fn first_state(task: &Task, at: Timestamp) -> State {
+    match task.extensions.is_empty() {
+        true => own_state(&task.kind, at),
+        false => State::Extending(Extending::Undecided(0)),
+    }
+}
+
+/// How a task begins its own part.
+pub(super) fn own_state(kind: &TaskKind, at: Timestamp) -> State {
     match kind {
         TaskKind::Do(_) => State::Sequence(Sequence::new(Branch::Do)),
-        TaskKind::Try(_) => State::Trying(Trying { attempt: 1, step: TryStep::Block(Sequence::new(Branch::Try)) }),
+        TaskKind::Function(_) => State::Sequence(Sequence::new(Branch::Function)),
+        TaskKind::Try(_) => {
+            let step = TryStep::Block(Sequence::new(Branch::Try));
+            State::Trying(Trying { attempt: 1, attempt_started_at: at, step })
+        }
         TaskKind::Fork(_) => State::Forking(Forking::default()),
         TaskKind::Set(_)
         | TaskKind::Switch(_)

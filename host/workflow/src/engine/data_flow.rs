@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::frame::Frame;
+use super::frame::{Branch, Frame, State};
 use super::instance::Instance;
 use super::schema;
 use super::scope::{Scope, TaskScope};
@@ -57,8 +57,25 @@ impl<'a> Running<'a> {
         }
     }
 
+    /// In an extension it is the task which that extends.
     fn task_scope(self, output: Option<&'a Value>) -> TaskScope<'a> {
-        TaskScope { task: self.task, input: &self.frame.input, output, started_at: Some(self.frame.started_at) }
+        let scope_of = |frame: &'a Frame, task: &'a Task, output: Option<&'a Value>| TaskScope {
+            task,
+            input: &frame.input,
+            output,
+            started_at: Some(frame.started_at),
+            with_definition: false,
+        };
+        match extended(self.instance, self.frame) {
+            Some((frame, task)) => TaskScope { with_definition: true, ..scope_of(frame, task, None) },
+            None => scope_of(self.frame, self.task, output),
+        }
+    }
+
+    /// For the `when` of an extension: the task as its extensions see it.
+    pub fn scope_of_extension(self, input: &'a Value) -> Scope<'a> {
+        let task = TaskScope { with_definition: true, ..self.task_scope(None) };
+        Scope { task: Some(task), ..self.scope(input) }
     }
 
     /// The task is done and gave `raw_output`.
@@ -68,6 +85,9 @@ impl<'a> Running<'a> {
 
     /// As [`Running::complete`]; `then` unless it is `continue`, else the task's own.
     pub fn complete_then(self, raw_output: Value, then: FlowTarget) -> Event {
+        if self.is_followed_by_extensions() {
+            return Event::ExtendedTaskEnded { path: self.path.clone(), output: raw_output, then };
+        }
         match self.output_and_context(raw_output) {
             Ok((output, context)) => Event::TaskCompleted {
                 path: self.path.clone(),
@@ -80,6 +100,13 @@ impl<'a> Running<'a> {
             },
             Err(error) => self.fault(error),
         }
+    }
+
+    fn is_followed_by_extensions(self) -> bool {
+        let has_after = |extension: &usize| {
+            self.task.extensions.get(*extension).is_some_and(|extension| !extension.after.0.is_empty())
+        };
+        !matches!(self.frame.state, State::Extending(_)) && self.frame.applied.iter().any(has_after)
     }
 
     fn output_and_context(self, raw_output: Value) -> Result<(Value, Option<Value>), Fault> {
@@ -117,6 +144,16 @@ impl<'a> Running<'a> {
     pub fn or_fault(self, step: Result<Event, Fault>) -> Event {
         step.unwrap_or_else(|error| self.fault(error))
     }
+}
+
+/// The task that is extended by the extension which the task of `frame` is part of.
+fn extended<'a>(instance: &'a Instance, frame: &'a Frame) -> Option<(&'a Frame, &'a Task)> {
+    let depth = frame.place.iter().position(|step| matches!(step.branch, Branch::Before(_) | Branch::After(_)))?;
+    let mut around = frame;
+    while around.place.len() > depth {
+        around = instance.frames.get(around.parent.as_ref()?)?;
+    }
+    Some((around, around.task(instance.definition())?))
 }
 
 fn is_plain(flow: &DataFlow) -> bool {
@@ -163,10 +200,25 @@ pub(super) fn complete_instance(instance: &Instance, raw_output: Value) -> Event
 /// Whether the next task of a list is to run: its `if`, on the raw input.
 pub(super) fn is_wanted(instance: &Instance, parent: &TaskPath, task: &Task, raw: &Value) -> Result<bool, Fault> {
     let Some(condition) = &task.condition else { return Ok(true) };
+    let own = TaskScope { task, input: raw, output: None, started_at: None, with_definition: false };
+    let extended = instance.frames.get(parent).and_then(|frame| match frame.state {
+        State::Extending(_) => Some((frame, frame.task(instance.definition())?)),
+        _ => extended(instance, frame),
+    });
+    let described = match extended {
+        Some((frame, task)) => TaskScope {
+            task,
+            input: &frame.input,
+            output: None,
+            started_at: Some(frame.started_at),
+            with_definition: true,
+        },
+        None => own,
+    };
     let scope = Scope {
         enclosing: Some(parent),
         context: Some(&instance.context),
-        task: Some(TaskScope { task, input: raw, output: None, started_at: None }),
+        task: Some(described),
         ..Scope::of_instance(instance)
     };
     condition.holds(raw, &scope)

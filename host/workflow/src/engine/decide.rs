@@ -2,7 +2,7 @@
 //! they read only their arguments.
 
 use super::data_flow::{self, Running, complete_instance, instance_input, is_wanted, timeout_fault};
-use super::frame::{Frame, State, TryStep, Trying};
+use super::frame::{Frame, Limit, State, TryStep, Trying};
 use super::instance::Instance;
 use super::tasks;
 use crate::definition::TaskKind;
@@ -42,8 +42,16 @@ fn too_late(instance: &Instance, now: Timestamp) -> Option<Event> {
     let path = instance.frames.first_timeout(now)?;
     let frame = instance.frames.get(path)?;
     let task = frame.task(definition)?;
-    let fault = timeout_fault(&format!("task `{}`", task.name), task.timeout?);
-    Some(Running { instance, path, frame, task }.fault(fault))
+    let running = Running { instance, path, frame, task };
+    Some(match frame.timeout(definition)? {
+        (_, Limit::Task(limit)) => running.fault(timeout_fault(&format!("task `{}`", task.name), limit)),
+        (_, Limit::Attempt(limit)) => {
+            let (inside, _, _) = frame.next_task(path, definition)?;
+            let mut error = timeout_fault(&format!("an attempt at `{}`", task.name), limit);
+            error.instance = Some(task.reference.clone());
+            Event::TaskFaulted { path: inside, error }
+        }
+    })
 }
 
 fn too_many(instance: &Instance) -> Option<Event> {
@@ -61,6 +69,7 @@ fn decide_frame(instance: &Instance, path: &TaskPath, frame: &Frame, now: Timest
         State::Sequence(sequence) => Some(running.or_fault(tasks::flow::walk(running, sequence))),
         State::Looping(looping) => Some(running.or_fault(tasks::loops::next(running, looping))),
         State::Trying(trying) => decide_try(running, trying, now),
+        State::Extending(extending) => Some(running.or_fault(tasks::extensions::next(running, extending))),
         State::Forking(forking) => Some(running.or_fault(tasks::forks::next(running, forking))),
         State::Attempting(attempting) => match &task.kind {
             TaskKind::RunWorkflow(run) => tasks::children::conclude(running, run, attempting),
@@ -127,7 +136,7 @@ fn enter(running: Running<'_>, now: Timestamp) -> Event {
         TaskKind::Ask(ask) => tasks::ask::ask(running, ask, now),
         TaskKind::For(each) => tasks::loops::start(running, each),
         // These walk lists from the start: `apply` never leaves them just entered.
-        TaskKind::Do(_) | TaskKind::Try(_) | TaskKind::Fork(_) => {
+        TaskKind::Do(_) | TaskKind::Try(_) | TaskKind::Fork(_) | TaskKind::Function(_) => {
             Err(StandardError::Runtime.fault("a composite task was entered without its list"))
         }
     })

@@ -1,6 +1,8 @@
 //! The tasks that are running now: a tree of frames, by path.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -8,7 +10,7 @@ use super::data_flow::{RESULT_GRACE, after};
 use super::frames::Agenda;
 use crate::definition::{Definition, Task, TaskKind, TaskList};
 use crate::effect::{Effect, EffectOutcome, Fault};
-use crate::event::{Decision, Event, Question};
+use crate::event::{Decision, Event, FlowTarget, Question};
 use crate::ids::{TaskPath, Timestamp};
 
 /// One running task, or the whole document at [`TaskPath::root`].
@@ -27,10 +29,20 @@ pub(super) struct Frame {
     /// Its place in the list of runs; none for the root.
     pub run: Option<usize>,
     pub state: State,
+    /// Its extensions that apply, in their order.
+    pub applied: Vec<usize>,
     /// How many frames have this one as their parent.
     pub children: usize,
     pub agenda: Agenda,
     pub memo: Memo,
+}
+
+/// What takes too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Limit {
+    Task(Duration),
+    /// One try of the block of a `try`.
+    Attempt(Duration),
 }
 
 /// Whether something follows in a frame without waiting for anything.
@@ -57,16 +69,24 @@ pub(super) enum Branch {
     Try,
     Catch,
     Fork,
+    Function,
+    /// Of the extension at this place among those of the task.
+    Before(usize),
+    /// As `Before`.
+    After(usize),
 }
 
 impl Branch {
     /// The list's key in the definition.
-    pub fn key(self) -> &'static str {
+    pub fn key(self) -> Cow<'static, str> {
         match self {
-            Branch::Do => "do",
-            Branch::Try => "try",
-            Branch::Catch => "catch/do",
-            Branch::Fork => "fork/branches",
+            Branch::Do => "do".into(),
+            Branch::Try => "try".into(),
+            Branch::Catch => "catch/do".into(),
+            Branch::Fork => "fork/branches".into(),
+            Branch::Function => "function".into(),
+            Branch::Before(extension) => format!("extensions/{extension}/before").into(),
+            Branch::After(extension) => format!("extensions/{extension}/after").into(),
         }
     }
 }
@@ -75,7 +95,9 @@ impl Branch {
 pub(super) enum State {
     /// Entered; what its kind does is still to be decided.
     Entered,
-    /// `do`, and the document itself.
+    /// Something happens around the task: it did not begin yet, or is over.
+    Extending(Extending),
+    /// `do`, the body of a function, and the document itself.
     Sequence(Sequence),
     /// `for`, from its first iteration on.
     Looping(Looping),
@@ -105,6 +127,28 @@ impl Sequence {
     pub fn new(branch: Branch) -> Self {
         Self { branch, next: 0, value: None }
     }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Extending {
+    /// Whether this extension applies is to be decided.
+    Undecided(usize),
+    Before {
+        extension: usize,
+        list: Sequence,
+    },
+    /// The `before` of an extension left the task out: this stands for its output.
+    Replaced(Arc<Value>),
+    After {
+        extension: usize,
+        list: Sequence,
+        output: Arc<Value>,
+        then: FlowTarget,
+    },
+    Done {
+        output: Arc<Value>,
+        then: FlowTarget,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -148,6 +192,7 @@ impl Forking {
 pub(super) struct Trying {
     /// From 1.
     pub attempt: u32,
+    pub attempt_started_at: Timestamp,
     pub step: TryStep,
 }
 
@@ -228,10 +273,12 @@ impl Frame {
             State::Looping(looping) => Some(&looping.body),
             State::Trying(Trying { step: TryStep::Block(sequence), .. }) => Some(sequence),
             State::Trying(Trying { step: TryStep::Handling { handler, .. }, .. }) => Some(handler),
+            State::Extending(Extending::Before { list, .. } | Extending::After { list, .. }) => Some(list),
             State::Trying(Trying {
                 step: TryStep::Faulted(_) | TryStep::Caught(_) | TryStep::Backoff { .. }, ..
             })
             | State::Entered
+            | State::Extending(Extending::Undecided(_) | Extending::Replaced(_) | Extending::Done { .. })
             | State::Forking(_)
             | State::Attempting(_)
             | State::Asking(_)
@@ -246,10 +293,12 @@ impl Frame {
             State::Looping(looping) => Some(&mut looping.body),
             State::Trying(Trying { step: TryStep::Block(sequence), .. }) => Some(sequence),
             State::Trying(Trying { step: TryStep::Handling { handler, .. }, .. }) => Some(handler),
+            State::Extending(Extending::Before { list, .. } | Extending::After { list, .. }) => Some(list),
             State::Trying(Trying {
                 step: TryStep::Faulted(_) | TryStep::Caught(_) | TryStep::Backoff { .. }, ..
             })
             | State::Entered
+            | State::Extending(Extending::Undecided(_) | Extending::Replaced(_) | Extending::Done { .. })
             | State::Forking(_)
             | State::Attempting(_)
             | State::Asking(_)
@@ -264,6 +313,7 @@ impl Frame {
         match &self.state {
             State::Looping(looping) => path.iteration(looping.index),
             State::Entered
+            | State::Extending(_)
             | State::Sequence(_)
             | State::Trying(_)
             | State::Forking(_)
@@ -281,7 +331,7 @@ impl Frame {
             _ => self.sequence().map(|sequence| Step { branch: sequence.branch, index: sequence.next })?,
         };
         let task = self.list(definition, step.branch)?.0.get(step.index)?;
-        Some((self.body_path(path).child(step.branch.key(), step.index, &task.name), step, task))
+        Some((self.body_path(path).child(&step.branch.key(), step.index, &task.name), step, task))
     }
 
     /// Whether something follows here at once. `decide` must have an answer then.
@@ -290,6 +340,8 @@ impl Frame {
         let follows = match &self.state {
             State::Entered | State::Faulted(_) => true,
             State::Sequence(_) | State::Looping(_) => walks,
+            State::Extending(Extending::Before { .. } | Extending::After { .. }) => walks,
+            State::Extending(Extending::Undecided(_) | Extending::Replaced(_) | Extending::Done { .. }) => true,
             State::Trying(trying) => match &trying.step {
                 TryStep::Block(_) | TryStep::Handling { .. } => walks,
                 TryStep::Faulted(_) | TryStep::Caught(_) => true,
@@ -317,6 +369,7 @@ impl Frame {
             State::Trying(Trying { step: TryStep::Backoff { due, .. }, .. }) => Some(*due),
             State::Asking(Asking { question, answer: None, .. }) => question.due,
             State::Entered
+            | State::Extending(_)
             | State::Sequence(_)
             | State::Looping(_)
             | State::Trying(_)
@@ -328,17 +381,25 @@ impl Frame {
         }
     }
 
-    /// When its task has taken too long.
-    pub fn timeout(&self, definition: &Definition) -> Option<Timestamp> {
-        let timeout = self.task(definition)?.timeout?;
+    /// When its task, or one try of it, has taken too long.
+    pub fn timeout(&self, definition: &Definition) -> Option<(Timestamp, Limit)> {
+        let task = self.task(definition)?;
         let is_command = |effect: &Effect| matches!(effect, Effect::Command { .. });
-        let limit = match &self.state {
-            State::Attempting(Attempting { effect, outcome: None, .. }) if is_command(effect) => {
-                timeout.saturating_add(RESULT_GRACE)
-            }
-            _ => timeout,
+        let grace = match &self.state {
+            State::Attempting(Attempting { effect, outcome: None, .. }) if is_command(effect) => RESULT_GRACE,
+            _ => Duration::ZERO,
         };
-        Some(after(self.started_at, limit))
+        let of_task =
+            task.timeout.map(|limit| (after(self.started_at, limit.saturating_add(grace)), Limit::Task(limit)));
+        let of_attempt = match (&self.state, &task.kind) {
+            (State::Trying(Trying { step: TryStep::Block(_), attempt_started_at, .. }), TaskKind::Try(block)) => {
+                let limit = block.retry.as_ref().and_then(|retry| retry.attempt_duration_max);
+                limit.map(|limit| (after(*attempt_started_at, limit), Limit::Attempt(limit)))
+            }
+            _ => None,
+        };
+        // Of two at the same time the task's own counts.
+        of_task.into_iter().chain(of_attempt).min_by_key(|(due, _)| *due)
     }
 }
 
@@ -349,6 +410,9 @@ fn list_of(task: &Task, branch: Branch) -> Option<&TaskList> {
         (TaskKind::Try(block), Branch::Try) => Some(&block.tasks),
         (TaskKind::Try(block), Branch::Catch) => block.handler.as_ref(),
         (TaskKind::Fork(fork), Branch::Fork) => Some(&fork.branches),
+        (TaskKind::Function(function), Branch::Function) => Some(&function.body),
+        (_, Branch::Before(extension)) => task.extensions.get(extension).map(|extension| &extension.before),
+        (_, Branch::After(extension)) => task.extensions.get(extension).map(|extension| &extension.after),
         _ => None,
     }
 }

@@ -123,7 +123,7 @@ impl Frames {
                 Turn::InOrder => Some(before.ready.unwrap_or(revision)),
                 Turn::First => Some(0),
             };
-            let after = Agenda { ready, timer: frame.timer(), timeout: frame.timeout(definition) };
+            let after = Agenda { ready, timer: frame.timer(), timeout: frame.timeout(definition).map(|(due, _)| due) };
             frame.agenda = after;
             replace(&mut self.ready, before.ready, after.ready, &path);
             replace(&mut self.timers, before.timer, after.timer, &path);

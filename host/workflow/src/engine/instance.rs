@@ -144,6 +144,7 @@ impl Instance {
             started_at: at,
             run: None,
             state: State::Sequence(Sequence::new(Branch::Do)),
+            applied: Vec::new(),
             children: 0,
             agenda: Default::default(),
             memo: Default::default(),
@@ -229,6 +230,8 @@ impl Instance {
             Event::InstanceStarted { .. }
             | Event::TaskStarted { .. }
             | Event::TaskSkipped { .. }
+            | Event::ExtensionStarted { .. }
+            | Event::ExtendedTaskEnded { .. }
             | Event::IterationStarted { .. }
             | Event::AttemptStarted { .. }
             | Event::QuestionAsked { .. }

@@ -13,6 +13,7 @@ mod apply;
 mod children;
 mod data_flow;
 mod decide;
+mod extend;
 mod frame;
 mod frames;
 mod instance;

@@ -37,6 +37,9 @@ pub(super) struct TaskScope<'a> {
     pub output: Option<&'a Value>,
     /// None before it is entered.
     pub started_at: Option<Timestamp>,
+    /// As extensions see the task they extend: its own fields beside the
+    /// others, so that `$task.with` is what it calls with.
+    pub with_definition: bool,
 }
 
 impl<'a> Scope<'a> {
@@ -112,14 +115,22 @@ impl Variables for Scope<'_> {
 }
 
 fn task_value(scope: &TaskScope<'_>) -> Value {
-    json!({
+    let mut value = json!({
         "name": scope.task.name,
         "reference": scope.task.reference,
         "definition": scope.task.source,
         "input": scope.input,
         "output": scope.output,
         "startedAt": scope.started_at.map(time_value),
-    })
+    });
+    if let (true, Value::Object(members), Value::Object(fields)) =
+        (scope.with_definition, &mut value, &scope.task.source)
+    {
+        for (name, field) in fields {
+            members.entry(name.clone()).or_insert_with(|| field.clone());
+        }
+    }
+    value
 }
 
 fn workflow_value(instance: &Instance) -> Value {

@@ -122,7 +122,8 @@ impl Problems {
 
     fn push(&self, problem: Problem) {
         let mut found = self.found.borrow_mut();
-        if found.len() < PROBLEMS_MAX {
+        // What is read more than once is wrong only once.
+        if found.len() < PROBLEMS_MAX && !found.contains(&problem) {
             found.push(problem);
         }
     }

@@ -51,7 +51,7 @@ pub fn policy(definition: &Definition, secrets: &[&str]) -> EffectivePolicy {
 fn collect(tasks: &definition::TaskList, references: &mut Vec<String>) {
     for task in &tasks.0 {
         references.push(task.reference.clone());
-        task.kind.lists().into_iter().for_each(|list| collect(list, references));
+        task.lists().into_iter().for_each(|list| collect(list, references));
     }
 }
 
@@ -186,6 +186,10 @@ pub fn line(event: &Event) -> String {
         Event::InstanceStarted { .. } => "start".to_owned(),
         Event::TaskStarted { path, input } => format!("{path} starts with {input}"),
         Event::TaskSkipped { path } => format!("{path} is skipped"),
+        Event::ExtensionStarted { path, extension, applies } => {
+            format!("{path} extension {extension} {}", if *applies { "applies" } else { "does not apply" })
+        }
+        Event::ExtendedTaskEnded { path, output, .. } => format!("{path} gave {output}"),
         Event::IterationStarted { path, index, item, input } => format!("{path}[{index}] {item} with {input}"),
         Event::AttemptStarted { path, attempt, .. } => format!("{path} attempt {attempt}"),
         Event::CommandStarted { path, sequence, .. } => format!("{path} command {sequence}"),

@@ -1,10 +1,10 @@
-//! `call`: a plugin by name.
+//! `call`: a plugin by name, or a function of the definition.
 
 use serde_json::json;
 
 use super::super::model::{Call, TaskKind};
 use super::tasks::Context;
-use super::values;
+use super::{expand, values};
 use crate::expression::Template;
 use crate::ids::PluginName;
 use crate::located::Field;
@@ -13,7 +13,10 @@ use crate::located::Field;
 const PROTOCOLS: [&str; 10] =
     ["http", "grpc", "openapi", "asyncapi", "a2a", "mcp", "agent", "jsonrpc", "openrpc", "rule"];
 
-pub fn call(task: &Field, field: &Field, _: Context) -> Option<TaskKind> {
+pub fn call(task: &Field, field: &Field, context: Context) -> Option<TaskKind> {
+    if let Some(function) = field.node.text().and_then(|name| context.uses.functions.get(name)) {
+        return expand::call(task, field, function, context).map(TaskKind::Function);
+    }
     let function = function(field);
     let with = match task.slot("with").given() {
         Some(with) => with.members().and_then(|_| values::template(&with)),

@@ -9,7 +9,7 @@ use super::tasks::{Context, list};
 use super::{tasks, values};
 use crate::effect::Fault;
 use crate::event::FlowTarget;
-use crate::located::{Field, Slot};
+use crate::located::{Field, NodeValue, Slot};
 
 pub fn do_(_: &Field, field: &Field, context: Context) -> Option<TaskKind> {
     list(field, context, "do").map(TaskKind::Do)
@@ -25,7 +25,10 @@ pub fn fork(_: &Field, field: &Field, context: Context) -> Option<TaskKind> {
 pub fn for_(task: &Field, field: &Field, context: Context) -> Option<TaskKind> {
     let [each, items, at] = field.fields(["each", "in", "at"])?;
     let each_name = each.or("item".to_owned(), values::variable);
-    let items = items.required(values::expression);
+    let items = items.required(|field| match &field.node.value {
+        NodeValue::List(_) => values::template(field),
+        _ => values::expression_template(field),
+    });
     let at_name = at.or("index".to_owned(), values::variable);
     let while_ = task.slot("while").optional(values::expression);
     let tasks = task.slot("do").required(|field| list(field, context, "do"));
@@ -145,15 +148,16 @@ pub fn retry_policy(field: &Field) -> Option<Retry> {
     let except_when = except_when.optional(values::expression);
     let delay = delay.or(Duration::ZERO, values::duration);
     let backoff = backoff.or(Backoff::Constant, backoff_kind);
-    let limit = limit.or((None, None), retry_limit);
+    let limit = limit.or(RetryLimit::default(), retry_limit);
     let jitter = jitter.optional(jitter_range);
-    let (count_max, duration_max) = limit?;
+    let RetryLimit { count_max, attempt_duration_max, duration_max } = limit?;
     Some(Retry {
         when: when?,
         except_when: except_when?,
         delay: delay?,
         backoff: backoff?,
         count_max,
+        attempt_duration_max,
         duration_max,
         jitter: jitter?,
     })
@@ -182,14 +186,25 @@ fn backoff_kind(field: &Field) -> Option<Backoff> {
     }
 }
 
-fn retry_limit(field: &Field) -> Option<(Option<u32>, Option<Duration>)> {
+#[derive(Default)]
+struct RetryLimit {
+    count_max: Option<u32>,
+    attempt_duration_max: Option<Duration>,
+    duration_max: Option<Duration>,
+}
+
+fn retry_limit(field: &Field) -> Option<RetryLimit> {
     let [attempt, duration] = field.fields(["attempt", "duration"])?;
-    let count = attempt.or(None, |field| {
-        let [count] = field.fields_refusing(["count"], &["duration"])?;
-        count.optional(|field| field.integer(0, u64::from(u32::MAX)).and_then(|count| u32::try_from(count).ok()))
+    let of_attempt = attempt.or((None, None), |field| {
+        let [count, duration] = field.fields(["count", "duration"])?;
+        let count =
+            count.optional(|field| field.integer(0, u64::from(u32::MAX)).and_then(|count| u32::try_from(count).ok()));
+        let duration = duration.optional(values::duration);
+        Some((count?, duration?))
     });
     let duration = duration.optional(values::duration);
-    Some((count?, duration?))
+    let (count_max, attempt_duration_max) = of_attempt?;
+    Some(RetryLimit { count_max, attempt_duration_max, duration_max: duration? })
 }
 
 fn jitter_range(field: &Field) -> Option<(Duration, Duration)> {

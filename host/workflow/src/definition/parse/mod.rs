@@ -13,6 +13,7 @@ mod authentication;
 mod call;
 mod data;
 mod document;
+mod expand;
 mod flow;
 mod light;
 mod reuse;
@@ -21,12 +22,14 @@ mod schedule;
 mod tasks;
 mod values;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use super::model::{DataFlow, Definition};
 use super::variables;
 use crate::ids::{Digest, TaskPath};
 use crate::located::{Field, Problem, Problems, yaml};
+use expand::Expansion;
 
 /// Reads a definition. `file` is only for messages.
 ///
@@ -53,7 +56,8 @@ fn workflow(root: &Field, source: &str) -> Option<Definition> {
     let [document, input, reuse, evaluate, tasks, timeout, output, schedule] =
         root.fields(["document", "input", "use", "evaluate", "do", "timeout", "output", "schedule"])?;
     let document = document.required(document::document);
-    let uses = reuse.given().map(|field| reuse::uses(&field)).unwrap_or_default();
+    let reuse = reuse.given();
+    let uses = reuse.as_ref().map(reuse::uses).unwrap_or_default();
     let evaluate = evaluate.optional(document::evaluate);
     let input = input.or(DataFlow::default(), |field| values::data_flow(field, "from"));
     let output = output.or(DataFlow::default(), |field| values::data_flow(field, "as"));
@@ -66,8 +70,16 @@ fn workflow(root: &Field, source: &str) -> Option<Definition> {
 
     // With a document that could not be read, the tasks are still worth reading.
     let security = document.as_ref().map(|document| document.security.clone()).unwrap_or_default();
-    let context =
-        tasks::Context { uses: &uses, security: &security, siblings: &BTreeSet::new(), path: &TaskPath::root() };
+    let expanded = Cell::new(0);
+    let context = tasks::Context {
+        uses: &uses,
+        security: &security,
+        siblings: &BTreeSet::new(),
+        path: &TaskPath::root(),
+        expansion: Expansion { function: None, in_extension: false, tasks: &expanded },
+    };
+    let functions = expand::functions(context);
+    let extensions = expand::extensions(context);
     let tasks = tasks.required(|field| tasks::list(field, context, "do"));
 
     let document = document?;
@@ -83,6 +95,8 @@ fn workflow(root: &Field, source: &str) -> Option<Definition> {
         timeout: timeout?,
         schedule: schedule?,
         security: document.security,
+        functions: functions?,
+        extensions: extensions?,
         tasks: tasks?,
         source: source.to_owned(),
     })

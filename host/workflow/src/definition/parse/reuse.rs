@@ -5,27 +5,32 @@ use std::time::Duration;
 
 use super::super::authentication::Authentication;
 use super::super::model::{Raise, Retry};
-use super::{authentication, flow, values};
+use super::expand::{ExtensionSource, FunctionSource};
+use super::{authentication, expand, flow, values};
 use crate::ids::SecretName;
 use crate::located::{Field, Slot};
 
 /// An entry is `None` when it could not be read: who refers to it is not wrong.
 #[derive(Debug, Default)]
-pub struct Uses {
+pub struct Uses<'a> {
     pub authentications: BTreeMap<String, Option<Authentication>>,
     pub errors: BTreeMap<String, Option<Raise>>,
     pub retries: BTreeMap<String, Option<Retry>>,
     pub timeouts: BTreeMap<String, Option<Duration>>,
     /// None: the definition does not list its secrets.
     pub secrets: Option<BTreeSet<SecretName>>,
+    /// Read again at each call, with the place of that.
+    pub functions: BTreeMap<&'a str, FunctionSource<'a>>,
+    /// Read again at each task that one extends, in their order.
+    pub extensions: Vec<ExtensionSource<'a>>,
 }
 
-pub fn uses(field: &Field) -> Uses {
+pub fn uses<'a>(field: &Field<'a>) -> Uses<'a> {
     let slots = field.fields_refusing(
-        ["authentications", "errors", "retries", "timeouts", "secrets"],
-        &["catalogs", "extensions", "functions"],
+        ["authentications", "errors", "retries", "timeouts", "secrets", "functions", "extensions"],
+        &["catalogs"],
     );
-    let Some([authentications, errors, retries, timeouts, secrets]) = slots else {
+    let Some([authentications, errors, retries, timeouts, secrets, functions, extensions]) = slots else {
         return Uses::default();
     };
     let secrets: Option<BTreeSet<SecretName>> =
@@ -36,6 +41,8 @@ pub fn uses(field: &Field) -> Uses {
         retries: entries(&retries, flow::retry_policy),
         timeouts: entries(&timeouts, |field| values::timeout(field, &BTreeMap::new())),
         secrets,
+        functions: functions.given().map(|field| expand::function_sources(&field)).unwrap_or_default(),
+        extensions: extensions.given().map(|field| expand::extension_sources(&field)).unwrap_or_default(),
     }
 }
 

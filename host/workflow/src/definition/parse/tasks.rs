@@ -3,21 +3,23 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::super::model::{DataFlow, DocumentSecurity, LightMetadata, Task, TaskKind, TaskList};
+use super::expand::{self, Expansion};
 use super::reuse::Uses;
 use super::{ask, call, data, flow, light, run, values};
 use crate::event::FlowTarget;
 use crate::ids::TaskPath;
-use crate::located::{Field, Node, among, closest};
+use crate::located::{Field, Node, Problems, among, closest};
 
 /// What a task may refer to.
 #[derive(Clone, Copy)]
 pub struct Context<'c> {
-    pub uses: &'c Uses,
+    pub uses: &'c Uses<'c>,
     pub security: &'c DocumentSecurity,
     /// Names in the list that the task is in: where `then` may go.
     pub siblings: &'c BTreeSet<&'c str>,
     /// Of the task itself, or of the one around a list.
     pub path: &'c TaskPath,
+    pub expansion: Expansion<'c>,
 }
 
 /// The fields that every task may have.
@@ -92,18 +94,19 @@ fn task_item<'a>(item: &Field<'a>) -> Option<(&'a Node, &'a Node)> {
         item.error(format!("`{}` must be one task under its name", item.label), Some(&help));
         return None;
     };
+    can_be_in_a_path(name, item.problems, "a task").then_some((name, body))
+}
+
+/// A name becomes part of paths like `/do/3/publish[1]`, which must stay readable.
+pub fn can_be_in_a_path(name: &Node, problems: &Problems, what: &str) -> bool {
     let text = name.text().unwrap_or_default();
-    // A name becomes part of paths like `/do/3/publish[1]`, which must stay readable.
     let fits = !text.is_empty() && text.len() <= 126 && !text.contains(['/', '~', '[', ']']);
     if !fits || text.chars().any(char::is_control) {
-        item.problems.error(
-            name,
-            format!("`{text}` cannot name a task"),
-            Some("use 1 to 126 bytes without `/`, `~`, `[`, `]`".to_owned()),
-        );
-        return None;
+        let help = "use 1 to 126 bytes without `/`, `~`, `[`, `]`";
+        problems.error(name, format!("`{text}` cannot name {what}"), Some(help.to_owned()));
+        return false;
     }
-    Some((name, body))
+    true
 }
 
 fn refuse_names_given_twice<'a>(list: &Field, names: impl Iterator<Item = &'a Node>) {
@@ -120,7 +123,11 @@ fn refuse_names_given_twice<'a>(list: &Field, names: impl Iterator<Item = &'a No
     }
 }
 
-fn task(task: &Field, name: &Node, context: Context) -> Option<Task> {
+/// One task under its name.
+pub fn task(task: &Field, name: &Node, context: Context) -> Option<Task> {
+    if !context.expansion.has_room(task, name) {
+        return None;
+    }
     let title = name.text()?;
     let kind = kind_of(task, name)?;
     refuse_other_fields(task, title, kind);
@@ -131,8 +138,10 @@ fn task(task: &Field, name: &Node, context: Context) -> Option<Task> {
     let export = task.slot("export").or(DataFlow::default(), |field| values::data_flow(field, "as"));
     let timeout = task.slot("timeout").optional(|field| values::timeout(field, &context.uses.timeouts));
     let then = task.slot("then").or(FlowTarget::Continue, |field| values::flow_target(field, context.siblings));
-    let light = task.slot("metadata").or(LightMetadata::default(), |field| light::task(field, kind.name, context));
+    let named = light_kind(task, kind, context);
+    let light = task.slot("metadata").or(LightMetadata::default(), |field| light::task(field, named, context));
     let read = task.slot(kind.name).required(|field| (kind.read)(task, field, context));
+    let extensions = expand::around(kind.name, context);
 
     Some(Task {
         name: title.to_owned(),
@@ -145,9 +154,19 @@ fn task(task: &Field, name: &Node, context: Context) -> Option<Task> {
         timeout: timeout?,
         then: then?,
         light: light?,
+        extensions: extensions?,
         source: task.node.to_json(),
         kind: read?,
     })
+}
+
+/// What `metadata.lightWorkflow` is about: of a function, its own tasks say what they may do.
+fn light_kind(task: &Field, kind: &Kind, context: Context) -> &'static str {
+    let called = task.slot("call").given().and_then(|field| field.node.text());
+    match called.is_some_and(|name| kind.name == "call" && context.uses.functions.contains_key(name)) {
+        true => "call of a function",
+        false => kind.name,
+    }
 }
 
 /// The one kind that the fields of a task say it is.

@@ -27,6 +27,12 @@ pub fn expression_of(field: &Field, text: &str) -> Option<Expression> {
     }
 }
 
+/// jq, with or without `${ }`, where there could also be a value.
+pub fn expression_template(field: &Field) -> Option<Template> {
+    field.text_some()?;
+    compiled(field, Template::compile_expression_field)
+}
+
 /// Any value whose texts of the form `${ … }` are expressions.
 pub fn template(field: &Field) -> Option<Template> {
     refuse_half_expressions(field);
@@ -276,7 +282,7 @@ pub fn flow_target(field: &Field, siblings: &BTreeSet<&str>) -> Option<FlowTarge
             let help = match closest(name, siblings.iter().copied().chain(["continue", "exit", "end"])) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None if siblings.is_empty() => {
-                    "a branch of a `fork` goes on to nothing: write `continue`, `exit` or `end`".to_owned()
+                    "nothing stands beside this task: write `continue`, `exit` or `end`".to_owned()
                 }
                 None => format!(
                     "name a task of the same list ({}), or `continue`, `exit`, `end`",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::definition::{Raise, SwitchCase};
+use crate::definition::{Raise, SwitchCase, TaskKind};
 use crate::effect::{Fault, StandardError};
 use crate::engine::data_flow::Running;
 use crate::engine::decide::next_task;
@@ -23,7 +23,13 @@ pub fn walk(running: Running<'_>, sequence: &Sequence) -> Result<Event, Fault> {
 pub fn value_of(running: Running<'_>, sequence: &Sequence) -> Result<Arc<Value>, Fault> {
     match &sequence.value {
         Some(value) => Ok(value.clone()),
-        None => running.input(),
+        None => match &running.task.kind {
+            TaskKind::Function(function) => {
+                let input = running.input()?;
+                function.with.evaluate(&input, &running.scope(&input)).map(Arc::new)
+            }
+            _ => running.input(),
+        },
     }
 }
 

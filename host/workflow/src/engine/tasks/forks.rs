@@ -45,7 +45,7 @@ pub fn next(running: Running<'_>, forking: &Forking) -> Result<Event, Fault> {
 fn first_running(running: Running<'_>, fork: &Fork, forking: &Forking) -> Option<TaskPath> {
     let index = forking.branches.iter().position(|branch| *branch == BranchState::Running)?;
     let branch = fork.branches.0.get(index)?;
-    Some(running.path.child(Branch::Fork.key(), index, &branch.name))
+    Some(running.path.child(&Branch::Fork.key(), index, &branch.name))
 }
 
 /// As in a list, the output of a task that was skipped is its input.

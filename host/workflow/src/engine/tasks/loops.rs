@@ -56,7 +56,8 @@ fn items(running: Running<'_>, each: &For) -> Result<Arc<Vec<Value>>, Fault> {
             Value::Null => Ok(Arc::new(Vec::new())),
             other => {
                 let kind = kind_of(&other);
-                Err(StandardError::Expression.fault(format!("`{}` gives {kind}, not an array", each.items.source)))
+                let source = each.items.source.as_str().unwrap_or_default();
+                Err(StandardError::Expression.fault(format!("`{source}` gives {kind}, not an array")))
             }
         }
     };

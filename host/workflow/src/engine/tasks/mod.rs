@@ -5,6 +5,7 @@ pub(super) mod assert;
 pub(super) mod children;
 pub(super) mod effects;
 pub(super) mod emit;
+pub(super) mod extensions;
 pub(super) mod flow;
 pub(super) mod forks;
 pub(super) mod loops;
