@@ -162,19 +162,69 @@ fn an_expression_that_does_not_parse_is_found_at_its_line() {
 }
 
 #[test]
+fn a_variable_that_is_not_known_yet_at_its_place_is_an_error() {
+    let document = |fields: &str| said_of(&format!("{HEAD}{fields}\ndo: [{{ a: {{ set: {{ x: 1 }} }} }}]"));
+    // The place, with `$name` for each variable, and those that are there.
+    let places: [(&str, &dyn Fn(&str) -> String, &[&str]); 9] = [
+        ("input of the document", &|v| document(&format!("input: {{ from: {v} }}")), &["workflow", "runtime"]),
+        ("its output", &|v| document(&format!("output: {{ as: {v} }}")), &["context", "workflow", "runtime"]),
+        ("if", &|v| task(&format!("{{ set: {{ x: 1 }}, if: {v} }}")), &["context", "task", "workflow", "runtime"]),
+        (
+            "input.from",
+            &|v| task(&format!("{{ set: {{ x: 1 }}, input: {{ from: {v} }} }}")),
+            &["context", "task", "workflow", "runtime"],
+        ),
+        (
+            "the task itself",
+            &|v| task(&format!("{{ set: {{ x: '${{ {v} }}' }} }}")),
+            &["context", "input", "task", "workflow", "runtime"],
+        ),
+        (
+            "for.in",
+            &|v| task(&format!("{{ for: {{ in: {v} }}, do: [{{ a: {{ set: {{ x: 1 }} }} }}] }}")),
+            &["context", "input", "task", "workflow", "runtime"],
+        ),
+        (
+            "output.as",
+            &|v| task(&format!("{{ set: {{ x: 1 }}, output: {{ as: {v} }} }}")),
+            &["context", "input", "task", "workflow", "runtime"],
+        ),
+        (
+            "export.as",
+            &|v| task(&format!("{{ set: {{ x: 1 }}, export: {{ as: {v} }} }}")),
+            &["context", "input", "output", "task", "workflow", "runtime"],
+        ),
+        (
+            "catch.when",
+            &|v| task(&format!("{{ try: [{{ a: {{ set: {{ x: 1 }} }} }}], catch: {{ when: {v} }} }}")),
+            &["context", "input", "error", "task", "workflow", "runtime"],
+        ),
+    ];
+    for (place, text, known) in places {
+        for name in ["context", "input", "output", "task", "workflow", "runtime", "error", "item"] {
+            let said = text(&format!("${name}"));
+            match known.contains(&name) {
+                true => assert_eq!(said, "accepted", "{place}: {name}"),
+                false => assert!(said.contains(&format!("there is no variable `${name}` here")), "{place}: {said}"),
+            }
+        }
+    }
+}
+
+#[test]
 fn an_expression_names_variables_that_exist() {
     assert_snapshot!(task("{ set: { a: '${ $contxt.x }', b: '${ $context.x }' }, if: $nope }"), @r#"
     d.yaml:3:18: there is no variable `$contxt` here; did you mean `$context`?
-    d.yaml:3:64: there is no variable `$nope` here; the variables here are `$context`, `$input`, `$output`, `$task`, `$workflow`, `$runtime`
+    d.yaml:3:64: there is no variable `$nope` here; the variables here are `$context`, `$task`, `$workflow`, `$runtime`
     "#);
     assert_snapshot!(said("- t:\n    for: { each: crate, in: .crates }\n    while: $index < 5 and $item\n    do:\n    - u: { set: { x: '${ $crate + $index }' }, output: { as: $creates } }\n- v: { set: { x: '${ $crate }' } }"), @r#"
-    d.yaml:5:12: there is no variable `$item` here; the variables here are `$context`, `$input`, `$output`, `$task`, `$workflow`, `$runtime`, `$crate`, `$index`
+    d.yaml:5:12: there is no variable `$item` here; the variables here are `$context`, `$input`, `$task`, `$workflow`, `$runtime`, `$crate`, `$index`
     d.yaml:7:62: there is no variable `$creates` here; did you mean `$crate`?
-    d.yaml:8:18: there is no variable `$crate` here; the variables here are `$context`, `$input`, `$output`, `$task`, `$workflow`, `$runtime`
+    d.yaml:8:18: there is no variable `$crate` here; the variables here are `$context`, `$input`, `$task`, `$workflow`, `$runtime`
     "#);
     assert_snapshot!(said("- t:\n    try: [{ a: { set: { x: '${ $error }' } } }]\n    catch: { as: fault, when: $fault.status == 5, exceptWhen: $error, do: [{ b: { set: { y: '${ $fault }' } } }] }"), @r#"
-    d.yaml:4:28: there is no variable `$error` here; the variables here are `$context`, `$input`, `$output`, `$task`, `$workflow`, `$runtime`
-    d.yaml:5:63: there is no variable `$error` here; the variables here are `$context`, `$input`, `$output`, `$task`, `$workflow`, `$runtime`, `$fault`
+    d.yaml:4:28: there is no variable `$error` here; the variables here are `$context`, `$input`, `$task`, `$workflow`, `$runtime`
+    d.yaml:5:63: there is no variable `$error` here; the variables here are `$context`, `$input`, `$task`, `$workflow`, `$runtime`, `$fault`
     "#);
     assert_snapshot!(task("{ ask: { prompt: 'go ${ $contex.x }?', subject: { a: ['${ $inptu }'] } } }"), @r#"
     d.yaml:3:23: there is no variable `$contex` here; did you mean `$context`?

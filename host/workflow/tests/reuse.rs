@@ -100,7 +100,7 @@ fn what_is_wrong_in_a_function_is_said_once_and_where_it_stands() {
     let calls = "do: [{ a: { call: f } }, { b: { call: f } }]";
     assert_eq!(
         said(&format!("use: {{ functions: {{ f: {{ set: {{ x: '${{ $item }}' }} }} }} }}\n{calls}")),
-        "d.yaml:2:36: there is no variable `$item` here; the variables here are `$context`, `$input`, `$output`, `$task`, `$workflow`, `$runtime`"
+        "d.yaml:2:36: there is no variable `$item` here; the variables here are `$context`, `$input`, `$task`, `$workflow`, `$runtime`"
     );
     assert_eq!(
         said(&format!("use: {{ functions: {{ f: {{ sett: {{ x: 1 }} }} }} }}\n{calls}")),

@@ -8,23 +8,31 @@ use super::model::{AssertCheck, DataFlow, Definition, Process, Raise, Task, Task
 use crate::expression::{Expression, Template};
 use crate::located::{Node, Problems, among, closest};
 
-/// What every expression of a task sees; those of the document see fewer.
-const OF_TASKS: [&str; 6] = ["context", "input", "output", "task", "workflow", "runtime"];
+/// The variables that an expression sees by its place, beside those of the
+/// loops and handlers around it.
+///
+/// Source: the table of arguments in the specification (“Runtime expressions”).
+const OF_DOCUMENT_INPUT: &[&str] = &["workflow", "runtime"];
+const OF_DOCUMENT_OUTPUT: &[&str] = &["context", "workflow", "runtime"];
+/// `if` and `input.from`: the task has no input of its own yet.
+const BEFORE_INPUT: &[&str] = &["context", "task", "workflow", "runtime"];
+const OF_TASK: &[&str] = &["context", "input", "task", "workflow", "runtime"];
+/// `export.as`: the output has been made.
+const OF_EXPORT: &[&str] = &["context", "input", "output", "task", "workflow", "runtime"];
 
 /// Reports every expression that names a variable which is not there.
 pub fn refuse_unknown(definition: &Definition, root: &Node, problems: &Problems) {
     let check = Check { root, problems };
-    let known = OF_TASKS.to_vec();
-    check.data_flow(&definition.input, "/input", "/from", &known);
-    definition.functions.iter().for_each(|function| check.task(function, &known));
+    check.data_flow(&definition.input, "/input", "/from", OF_DOCUMENT_INPUT);
+    definition.functions.iter().for_each(|function| check.task(function, &[]));
     for (index, extension) in definition.extensions.iter().enumerate() {
         let place = format!("/use/extensions/{index}/{}", extension.name);
-        check.expression(extension.when.as_ref(), &format!("{place}/when"), &known);
-        check.list(&extension.before, &known);
-        check.list(&extension.after, &known);
+        check.expression(extension.when.as_ref(), &format!("{place}/when"), OF_TASK);
+        check.list(&extension.before, &[]);
+        check.list(&extension.after, &[]);
     }
-    check.list(&definition.tasks, &known);
-    check.data_flow(&definition.output, "/output", "/as", &known);
+    check.list(&definition.tasks, &[]);
+    check.data_flow(&definition.output, "/output", "/as", OF_DOCUMENT_OUTPUT);
 }
 
 struct Check<'a> {
@@ -33,23 +41,26 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn list(&self, tasks: &TaskList, known: &[&str]) {
-        tasks.0.iter().for_each(|task| self.task(task, known));
+    /// `bound` are the variables of the loops and handlers around the list.
+    fn list(&self, tasks: &TaskList, bound: &[&str]) {
+        tasks.0.iter().for_each(|task| self.task(task, bound));
     }
 
-    fn task(&self, task: &Task, known: &[&str]) {
+    fn task(&self, task: &Task, bound: &[&str]) {
+        let before_input = &[BEFORE_INPUT, bound].concat();
+        let known = &[OF_TASK, bound].concat();
         let below = |pointer: &str| format!("{}{pointer}", task.reference);
-        self.expression(task.condition.as_ref(), &below("/if"), known);
-        self.data_flow(&task.input, &below("/input"), "/from", known);
+        self.expression(task.condition.as_ref(), &below("/if"), before_input);
+        self.data_flow(&task.input, &below("/input"), "/from", before_input);
         self.data_flow(&task.output, &below("/output"), "/as", known);
-        self.data_flow(&task.export, &below("/export"), "/as", known);
+        self.data_flow(&task.export, &below("/export"), "/as", &[OF_EXPORT, bound].concat());
         for (path, input) in &task.light.inputs {
             let path = path.replace('~', "~0").replace('/', "~1");
             self.template(input, &below(&format!("/metadata/lightWorkflow/artifactPolicy/inputs/{path}")), known);
         }
         match &task.kind {
-            TaskKind::Do(tasks) => self.list(tasks, known),
-            TaskKind::Fork(fork) => self.list(&fork.branches, known),
+            TaskKind::Do(tasks) => self.list(tasks, bound),
+            TaskKind::Fork(fork) => self.list(&fork.branches, bound),
             // The function itself is checked where it stands: it sees nothing of its caller.
             TaskKind::Function(function) => self.template(&function.with, &below("/with"), known),
             TaskKind::Set(values) => self.template(values, &below("/set"), known),
@@ -82,13 +93,13 @@ impl Check<'_> {
                 let templates = [&ask.prompt].into_iter().chain(&ask.assignee).chain(&ask.role).chain(&ask.subject);
                 templates.for_each(|template| self.template(template, &below("/ask"), known));
             }
-            TaskKind::Try(block) => self.try_(block, &below(""), known),
+            TaskKind::Try(block) => self.try_(block, &below(""), bound),
             TaskKind::Raise(Raise::Inline(error)) => self.template(error, &below("/raise/error"), known),
             TaskKind::Raise(Raise::Named(_)) | TaskKind::Wait(Wait::For(_)) => {}
             TaskKind::For(block) => {
                 self.template(&block.items, &below("/for/in"), known);
-                let inside = [known, &[block.each.as_str(), block.at.as_str()]].concat();
-                self.expression(block.while_.as_ref(), &below("/while"), &inside);
+                let inside = [bound, &[block.each.as_str(), block.at.as_str()]].concat();
+                self.expression(block.while_.as_ref(), &below("/while"), &[OF_TASK, &inside].concat());
                 self.list(&block.tasks, &inside);
             }
             TaskKind::Wait(Wait::Expression(duration)) => self.template(duration, &below("/wait"), known),
@@ -96,14 +107,15 @@ impl Check<'_> {
         }
     }
 
-    fn try_(&self, block: &Try, reference: &str, known: &[&str]) {
-        self.list(&block.tasks, known);
-        let inside = [known, &[block.bind.as_str()]].concat();
-        self.expression(block.when.as_ref(), &format!("{reference}/catch/when"), &inside);
-        self.expression(block.except_when.as_ref(), &format!("{reference}/catch/exceptWhen"), &inside);
+    fn try_(&self, block: &Try, reference: &str, bound: &[&str]) {
+        self.list(&block.tasks, bound);
+        let inside = [bound, &[block.bind.as_str()]].concat();
+        let known = &[OF_TASK, &inside].concat();
+        self.expression(block.when.as_ref(), &format!("{reference}/catch/when"), known);
+        self.expression(block.except_when.as_ref(), &format!("{reference}/catch/exceptWhen"), known);
         if let Some(retry) = &block.retry {
-            self.expression(retry.when.as_ref(), &format!("{reference}/catch/retry/when"), &inside);
-            self.expression(retry.except_when.as_ref(), &format!("{reference}/catch/retry/exceptWhen"), &inside);
+            self.expression(retry.when.as_ref(), &format!("{reference}/catch/retry/when"), known);
+            self.expression(retry.except_when.as_ref(), &format!("{reference}/catch/retry/exceptWhen"), known);
         }
         block.handler.iter().for_each(|handler| self.list(handler, &inside));
     }
@@ -129,7 +141,9 @@ impl Check<'_> {
             let around = self.root.nearest(pointer);
             let naming = around.texts().into_iter().find(|(_, text)| text.contains(&format!("${name}")));
             let node = naming.map_or(around, |(node, _)| node);
-            let help = match closest(name, known.iter().copied()) {
+            // One of another place is no slip of the finger.
+            let meant = closest(name, known.iter().copied()).filter(|_| !OF_EXPORT.contains(&name));
+            let help = match meant {
                 Some(meant) => format!("did you mean `${meant}`?"),
                 None => format!("the variables here are {}", among(known.iter().map(|name| format!("${name}")))),
             };
