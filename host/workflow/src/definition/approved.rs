@@ -100,8 +100,13 @@ fn after_task<'d>(task: &'d Task, approved: bool, found: &mut Vec<&'d Task>) -> 
         | TaskKind::Wait(_)
         | TaskKind::Emit(_) => approved,
     };
-    // A task with an `if`, or with an extension, may be left out.
-    if task.condition.is_some() || !task.extensions.is_empty() { approved } else { after }
+    // A task with an `if`, or with an extension that stands for it, may be left out.
+    let is_replaced = task.extensions.iter().any(|extension| may_exit(&extension.before));
+    if task.condition.is_some() || is_replaced { approved } else { after }
+}
+
+fn may_exit(tasks: &TaskList) -> bool {
+    tasks.0.iter().any(|task| targets(task).contains(&&FlowTarget::Exit))
 }
 
 fn is_answered_by_a_person(ask: &Ask) -> bool {
@@ -124,6 +129,25 @@ mod tests {
         let names: Vec<&str> =
             tasks_with_secrets_before_an_approval(&definition).iter().map(|task| task.name.as_str()).collect();
         names.join(" ")
+    }
+
+    #[test]
+    fn an_extension_around_a_question_approves_nothing_and_may_leave_it_out() {
+        let found = |before: &str| {
+            let text = format!(
+                "document: {{ dsl: '1.0.3', namespace: n, name: d, version: '1.0.0' }}
+use: {{ secrets: [key], extensions: [ {{ e: {{ extend: all, before: [ {before} ] }} }} ] }}
+do:
+- ask: {{ ask: {{ prompt: Publish? }} }}
+- send: {{ run: {{ shell: {{ command: send }} }}, metadata: {{ lightWorkflow: {{ security: {{ sandbox: {{ mode: per-task }}, secrets: [key] }} }} }} }}
+"
+            );
+            let definition = parse(&text, "d.yaml").unwrap_or_else(|problems| panic!("{text}: {problems:?}"));
+            tasks_with_secrets_before_an_approval(&definition).len()
+        };
+        assert_eq!(found("{ note: { set: { a: 1 } } }"), 0);
+        assert_eq!(found("{ instead: { set: { a: 1 }, then: exit } }"), 1);
+        assert_eq!(found("{ choose: { switch: [ { a: { when: .x, then: exit } }, { b: { then: continue } } ] } }"), 1);
     }
 
     #[test]
