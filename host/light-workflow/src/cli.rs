@@ -112,6 +112,8 @@ pub struct Check {
 pub enum Release {
     /// Start a release and watch it to its end; goes on with one that was interrupted.
     Start(ReleaseStart),
+    /// The commands that a release would run, as far as its request says; nothing is run or recorded.
+    Plan(ReleasePlan),
     /// All releases, newest first.
     List(Output),
     /// One release: its tasks, commands, open questions.
@@ -138,6 +140,18 @@ pub struct ReleaseStart {
     /// Only record the release; a server or a later start works on it.
     #[arg(long)]
     pub detach: bool,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct ReleasePlan {
+    /// The release request as JSON: a file, or `-` for standard input.
+    #[arg(value_name = "REQUEST|-")]
+    pub request: PathBuf,
+    /// Definition to run [default: the one for the request's release type].
+    #[arg(long, value_name = "FILE")]
+    pub definition: Option<PathBuf>,
     #[command(flatten)]
     pub output: Output,
 }

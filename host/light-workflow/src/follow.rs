@@ -220,6 +220,10 @@ fn line(recorded: &Recorded) -> Option<String> {
         Event::InstanceStarted { definition_name, .. } => format!("started {definition_name}"),
         Event::TaskStarted { path, .. } => format!("{} …", path.task_name()),
         Event::TaskSkipped { path } => format!("{} skipped", path.task_name()),
+        Event::CommandsPlanned { commands, .. } => {
+            let names: Vec<_> = commands.iter().map(|planned| planned.command.as_str()).collect();
+            format!("  plans {}", names.join(", "))
+        }
         Event::CommandStarted { command, .. } => format!("  $ {}", short(command)),
         Event::CommandCompleted { result, .. } => command_line(result),
         Event::AttemptCompleted { outcome, .. } => match outcome.as_ref() {

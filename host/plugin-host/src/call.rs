@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wasmtime::{CallHook, Store, Trap, UpdateDeadline};
 use workflow::capability::{Grants, Limits};
+use workflow::command::PlannedCommand;
 use workflow::{ArtifactUri, CommandName};
 
 use crate::bindings::{EveryCapability, step, types};
@@ -107,15 +108,6 @@ pub struct Description {
     pub input_schema: Value,
     pub output_schema: Value,
     pub idempotent: bool,
-}
-
-/// A command that a step would run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PlannedCommand {
-    pub command: CommandName,
-    pub parameters: Value,
-    pub why: String,
 }
 
 impl PluginHost {

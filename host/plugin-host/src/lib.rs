@@ -26,7 +26,7 @@ mod state;
 mod surroundings;
 mod trap;
 
-pub use call::{Call, CallError, Description, LimitReached, PlannedCommand, StepFailure};
+pub use call::{Call, CallError, Description, LimitReached, StepFailure};
 pub use encode::{EncodeError, encode, reproducible_rustflags};
 pub use engine::{HostConfig, PluginHost, StartError};
 pub use facts::component_facts;
@@ -39,3 +39,4 @@ pub use interface::{Interface, MissingGrant, MissingGrants, OverGrant, package_o
 pub use load::{LoadError, Plugin};
 pub use precompiled::Provenance;
 pub use surroundings::Surroundings;
+pub use workflow::command::PlannedCommand;

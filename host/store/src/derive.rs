@@ -78,6 +78,7 @@ pub(crate) fn derive(events: &[Recorded]) -> Derived {
             | Event::ExtensionStarted { .. }
             | Event::ExtendedTaskEnded { .. }
             | Event::IterationStarted { .. }
+            | Event::CommandsPlanned { .. }
             | Event::CommandStarted { .. }
             | Event::CommandCompleted { .. }
             | Event::HostCallCompleted { .. }

@@ -101,6 +101,7 @@ fn final_phase(event: &Event) -> Option<Phase> {
         | Event::ExtendedTaskEnded { .. }
         | Event::IterationStarted { .. }
         | Event::AttemptStarted { .. }
+        | Event::CommandsPlanned { .. }
         | Event::CommandStarted { .. }
         | Event::CommandCompleted { .. }
         | Event::HostCallCompleted { .. }

@@ -13,7 +13,7 @@ use plugin_host::{
 use sandbox::ParameterValue;
 use serde_json::{Value, json};
 use store::{ArtifactBytes, NewArtifact, StoreError};
-use workflow::command::{CommandResult, SandboxMode};
+use workflow::command::{CommandResult, PlannedCommand, SandboxMode};
 use workflow::event::Event;
 use workflow::{
     ArtifactUri, Command, CommandName, Digest, EffectKey, EffectOutcome, McpTool, SecretName, TemplateName,
@@ -48,6 +48,8 @@ pub(crate) struct HostSide {
     templates: BTreeMap<TemplateName, Digest>,
     journal: Journal,
     recorded: BTreeMap<u32, Recorded>,
+    /// What may still run; none: every granted command.
+    plan: Option<Vec<PlannedCommand>>,
     ended: Ended,
     logged: Logged,
 }
@@ -76,7 +78,35 @@ impl HostSide {
             }
         }
         let templates = attempt.templates.clone();
-        Self { hands, key: attempt.key.clone(), mode, templates, journal, recorded, ended, logged: Logged::default() }
+        let (key, plan, logged) = (attempt.key.clone(), None, Logged::default());
+        Self { hands, key, mode, templates, journal, recorded, plan, ended, logged }
+    }
+
+    /// Denies every command that is not in `plan`, each of which may run once.
+    pub fn held_to(self, plan: Option<Vec<PlannedCommand>>) -> Self {
+        Self { plan, ..self }
+    }
+
+    /// Takes a command off the plan; the denial if it is not there.
+    fn take_planned(&mut self, name: &CommandName, parameters: &[(String, Parameter)]) -> Result<(), Denial> {
+        let Some(plan) = &mut self.plan else { return Ok(()) };
+        let given: serde_json::Map<String, serde_json::Value> =
+            parameters.iter().map(|(name, value)| (name.clone(), parameter_json(value))).collect();
+        let given = serde_json::Value::Object(given);
+        let same = |planned: &PlannedCommand| planned.command == *name && planned.parameters == given;
+        match plan.iter().position(same) {
+            Some(at) => {
+                plan.remove(at);
+                Ok(())
+            }
+            None => Err(Denial {
+                capability: "sandbox".to_owned(),
+                subject: name.to_string(),
+                reason: "the command with these parameters is not, or no longer, in the plan that was recorded before \
+                         the step ran, and `sandbox.planned` of its grants is `strict`"
+                    .to_owned(),
+            }),
+        }
     }
 
     pub fn logged(&self) -> Logged {
@@ -142,6 +172,12 @@ impl HostCalls for HostSide {
         let sequence = site.sequence;
         let key = self.key_of(sequence);
         let recorded = self.recorded.remove(&sequence).unwrap_or_default();
+        if let Err(denial) = self.take_planned(name, &parameters) {
+            if !recorded.denied {
+                self.denied(site, &denial).await;
+            }
+            return Err(HostCallError::Denied(denial));
+        }
         let command = match recorded.command {
             Some(command) if command.command_name.as_ref() == Some(name) => command,
             Some(command) => {
@@ -259,6 +295,17 @@ impl HostCalls for HostSide {
         };
         // When the history cannot be written the next host call ends the attempt.
         let _ = self.journal.record(event).await;
+    }
+}
+
+/// As a plan writes it.
+fn parameter_json(parameter: &Parameter) -> serde_json::Value {
+    match parameter {
+        Parameter::Text(text) => text.as_str().into(),
+        Parameter::Flag(flag) => (*flag).into(),
+        Parameter::Integer(number) => (*number).into(),
+        Parameter::Artifact(uri) => uri.as_str().into(),
+        Parameter::Texts(texts) => texts.clone().into(),
     }
 }
 

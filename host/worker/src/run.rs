@@ -247,7 +247,8 @@ impl<'a> Run<'a> {
 
 fn note_entry(entry: JournalEntry, incoming: &mut Incoming) {
     let key = match &entry.event {
-        Event::CommandStarted { path, attempt, .. }
+        Event::CommandsPlanned { path, attempt, .. }
+        | Event::CommandStarted { path, attempt, .. }
         | Event::CommandCompleted { path, attempt, .. }
         | Event::HostCallCompleted { path, attempt, .. } => (path.clone(), *attempt),
         other => unreachable!("`{}` is not an event of the journal", other.name()),

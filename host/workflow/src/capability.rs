@@ -83,6 +83,36 @@ pub struct SandboxGrant {
     pub commands: BTreeSet<CommandName>,
     /// How many commands one attempt may run.
     pub commands_max: u32,
+    /// Whether they must be in the step's plan.
+    #[serde(default, skip_serializing_if = "Planned::is_free")]
+    pub planned: Planned,
+}
+
+/// What the plan of a step means for an attempt, from the widest to the narrowest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Planned {
+    /// Nobody asks for it.
+    #[default]
+    Free,
+    /// It is in the history before the step runs.
+    Recorded,
+    /// And a command that is not in it is denied.
+    Strict,
+}
+
+impl Planned {
+    pub fn name(self) -> &'static str {
+        match self {
+            Planned::Free => "free",
+            Planned::Recorded => "recorded",
+            Planned::Strict => "strict",
+        }
+    }
+
+    pub fn is_free(&self) -> bool {
+        *self == Planned::Free
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

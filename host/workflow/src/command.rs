@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::ids::{ArtifactUri, CommandName, Digest, SecretName, TaskPath, TemplateName, Timestamp};
 
@@ -26,6 +27,16 @@ impl SandboxMode {
             SandboxMode::PerTask => "per-task",
         }
     }
+}
+
+/// A command that a plugin says it would run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedCommand {
+    pub command: CommandName,
+    /// An object: parameter name to value.
+    pub parameters: Value,
+    pub why: String,
 }
 
 /// A program to run in a sandbox, fully resolved: nothing is left to a shell

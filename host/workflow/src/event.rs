@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::capability::EffectivePolicy;
-use crate::command::{Command, CommandResult};
+use crate::command::{Command, CommandResult, PlannedCommand};
 use crate::effect::{Effect, EffectOutcome, Fault};
 use crate::ids::{Actor, Digest, InstanceId, TaskPath, Timestamp};
 
@@ -139,6 +139,12 @@ pub enum Event {
         attempt: u32,
         effect: Box<Effect>,
     },
+    /// What a plugin says it would run with this input, committed before it runs anything.
+    CommandsPlanned {
+        path: TaskPath,
+        attempt: u32,
+        commands: Vec<PlannedCommand>,
+    },
     /// A command that a plugin asked for is about to run.
     CommandStarted {
         path: TaskPath,
@@ -231,6 +237,7 @@ impl Event {
             Event::ExtendedTaskEnded { .. } => "ExtendedTaskEnded",
             Event::IterationStarted { .. } => "IterationStarted",
             Event::AttemptStarted { .. } => "AttemptStarted",
+            Event::CommandsPlanned { .. } => "CommandsPlanned",
             Event::CommandStarted { .. } => "CommandStarted",
             Event::CommandCompleted { .. } => "CommandCompleted",
             Event::HostCallCompleted { .. } => "HostCallCompleted",
@@ -259,6 +266,7 @@ impl Event {
             | Event::ExtendedTaskEnded { path, .. }
             | Event::IterationStarted { path, .. }
             | Event::AttemptStarted { path, .. }
+            | Event::CommandsPlanned { path, .. }
             | Event::CommandStarted { path, .. }
             | Event::CommandCompleted { path, .. }
             | Event::HostCallCompleted { path, .. }

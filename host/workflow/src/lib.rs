@@ -12,6 +12,7 @@ pub mod effect;
 pub mod engine;
 pub mod event;
 pub mod expression;
+pub mod forecast;
 pub mod ids;
 pub mod located;
 pub mod policy;

@@ -158,6 +158,7 @@ impl Summary {
             | Event::ExtensionStarted { .. }
             | Event::ExtendedTaskEnded { .. }
             | Event::IterationStarted { .. }
+            | Event::CommandsPlanned { .. }
             | Event::CommandStarted { .. }
             | Event::HostCallCompleted { .. }
             | Event::TimerStarted { .. }

@@ -7,8 +7,8 @@ use proptest::option;
 use proptest::prelude::*;
 use workflow::capability::{
     Approval, ArtifactsReadGrant, ArtifactsWriteGrant, Date, Grants, HttpGrant, Limits, LimitsGrant, LockEntry,
-    LogGrant, McpGrant, ModelGrant, PluginManifest, PluginsLock, SandboxGrant, SecretsGrant, WasiBaselineGrant,
-    effective,
+    LogGrant, McpGrant, ModelGrant, Planned, PluginManifest, PluginsLock, SandboxGrant, SecretsGrant,
+    WasiBaselineGrant, effective,
 };
 use workflow::{ArtifactUri, CommandName, Digest, HttpOrigin, McpTool, ModelName, SecretName};
 
@@ -24,10 +24,13 @@ fn grants() -> impl Strategy<Value = Grants> {
     let read = names(&PATTERNS).prop_map(|names| ArtifactsReadGrant { names });
     let write =
         (names(&["r", "s", "t"]), 0u64..4).prop_map(|(names, bytes_max)| ArtifactsWriteGrant { names, bytes_max });
-    let sandbox = (names(&["t/a", "t/b", "t/c"]), 0u32..4).prop_map(|(names, commands_max)| SandboxGrant {
-        commands: names.into_iter().map(|name| CommandName::new(name).unwrap()).collect(),
-        commands_max,
-    });
+    let planned = prop::sample::select(vec![Planned::Free, Planned::Recorded, Planned::Strict]);
+    let sandbox =
+        (names(&["t/a", "t/b", "t/c"]), 0u32..4, planned).prop_map(|(names, commands_max, planned)| SandboxGrant {
+            commands: names.into_iter().map(|name| CommandName::new(name).unwrap()).collect(),
+            commands_max,
+            planned,
+        });
     let secrets = names(&["k", "l"]).prop_map(|names| SecretsGrant {
         names: names.into_iter().map(|name| SecretName::new(name).unwrap()).collect(),
     });
@@ -100,6 +103,10 @@ proptest! {
         if let (Some(x), Some(y), Some(z)) = (&a.sandbox, &b.sandbox, &both.sandbox) {
             prop_assert_eq!(&z.commands, &(&x.commands & &y.commands));
         }
+        if let Some(both) = &both.sandbox {
+            let keys = [&a, &b].map(|key| key.sandbox.as_ref().map(|grant| grant.planned));
+            prop_assert_eq!(Some(both.planned), keys.into_iter().flatten().max(), "the stricter plan counts");
+        }
         prop_assert_eq!(both.log.is_some(), a.log.is_some() && b.log.is_some());
         prop_assert_eq!(both.wasi_baseline.is_some(), a.wasi_baseline.is_some() && b.wasi_baseline.is_some());
         let of = |grants: &Grants| Limits::of(&grants.limits);
@@ -170,7 +177,7 @@ fn entry(grants: Grants) -> LockEntry {
 
 fn commands(names: &[&str], commands_max: u32) -> Grants {
     let commands = names.iter().map(|name| CommandName::new(*name).unwrap()).collect();
-    Grants { sandbox: Some(SandboxGrant { commands, commands_max }), ..Grants::default() }
+    Grants { sandbox: Some(SandboxGrant { commands, commands_max, planned: Planned::Free }), ..Grants::default() }
 }
 
 fn problems(approval: &Approval, task: &Grants) -> Vec<String> {

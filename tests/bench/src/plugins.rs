@@ -158,6 +158,7 @@ fn grants() -> anyhow::Result<Grants> {
         sandbox: Some(SandboxGrant {
             commands: BTreeSet::from([CommandName::new("rust-release/cargo-build")?]),
             commands_max: 10,
+            planned: Default::default(),
         }),
         secrets: Some(SecretsGrant { names: BTreeSet::from([SecretName::new("token")?]) }),
         model: Some(ModelGrant {

@@ -3,7 +3,8 @@
 //! `ok`, `denied`, `invalid: …`, `not-found`, `quota`, `unavailable`.
 //!
 //! The input is a JSON string of fields with a line each: the subject, then
-//! `name=kind:value` for a parameter or `secret:name` for a secret.
+//! `name=kind:value` for a parameter, `secret:name` for a secret, and `plan` if
+//! the command is to be in the plan.
 
 /// Makes a component of `fn(&[String]) -> Result<(), CallError>`.
 #[macro_export]
@@ -34,8 +35,16 @@ macro_rules! probe {
                 }
             }
 
-            fn plan(_input: String) -> Result<Vec<PlannedCommand>, StepError> {
-                Ok(Vec::new())
+            fn plan(input: String) -> Result<Vec<PlannedCommand>, StepError> {
+                let fields: Vec<&str> = input.trim_matches('"').split("\\n").collect();
+                if !fields.contains(&"plan") {
+                    return Ok(Vec::new());
+                }
+                let pairs = fields.iter().filter_map(|field| field.split_once('='));
+                let value = |text: &str| text.split_once(':').map_or(text, |(_, text)| text).to_owned();
+                let members: Vec<_> = pairs.map(|(name, text)| format!("{name:?}:{:?}", value(text))).collect();
+                let parameters = format!("{{{}}}", members.join(","));
+                Ok(vec![PlannedCommand { command: fields[0].to_owned(), parameters, why: "it was told to".to_owned() }])
             }
 
             fn execute(input: String) -> Result<String, StepError> {

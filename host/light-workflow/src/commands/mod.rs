@@ -5,6 +5,7 @@ mod check;
 mod doctor;
 mod plugin;
 mod release;
+mod release_plan;
 mod run;
 mod serve;
 mod task;

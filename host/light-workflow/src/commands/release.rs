@@ -15,6 +15,7 @@ use crate::releases;
 
 pub async fn run(context: &Context, release: Release) -> Result<u8, Failure> {
     match release {
+        Release::Plan(plan) => super::release_plan::run(context, plan).await,
         Release::Start(start_) => start(context, start_).await,
         Release::List(output) => list(context, output).await,
         Release::Show(named) => show(context, named).await,

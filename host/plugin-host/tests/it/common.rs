@@ -98,6 +98,7 @@ pub fn all_grants() -> Grants {
         sandbox: Some(SandboxGrant {
             commands: commands(&["rust-release/cargo-build", "rust-release/cargo-publish"]),
             commands_max: 10,
+            planned: Default::default(),
         }),
         secrets: Some(SecretsGrant { names: BTreeSet::from([SecretName::new("token").expect("a name")]) }),
         model: Some(ModelGrant {

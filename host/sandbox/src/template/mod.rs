@@ -8,6 +8,7 @@ mod document;
 mod load;
 mod parameter;
 mod pattern;
+mod planned;
 mod reach;
 mod resolve;
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! `call: PLUGIN`: a component runs, and its host calls are journaled.
 
-use plugin_host::{Call, CallError, Surroundings};
+use plugin_host::{Call, CallError, Plugin, Surroundings};
 use serde_json::json;
 use store::{ArtifactBytes, NewArtifact};
+use workflow::capability::Planned;
+use workflow::command::PlannedCommand;
 use workflow::effect::{Fault, OWN_ERRORS, StandardError};
+use workflow::event::Event;
 use workflow::{Effect, EffectKey, EffectOutcome};
 
 use super::{Attempt, Hands, Journal, command::chain};
@@ -19,8 +22,12 @@ impl Hands {
             Ok(component) => component,
             Err(error) => return Some(faulted("plugin-not-loaded", 500, chain(&error))),
         };
+        let plan = match self.planned(&attempt, &component, &journal).await {
+            Ok(plan) => plan,
+            Err(outcome) => return outcome,
+        };
         let ended_early = Ended::default();
-        let side = HostSide::new(self.clone(), &attempt, *mode, journal, ended_early.clone());
+        let side = HostSide::new(self.clone(), &attempt, *mode, journal, ended_early.clone()).held_to(plan);
         let logged = side.logged();
         let surroundings = Surroundings::of(&attempt.key, attempt.started_at);
         let call = Call { grants, surroundings, input: input.clone() };
@@ -43,6 +50,43 @@ impl Hands {
 }
 
 impl Hands {
+    /// The plan that this attempt is held to; none if any granted command may run.
+    ///
+    /// Where the grants ask for a plan it is in the history before the step
+    /// runs; after a restart the recorded one counts. `Err` ends the attempt.
+    async fn planned(
+        &self,
+        attempt: &Attempt,
+        component: &Plugin,
+        journal: &Journal,
+    ) -> Result<Option<Vec<PlannedCommand>>, Option<EffectOutcome>> {
+        let Effect::Plugin { input, grants, .. } = &attempt.effect else { return Ok(None) };
+        let wanted = grants.sandbox.as_ref().map_or(Planned::Free, |grant| grant.planned);
+        if wanted == Planned::Free {
+            return Ok(None);
+        }
+        let recorded = attempt.calls.iter().find_map(|event| {
+            if let Event::CommandsPlanned { commands, .. } = event { Some(commands.clone()) } else { None }
+        });
+        let commands = match recorded {
+            Some(commands) => commands,
+            None => {
+                let commands = self.plugin_host.plan(component, input).await.map_err(|error| match error {
+                    CallError::Interrupted => None,
+                    error => Some(outcome_of(error)),
+                })?;
+                let event = Event::CommandsPlanned {
+                    path: attempt.key.path.clone(),
+                    attempt: attempt.key.attempt,
+                    commands: commands.clone(),
+                };
+                journal.record(event).await.map_err(|_| None)?;
+                commands
+            }
+        };
+        Ok((wanted == Planned::Strict).then_some(commands))
+    }
+
     /// Keeps what the component logged beside the other artifacts of its attempt.
     async fn keep_log(&self, key: &EffectKey, logged: &Logged) -> Result<(), EffectOutcome> {
         let lines = logged.lock().unwrap_or_else(std::sync::PoisonError::into_inner).join("\n");

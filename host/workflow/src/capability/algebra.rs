@@ -37,6 +37,7 @@ impl Grants {
             sandbox: both(&self.sandbox, &other.sandbox, |a, b| SandboxGrant {
                 commands: &a.commands & &b.commands,
                 commands_max: a.commands_max.min(b.commands_max),
+                planned: a.planned.max(b.planned),
             }),
             secrets: both(&self.secrets, &other.secrets, |a, b| SecretsGrant { names: &a.names & &b.names }),
             model: both(&self.model, &other.model, |a, b| ModelGrant {
@@ -82,6 +83,10 @@ impl Grants {
             members(&mut excess, "sandbox.commands", &grant.commands, bound.map(|bound| &bound.commands));
             let allowed = bound.map(|bound| bound.commands_max.into());
             number(&mut excess, "sandbox.commands-max", grant.commands_max.into(), allowed);
+            if let Some(bound) = bound.filter(|bound| grant.planned < bound.planned) {
+                let (granted, allowed) = (grant.planned.name().to_owned(), format!("`{}`", bound.planned.name()));
+                excess.push(Excess { key: "sandbox.planned".to_owned(), granted, allowed });
+            }
         }
         if let Some(grant) = &self.secrets {
             members(&mut excess, "secrets.names", &grant.names, bound.secrets.as_ref().map(|bound| &bound.names));

@@ -1,6 +1,6 @@
 //! Grants one by one, as a reviewer reads them.
 
-use super::Grants;
+use super::{Grants, Planned};
 
 /// One thing that is granted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,7 +48,12 @@ impl Grants {
             each("artifacts-write", "artifacts-write.names", texts(&grant.names), Some(bound));
         }
         if let Some(grant) = sandbox {
-            let bound = format!("at most {} commands an attempt", grant.commands_max);
+            let held = match grant.planned {
+                Planned::Free => "",
+                Planned::Recorded => ", its plan is recorded",
+                Planned::Strict => ", only as planned",
+            };
+            let bound = format!("at most {} commands an attempt{held}", grant.commands_max);
             each("sandbox", "sandbox.commands", texts(&grant.commands), Some(bound));
         }
         if let Some(grant) = secrets {

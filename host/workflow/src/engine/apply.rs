@@ -49,6 +49,9 @@ impl Instance {
             Event::ExtendedTaskEnded { path, output, then } => self.extended_task_ended(&path, output, then),
             Event::IterationStarted { path, index, item, input } => self.iteration_started(&path, index, item, input),
             Event::AttemptStarted { path, attempt, effect } => self.attempt_started(&path, attempt, effect, at),
+            Event::CommandsPlanned { path, attempt, commands } => {
+                self.host_call(&path.clone(), attempt, Event::CommandsPlanned { path, attempt, commands })
+            }
             Event::CommandStarted { path, attempt, sequence, command } => {
                 self.host_call(&path.clone(), attempt, Event::CommandStarted { path, attempt, sequence, command })
             }

@@ -216,6 +216,7 @@ impl Instance {
     fn matters(&self, event: &Event) -> bool {
         match event {
             Event::AttemptCompleted { path, attempt, .. }
+            | Event::CommandsPlanned { path, attempt, .. }
             | Event::CommandStarted { path, attempt, .. }
             | Event::CommandCompleted { path, attempt, .. }
             | Event::HostCallCompleted { path, attempt, .. } => self.is_attempt_open(path, *attempt),

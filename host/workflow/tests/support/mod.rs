@@ -192,6 +192,7 @@ pub fn line(event: &Event) -> String {
         Event::ExtendedTaskEnded { path, output, .. } => format!("{path} gave {output}"),
         Event::IterationStarted { path, index, item, input } => format!("{path}[{index}] {item} with {input}"),
         Event::AttemptStarted { path, attempt, .. } => format!("{path} attempt {attempt}"),
+        Event::CommandsPlanned { path, commands, .. } => format!("{path} planned {}", commands.len()),
         Event::CommandStarted { path, sequence, .. } => format!("{path} command {sequence}"),
         Event::CommandCompleted { path, sequence, .. } => format!("{path} command {sequence} ended"),
         Event::HostCallCompleted { path, sequence, .. } => format!("{path} host call {sequence}"),

@@ -29,6 +29,8 @@ pub struct Ran {
     outcome: EffectOutcome,
     /// What the sandbox was asked to run.
     pub commands: Vec<Command>,
+    /// Names of the events that the attempt recorded.
+    pub events: Vec<&'static str>,
 }
 
 impl Ran {
@@ -113,13 +115,16 @@ impl Engine {
         };
         let (sender, mut entries) = mpsc::channel::<JournalEntry>(8);
         let committing = tokio::spawn(async move {
+            let mut events = Vec::new();
             while let Some(entry) = entries.recv().await {
+                events.push(entry.event.name());
                 let _ = entry.committed.send(());
             }
+            events
         });
         let outcome = self.hands.act(attempt, Journal::new(sender)).await.expect("the host does not stop");
-        committing.await.unwrap();
-        Ran { outcome, commands: std::mem::take(&mut self.provider.commands.lock().unwrap()) }
+        let events = committing.await.unwrap();
+        Ran { outcome, events, commands: std::mem::take(&mut self.provider.commands.lock().unwrap()) }
     }
 }
 

@@ -3,12 +3,13 @@
 //! the worker. Only the sandbox is not real: it notes what it was asked to run.
 
 mod engine;
+mod guide;
 mod report;
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use workflow::capability::TaskPolicy;
+use workflow::capability::{Planned, TaskPolicy};
 
 use crate::engine::{Engine, Ran};
 use crate::report::{Row, rows};
@@ -78,6 +79,35 @@ async fn what_the_report_says_of_each_task_is_what_the_engine_lets_it_do() {
     }
     assert!(passed.contains_key(&("cargo-publish".to_owned(), "secrets")));
     assert!(passed.contains_key(&("cargo".to_owned(), "artifacts-read")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_that_is_held_to_its_plan_runs_nothing_else() {
+    let report = report::of_definitions();
+    let commands = report::commands(&report);
+    let policies = report::policies();
+    let engine = Engine::start().await;
+    let build = policies.iter().find(|(reference, _)| reference.ends_with("/build")).unwrap().1.clone();
+    let with = |planned: Planned| {
+        let mut policy = build.clone();
+        policy.plugin.as_mut().unwrap().grants.sandbox.as_mut().unwrap().planned = planned;
+        policy
+    };
+    let asked = command("rust-release/cargo-build", &commands["rust-release/cargo-build"]).fields;
+    let planned = [asked.clone(), vec!["plan".to_owned()]].concat();
+    let calls = ["CommandStarted", "CommandCompleted"];
+    let cases = [
+        (Planned::Free, &asked, true, calls.to_vec()),
+        (Planned::Recorded, &asked, true, [["CommandsPlanned"].as_slice(), &calls].concat()),
+        (Planned::Strict, &planned, true, [["CommandsPlanned"].as_slice(), &calls].concat()),
+        (Planned::Strict, &asked, false, vec!["CommandsPlanned", "HostCallCompleted"]),
+    ];
+    for (wanted, fields, passes, events) in cases {
+        let ran = engine.attempt(&with(wanted), "sandbox", fields).await;
+        assert_eq!((ran.passed(), ran.was_denied()), (passes, !passes), "{wanted:?}: {ran:?}");
+        assert_eq!(ran.events, events, "{wanted:?}");
+        assert_eq!(ran.commands.len(), usize::from(passes), "{wanted:?}");
+    }
 }
 
 /// Every command, secret, artifact and name that anybody could ask for.

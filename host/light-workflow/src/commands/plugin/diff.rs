@@ -11,6 +11,9 @@ use crate::commands::{Context, print_json};
 use crate::host::Parts;
 use crate::output::{DONE, Failure, outln, plain};
 
+/// As much of one difference as is read on a terminal.
+const TEXT_CHARS_MAX: usize = 300;
+
 pub async fn run(context: &Context, diff: PluginDiff) -> Result<u8, Failure> {
     let parts = context.parts()?;
     let gathered = Gathered::read(&parts, &[])?;
@@ -25,7 +28,10 @@ pub async fn run(context: &Context, diff: PluginDiff) -> Result<u8, Failure> {
             outln!("new  {}", new.file);
             for change in &changes {
                 let sign = if change.widens { "WIDER" } else { "     " };
-                outln!("{sign} {:<14} {}", change.what, plain(&change.text));
+                // A schema that moved as a whole is for `--format json`.
+                let text: String = change.text.chars().take(TEXT_CHARS_MAX).collect();
+                let more = if text.len() < change.text.len() { "…" } else { "" };
+                outln!("{sign} {:<14} {}{more}", change.what, plain(&text));
             }
             let wider = changes.iter().filter(|change| change.widens).count();
             match (changes.len(), wider) {
