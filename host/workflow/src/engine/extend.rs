@@ -88,8 +88,8 @@ fn before_next(task: &Task, extension: usize, at: Timestamp) -> State {
 /// The `after` of the extensions that apply, from the one before `extension` outwards.
 fn after_next(frame: &Frame, task: &Task, extension: usize, output: Arc<Value>, then: FlowTarget) -> State {
     let has_after = |extension: &usize| !task.extensions[*extension].after.0.is_empty();
-    let outwards = frame.applied.iter().rev().copied().skip_while(|applied| *applied >= extension);
-    State::Extending(match outwards.filter(has_after).next() {
+    let mut outwards = frame.applied.iter().rev().copied().skip_while(|applied| *applied >= extension);
+    State::Extending(match outwards.find(has_after) {
         Some(extension) => {
             let list = Sequence { branch: Branch::After(extension), next: 0, value: Some(output.clone()) };
             Extending::After { extension, list, output, then }

@@ -59,8 +59,7 @@ pub struct OpenFunction<'c> {
 
 impl<'c> Expansion<'c> {
     fn is_inside(&self, name: &str) -> bool {
-        let callers = std::iter::successors(self.function, |function| function.caller);
-        callers.into_iter().any(|function| function.name == name)
+        std::iter::successors(self.function, |function| function.caller).any(|function| function.name == name)
     }
 
     /// Counts a task; false when there are too many.
