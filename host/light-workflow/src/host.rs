@@ -10,6 +10,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use plugin_host::compiler::Compiler;
 use plugin_host::{HostConfig, PluginHost};
 use sandbox::Templates;
 use sandbox::local::{Local, LocalConfig};
@@ -204,8 +205,11 @@ impl Host {
         };
         let provider = Arc::new(Local::new(local)?);
         sweep(&self.store, provider.as_ref()).await?;
-        let plugin_host =
-            PluginHost::new(HostConfig { precompiled: Some(self.data.join("compiled")), ..HostConfig::default() })?;
+        let plugin_host = PluginHost::new(HostConfig {
+            precompiled: Some(self.data.join("compiled")),
+            compiler: Some(Compiler::new(std::env::current_exe()?)),
+            ..HostConfig::default()
+        })?;
         let hands = Hands {
             store: self.shared_store(),
             provider,

@@ -20,6 +20,10 @@ fn main() -> ExitCode {
     if let Some(code) = sandbox::launcher::run_if_requested(std::env::args_os()) {
         return code;
     }
+    // So is the compiler of plugins, which limits itself before it reads one.
+    if let Some(code) = plugin_host::compiler::run_if_requested(std::env::args_os()) {
+        return code;
+    }
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -1,14 +1,17 @@
 //! One call of a plugin: a fresh instance, its grants, its limits, its end.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::{CallHook, Store, Trap, UpdateDeadline};
 use workflow::capability::{Grants, Limits};
 use workflow::command::PlannedCommand;
-use workflow::{ArtifactUri, CommandName};
+use workflow::{ArtifactUri, CommandName, Timestamp};
 
+use crate::baseline::Baseline;
 use crate::bindings::{EveryCapability, step, types};
 use crate::engine::PluginHost;
 use crate::host_calls::{Denial, HostCalls};
@@ -37,6 +40,10 @@ pub enum LimitReached {
     Memory { max: u64 },
     #[error("it asked for a table of more than {max} elements")]
     Table { max: u64 },
+    #[error("it has more than {max} core instances, tables or memories")]
+    Instances { max: u64 },
+    #[error("it took longer than {ms_max} ms, waits counted")]
+    WallTime { ms_max: u64 },
     #[error("it made more than {max} host calls")]
     HostCalls { max: u64 },
     #[error("it passed more than {max} bytes in one call")]
@@ -47,7 +54,7 @@ pub enum LimitReached {
     LogBytes { max: u64 },
     #[error("its output has {bytes} bytes of JSON; at most {max} are kept")]
     Result { bytes: u64, max: u64 },
-    #[error("it held more than {max} secrets at once")]
+    #[error("it held more than {max} handles at once")]
     Handles { max: u64 },
 }
 
@@ -113,9 +120,9 @@ pub struct Description {
 impl PluginHost {
     /// What the plugin says about itself. Every host call is refused meanwhile.
     pub async fn describe(&self, plugin: &Plugin) -> Result<Description, CallError> {
-        let mut run = self.start(plugin, Turn::Describe, &Grants::default()).await?;
+        let mut run = self.start(plugin, Turn::Describe, &Grants::default(), NOWHERE).await?;
         let answer = run.bindings.lightapi_release_step().call_describe(&mut run.store).await;
-        let description = run.finish(answer)?;
+        let description = run.finish(answer).await?;
         Ok(Description {
             input_schema: run.json(&description.input_schema)?,
             output_schema: run.json(&description.output_schema)?,
@@ -129,9 +136,9 @@ impl PluginHost {
     /// The commands that `input` would run. Every host call but `log` is
     /// refused meanwhile, and log lines are dropped.
     pub async fn plan(&self, plugin: &Plugin, input: &Value) -> Result<Vec<PlannedCommand>, CallError> {
-        let mut run = self.start(plugin, Turn::Plan, &Grants::default()).await?;
+        let mut run = self.start(plugin, Turn::Plan, &Grants::default(), NOWHERE).await?;
         let answer = run.bindings.lightapi_release_step().call_plan(&mut run.store, &input.to_string()).await;
-        let planned = run.finish(answer)?.map_err(step_error)?;
+        let planned = run.finish(answer).await?.map_err(step_error)?;
         let convert = |planned: step::PlannedCommand| {
             let command = CommandName::new(planned.command).map_err(|error| run.broken(error.to_string()))?;
             Ok(PlannedCommand { command, parameters: run.json(&planned.parameters)?, why: planned.why })
@@ -154,9 +161,26 @@ impl PluginHost {
         if !missing.is_empty() {
             return Err(CallError::Refused(MissingGrants(missing)));
         }
-        let mut run = self.start(plugin, Turn::Execute(host), call.grants).await?;
+        let limits = Limits::of(&call.grants.limits);
+        let wall_time = Duration::from_millis(limits.wall_time_ms_max);
+        match tokio::time::timeout(wall_time, self.execute_within(plugin, call, host)).await {
+            Ok(result) => result,
+            Err(_elapsed) => {
+                let limit = LimitReached::WallTime { ms_max: limits.wall_time_ms_max };
+                Err(CallError::Limit { plugin: plugin.name().to_string(), limit })
+            }
+        }
+    }
+
+    async fn execute_within(
+        &self,
+        plugin: &Plugin,
+        call: Call<'_>,
+        host: Box<dyn HostCalls>,
+    ) -> Result<Value, CallError> {
+        let mut run = self.start(plugin, Turn::Execute(host), call.grants, call.surroundings).await?;
         let answer = run.bindings.lightapi_release_step().call_execute(&mut run.store, &call.input.to_string()).await;
-        let output = run.finish(answer)?.map_err(step_error)?;
+        let output = run.finish(answer).await?.map_err(step_error)?;
         let (bytes, max) = (output.len() as u64, Limits::of(&call.grants.limits).result_bytes_max);
         if bytes > max {
             let limit = LimitReached::Result { bytes, max };
@@ -165,7 +189,15 @@ impl PluginHost {
         run.json(&output)
     }
 
-    async fn start(&self, plugin: &Plugin, turn: Turn, grants: &Grants) -> Result<Run, CallError> {
+    async fn start(
+        &self,
+        plugin: &Plugin,
+        turn: Turn,
+        grants: &Grants,
+        surroundings: Surroundings,
+    ) -> Result<Run, CallError> {
+        // Before the guest's time begins, and dropped after its store.
+        let room = self.room().await;
         // A turn without effects refuses inside the functions: what it would
         // have called is not known yet, so everything imported is linked.
         let is_linked = |interface: &Interface| !matches!(turn, Turn::Execute(_)) || interface.is_granted(grants);
@@ -173,7 +205,10 @@ impl PluginHost {
         let broken = |words: String| CallError::Trapped { plugin: plugin.name().to_string(), words, last_error: None };
         let linked = plugin.linked(&interfaces).map_err(|error| broken(format!("{error:#}")))?;
         let limits = Limits::of(&grants.limits);
-        let mut store = Store::new(&self.engine, State::new(turn, grants.clone(), limits));
+        let output_bytes_max = grants.log.as_ref().map_or(OUTPUT_BYTES_MAX, |grant| grant.bytes_max);
+        let baseline = interfaces.contains(&Interface::WasiBaseline);
+        let baseline = baseline.then(|| Box::new(Baseline::new(&surroundings, output_bytes_max)));
+        let mut store = Store::new(&self.engine, State::new(turn, grants.clone(), limits, baseline));
         store.limiter(|state| state);
         store.set_fuel(limits.fuel_max).map_err(|error| broken(format!("{error:#}")))?;
         store.set_hostcall_fuel(usize::try_from(limits.host_call_bytes_max).unwrap_or(usize::MAX));
@@ -194,21 +229,35 @@ impl PluginHost {
         });
         let name = plugin.name().to_string();
         match linked.instantiate_async(&mut store).await {
-            Ok(bindings) => Ok(Run { plugin: name, store, bindings }),
-            Err(error) => Err(ending(name, &store, &error)),
+            Ok(bindings) => Ok(Run { plugin: name, store, bindings, _room: room }),
+            Err(error) => {
+                let _ = store.data_mut().log_output(true).await;
+                Err(ending(name, &store, &error))
+            }
         }
     }
 }
+
+/// What `describe` and `plan` find around them: they have no attempt yet.
+const NOWHERE: Surroundings = Surroundings { started_at: Timestamp::UNIX_EPOCH, seed: [0; 32] };
+
+/// What may be printed where no log is granted, and is dropped.
+const OUTPUT_BYTES_MAX: u64 = 64 << 10;
 
 /// An instance during its one call.
 struct Run {
     plugin: String,
     store: Store<State>,
     bindings: EveryCapability,
+    /// Given back after the store is dropped.
+    _room: OwnedSemaphorePermit,
 }
 
 impl Run {
-    fn finish<T>(&self, answer: wasmtime::Result<T>) -> Result<T, CallError> {
+    async fn finish<T>(&mut self, answer: wasmtime::Result<T>) -> Result<T, CallError> {
+        // The last lines come before the end, whichever it is, and may be one line too many.
+        let logged = self.store.data_mut().log_output(true).await;
+        let answer = answer.and_then(|answer| logged.map(|()| answer));
         answer.map_err(|error| ending(self.plugin.clone(), &self.store, &error))
     }
 
@@ -224,16 +273,30 @@ impl Run {
 /// Why the guest did not return: the host stopped it, a meter ran out, or it broke.
 fn ending(plugin: String, store: &Store<State>, error: &wasmtime::Error) -> CallError {
     let state = store.data();
+    // What was printed may have been one line too many as well, when it was looked at last.
+    if let Some(max) = state.output_over() {
+        return CallError::Limit { plugin, limit: LimitReached::LogBytes { max } };
+    }
     match &state.stop {
         Some(Stop::Interrupted) => return CallError::Interrupted,
         Some(Stop::Limit(limit)) => return CallError::Limit { plugin, limit: limit.clone() },
+        Some(stop @ Stop::Exited { .. }) => {
+            return CallError::Trapped { plugin, words: stop.to_string(), last_error: state.last_error.clone() };
+        }
         None => {}
     }
     if error.downcast_ref::<Trap>() == Some(&Trap::OutOfFuel) {
         return CallError::Limit { plugin, limit: LimitReached::Fuel { max: state.limits.fuel_max } };
     }
-    // The engine's error for this has no public type; its text is all there is.
-    if error.root_cause().to_string().contains("fuel allocated for hostcalls") {
+    // The engine's errors for these have no public type; their text is all there is.
+    let text = error.root_cause().to_string();
+    if text.starts_with("resource limit exceeded") {
+        return CallError::Limit { plugin, limit: LimitReached::Instances { max: state.limits.instances_max } };
+    }
+    if text.contains("store handle limit exceeded") {
+        return CallError::Limit { plugin, limit: LimitReached::Handles { max: state.limits.handles_max } };
+    }
+    if text.contains("fuel allocated for hostcalls") {
         let max = state.limits.host_call_bytes_max;
         return CallError::Limit { plugin, limit: LimitReached::HostCallBytes { max } };
     }

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use crate::precompiled::{Precompiled, PrecompiledError};
+use crate::compiler::Compiler;
+use crate::precompiled::{Precompiled, PrecompiledError, settings_digest};
 
 /// How often guest time is looked at: long enough to cost nothing, short
 /// enough that a spinning guest shares its thread.
@@ -17,6 +18,10 @@ pub(crate) const TICK: Duration = Duration::from_millis(10);
 /// wait for hours on a command, so there are more of them than of threads.
 const INSTANCES_MAX: u32 = 256;
 
+/// Of one component: a Rust one has four, a Python one with its libraries
+/// more than twenty.
+const CORE_INSTANCES_MAX: u32 = 100;
+
 /// What every instance of this host is bound by.
 #[derive(Debug, Clone)]
 pub struct HostConfig {
@@ -25,13 +30,24 @@ pub struct HostConfig {
     pub precompiled: Option<PathBuf>,
     /// A larger component is refused before it is read any further.
     pub component_bytes_max: usize,
-    /// The most memory that any call's [`crate::Limits`] can allow.
+    /// A component with more functions is not compiled.
+    pub functions_max: u64,
+    /// The most memory that any call's limits can allow.
     pub memory_bytes_max: usize,
+    /// Compiles each plugin in a limited process of its own. Without one, this
+    /// process compiles: for tests of this crate, whose plugins are known.
+    pub compiler: Option<Compiler>,
 }
 
 impl Default for HostConfig {
     fn default() -> Self {
-        Self { precompiled: None, component_bytes_max: 32 << 20, memory_bytes_max: 64 << 20 }
+        Self {
+            precompiled: None,
+            component_bytes_max: 32 << 20,
+            functions_max: 100_000,
+            memory_bytes_max: 64 << 20,
+            compiler: None,
+        }
     }
 }
 
@@ -53,6 +69,11 @@ pub struct PluginHost {
     pub(crate) precompiled: Option<Arc<Precompiled>>,
     /// Compiling takes a core and a hundred megabytes: one at a time.
     pub(crate) compiling: Arc<Semaphore>,
+    /// One for each instance that the pool has room for.
+    instances: Arc<Semaphore>,
+    /// How many calls wait for one.
+    waiting: watch::Sender<usize>,
+    fingerprint: String,
 }
 
 impl PluginHost {
@@ -63,24 +84,81 @@ impl PluginHost {
             Some(folder) => Some(Arc::new(Precompiled::open(folder)?)),
             None => None,
         };
-        Ok(Self { engine, config, precompiled, compiling: Arc::new(Semaphore::new(1)) })
+        let fingerprint = settings_digest(&engine)[..16].to_owned();
+        let (compiling, instances) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(INSTANCES_MAX as usize)));
+        let waiting = watch::Sender::new(0);
+        Ok(Self { engine, config, precompiled, compiling, instances, waiting, fingerprint })
+    }
+
+    /// Names the engine and its settings: what counts fuel otherwise has another one.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// Instances that live now.
+    pub fn instances(&self) -> usize {
+        INSTANCES_MAX as usize - self.instances.available_permits()
+    }
+
+    /// Returns when a call waits for an instance and there is none: a step that
+    /// only waits for a command should give up its own.
+    pub async fn instance_wanted(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.waiting.subscribe().wait_for(|waiting| *waiting > 0).await;
+    }
+
+    /// Room for an instance, until it is dropped.
+    pub(crate) async fn room(&self) -> OwnedSemaphorePermit {
+        if let Ok(room) = self.instances.clone().try_acquire_owned() {
+            return room;
+        }
+        let _counted = Counted::new(&self.waiting);
+        self.instances.clone().acquire_owned().await.expect("nobody closes it")
+    }
+}
+
+struct Counted<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Counted<'a> {
+    fn new(waiting: &'a watch::Sender<usize>) -> Self {
+        waiting.send_modify(|waiting| *waiting += 1);
+        Self(waiting)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|waiting| *waiting -= 1);
     }
 }
 
 fn engine_config(host: &HostConfig) -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(INSTANCES_MAX)
-        .total_core_instances(4 * INSTANCES_MAX)
+        .total_core_instances(CORE_INSTANCES_MAX * INSTANCES_MAX)
         .total_memories(INSTANCES_MAX)
-        .total_tables(2 * INSTANCES_MAX)
+        .total_tables(8 * INSTANCES_MAX)
         .total_stacks(INSTANCES_MAX)
         .max_memories_per_component(4)
         .max_tables_per_component(64)
-        .max_core_instances_per_component(32)
+        .max_core_instances_per_component(CORE_INSTANCES_MAX)
         .table_elements(20_000)
         .max_memory_size(host.memory_bytes_max)
         .linear_memory_keep_resident(128 << 10)
         .table_keep_resident(16 << 10);
+    // Where the kernel tells which pages an instance wrote, those are wiped in
+    // place. Giving them back would interrupt every thread that runs a plugin.
+    if PoolingAllocationConfig::is_pagemap_scan_available() {
+        pool.pagemap_scan(Enabled::Yes).linear_memory_keep_resident(1 << 20).async_stack_keep_resident(64 << 10);
+    }
+    let mut config = compiling_config();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    config
+}
+
+/// All that compiled code depends on. How instances are allocated is not in it:
+/// a process that only compiles reserves no pool.
+pub(crate) fn compiling_config() -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
@@ -95,7 +173,7 @@ fn engine_config(host: &HostConfig) -> Config {
         .cranelift_nan_canonicalization(true)
         .max_wasm_stack(512 << 10)
         .async_stack_size(2 << 20)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        .allocation_strategy(InstanceAllocationStrategy::OnDemand);
     config
 }
 

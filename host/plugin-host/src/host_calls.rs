@@ -136,10 +136,26 @@ pub struct CallSite {
     pub fuel: u64,
 }
 
+/// What an earlier run of the same attempt has on record at a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    Nothing,
+    /// It was allowed then: its answer comes from the method of the call.
+    Allowed,
+    Denied(Denial),
+}
+
 /// What the worker does for a plugin. Every call has been authorised against
 /// the grants before it comes here.
 #[async_trait]
 pub trait HostCalls: Send {
+    /// What was decided about this call when the attempt ran before; asked ahead
+    /// of policy, which is not asked again. A host without a journal keeps the
+    /// default. [`HostCallError::Interrupted`] if something else is recorded.
+    fn recorded(&mut self, site: CallSite, capability: &str, subject: &str) -> Result<Recorded, HostCallError> {
+        let _ = (site, capability, subject);
+        Ok(Recorded::Nothing)
+    }
     async fn exec(
         &mut self,
         site: CallSite,

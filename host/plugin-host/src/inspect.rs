@@ -9,6 +9,7 @@ use wit_parser::{Resolve, WorldItem, WorldKey};
 use workflow::Digest;
 use workflow::capability::{Grants, World};
 
+use crate::baseline;
 use crate::interface::{Interface, MissingGrant, OFFER, OverGrant, PACKAGE, STEP, missing_grants, over_grants};
 
 /// Why the bytes are not a component that could be inspected.
@@ -43,14 +44,54 @@ pub struct Inspection {
     pub smallest_world: Option<World>,
     /// Imports are of our package only: no clock, randomness, files, environment or network.
     pub import_pure: bool,
+    pub class: ComponentClass,
+}
+
+/// What a component was built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ComponentClass {
+    /// It imports of our package only: its import list is its capability list.
+    ImportPure,
+    /// And of WASI what a standard library needs to start: a clock and randomness
+    /// of the journal, the log, nothing to read. It needs the grant `wasi-baseline`.
+    WasiBaseline,
+    /// More than this host links for anyone.
+    Other,
+}
+
+impl ComponentClass {
+    pub fn name(self) -> &'static str {
+        match self {
+            ComponentClass::ImportPure => "import-pure",
+            ComponentClass::WasiBaseline => "wasi-baseline",
+            ComponentClass::Other => "other",
+        }
+    }
+
+    fn of<'a>(mut imports: impl Iterator<Item = &'a String> + Clone) -> Self {
+        if imports.clone().all(|name| split(name).0 == PACKAGE) {
+            ComponentClass::ImportPure
+        } else if imports.all(|name| split(name).0 == PACKAGE || is_baseline(name)) {
+            ComponentClass::WasiBaseline
+        } else {
+            ComponentClass::Other
+        }
+    }
+}
+
+impl std::fmt::Display for ComponentClass {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// An import or export that this host has no answer for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ImportProblem {
     #[error(
-        "it imports `{interface}` ({functions}) of WASI, of which this host links nothing; build the plugin for \
-         `wasm32-unknown-unknown`, where `std` asks for nothing"
+        "it imports `{interface}` ({functions}), which is not in what this host links of WASI 0.2 (clocks, randomness, \
+         standard streams, an empty filesystem); use the interfaces of {PACKAGE} instead, or build the plugin without it"
     )]
     Wasi { interface: String, functions: String },
     #[error("it imports `{interface}` ({functions}) of a package this host does not have; it offers {offered}")]
@@ -79,30 +120,41 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, InspectError> {
     let world = &resolve.worlds[world];
     let imports = interfaces(&resolve, world.imports.iter());
     let exports = interfaces(&resolve, world.exports.iter());
-    let used: Option<BTreeSet<Interface>> = imports.keys().map(|name| own_interface(name)).collect();
+    // WASI is a matter of the class, not of the world.
+    let of_worlds = imports.keys().filter(|name| !is_baseline(name));
+    let used: Option<BTreeSet<Interface>> = of_worlds.map(|name| own_interface(name)).collect();
     let smallest_world =
         used.and_then(|used| World::ALL.into_iter().find(|world| OFFER.world(*world).is_superset(&used)));
-    let import_pure = imports.keys().all(|name| name.starts_with(PACKAGE) && split(name).0 == PACKAGE);
+    let class = ComponentClass::of(imports.keys());
     Ok(Inspection {
         digest: Digest::of(bytes),
         size_bytes: bytes.len() as u64,
         imports,
         exports,
         smallest_world,
-        import_pure,
+        import_pure: class == ComponentClass::ImportPure,
+        class,
     })
 }
 
 impl Inspection {
     /// The capabilities imported, with the functions of each.
     pub fn capabilities(&self) -> BTreeMap<Interface, BTreeSet<String>> {
-        let own = self.imports.iter().filter_map(|(name, functions)| Some((own_interface(name)?, functions.clone())));
-        own.collect()
+        let mut found: BTreeMap<Interface, BTreeSet<String>> = BTreeMap::new();
+        for (name, functions) in &self.imports {
+            if is_baseline(name) {
+                found.entry(Interface::WasiBaseline).or_default().insert(name.clone());
+            } else if let Some(own) = own_interface(name) {
+                found.entry(own).or_default().extend(functions.iter().cloned());
+            }
+        }
+        found
     }
 
     /// Whether all imports are in `world`.
     pub fn fits(&self, world: World) -> bool {
-        self.smallest_world.is_some_and(|_| self.capabilities().keys().all(|own| OFFER.world(world).contains(own)))
+        let in_world = |own: &Interface| *own == Interface::WasiBaseline || OFFER.world(world).contains(own);
+        self.smallest_world.is_some_and(|_| self.capabilities().keys().all(in_world))
     }
 
     /// All that stands between this component and this host, beside grants.
@@ -137,9 +189,27 @@ impl Inspection {
     }
 }
 
+/// Functions of all core modules inside, without a look at their code.
+pub(crate) fn count_functions(bytes: &[u8]) -> Result<u64, InspectError> {
+    check_header(bytes)?;
+    let mut functions = 0u64;
+    for payload in wasmparser::Parser::new(0).parse_all(bytes) {
+        match payload {
+            Ok(wasmparser::Payload::FunctionSection(section)) => functions += u64::from(section.count()),
+            // Everything else is for the decoder to look at.
+            Ok(_) => {}
+            Err(error) => return Err(InspectError::Malformed(error.message().to_owned())),
+        }
+    }
+    Ok(functions)
+}
+
 fn import_problems(name: &str, functions: &BTreeSet<String>) -> Vec<ImportProblem> {
     let (package, interface, version) = split(name);
     let (interface_text, functions_text) = (name.to_owned(), list(functions.iter()));
+    if is_baseline(name) {
+        return Vec::new();
+    }
     if package.starts_with("wasi:") {
         return vec![ImportProblem::Wasi { interface: interface_text, functions: functions_text }];
     }
@@ -148,7 +218,8 @@ fn import_problems(name: &str, functions: &BTreeSet<String>) -> Vec<ImportProble
         return vec![ImportProblem::UnknownPackage { interface: interface_text, functions: functions_text, offered }];
     }
     let Some(offered) = OFFER.interfaces.get(interface).filter(|_| Interface::of_name(interface).is_some()) else {
-        let offered = list(Interface::ALL.iter().map(|own| own.name()));
+        let offered =
+            list(Interface::ALL.iter().map(|own| own.name()).filter(|own| OFFER.interfaces.contains_key(*own)));
         return vec![ImportProblem::UnknownInterface { interface: interface_text, functions: functions_text, offered }];
     };
     if !version_fits(version) {
@@ -172,6 +243,13 @@ fn import_problems(name: &str, functions: &BTreeSet<String>) -> Vec<ImportProble
 fn version_fits(version: Option<&str>) -> bool {
     let wanted = version.and_then(|text| Version::parse(text).ok());
     wanted.is_some_and(|wanted| (wanted.major, wanted.minor) == (OFFER.version.major, OFFER.version.minor))
+}
+
+/// An interface of WASI 0.2 that components of the class wasi-baseline may import.
+fn is_baseline(name: &str) -> bool {
+    let (path, version) = name.split_once('@').unwrap_or((name, ""));
+    let version = Version::parse(version).ok();
+    baseline::INTERFACES.contains(&path) && version.is_some_and(|version| (version.major, version.minor) == (0, 2))
 }
 
 /// Our capability behind a full interface name, whatever its version.

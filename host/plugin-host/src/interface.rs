@@ -22,10 +22,12 @@ pub enum Interface {
     Model,
     Mcp,
     Http,
+    /// Not one interface: all that a component of the class wasi-baseline imports of WASI.
+    WasiBaseline,
 }
 
 impl Interface {
-    pub const ALL: [Interface; 9] = [
+    pub const ALL: [Interface; 10] = [
         Interface::Log,
         Interface::ArtifactsRead,
         Interface::ArtifactsWrite,
@@ -35,6 +37,7 @@ impl Interface {
         Interface::Model,
         Interface::Mcp,
         Interface::Http,
+        Interface::WasiBaseline,
     ];
 
     /// As in the WIT package and in a denial.
@@ -49,6 +52,7 @@ impl Interface {
             Interface::Model => "model",
             Interface::Mcp => "mcp",
             Interface::Http => "http",
+            Interface::WasiBaseline => "wasi-baseline",
         }
     }
 
@@ -68,6 +72,8 @@ impl Interface {
             Interface::Model => grants.model.is_some(),
             Interface::Mcp => grants.mcp.is_some(),
             Interface::Http => grants.http.is_some(),
+            // What it prints goes to the log, and must be bounded there.
+            Interface::WasiBaseline => grants.wasi_baseline.is_some() && grants.log.is_some(),
         }
     }
 
@@ -83,6 +89,7 @@ impl Interface {
             Interface::Model => &["model"],
             Interface::Mcp => &["mcp"],
             Interface::Http => &["http"],
+            Interface::WasiBaseline => &["wasi-baseline", "log"],
         }
     }
 
@@ -100,6 +107,7 @@ impl Interface {
             Interface::Model => "model: { models: [default], questions-max: 1, answer-tokens-max: 2000 }",
             Interface::Mcp => "mcp: { tools: [server/tool], calls-max: 1 }",
             Interface::Http => "http: { origins: [\"https://example.com\"], requests-max: 1, bytes-max: 1048576 }",
+            Interface::WasiBaseline => "wasi-baseline: {} and log: { lines-max: 1000, bytes-max: 262144 }",
         }
     }
 }
@@ -121,6 +129,15 @@ pub struct MissingGrant {
 impl fmt::Display for MissingGrant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let functions: Vec<_> = self.functions.iter().map(String::as_str).collect();
+        if self.interface == Interface::WasiBaseline {
+            return write!(
+                f,
+                "plugin `{}` was built for an operating system (it imports {}), which the task does not grant; add `{}` to the task's grants, or build it for `wasm32-unknown-unknown`",
+                self.plugin,
+                functions.join(", "),
+                self.interface.example()
+            );
+        }
         write!(
             f,
             "plugin `{}` imports `lightapi:release/{}` ({}), which the task does not grant; add `{}` to the task's grants",

@@ -6,12 +6,15 @@
 //! the result in a store of our own; [`PluginHost::execute`] runs it in a fresh
 //! instance with exactly the interfaces that were granted.
 //!
-//! > **Invariant:** `plugin-host` cannot act. It has no path to a process, a
+//! > **Invariant:** `plugin-host` cannot act. It has no path to a command, a
 //! > file of the release or a secret's value; every effect is a method of
-//! > [`HostCalls`], which the worker implements.
+//! > [`HostCalls`], which the worker implements. The one process it starts is
+//! > its own [`compiler`], which is given bytes and gives bytes back.
 
+mod baseline;
 mod bindings;
 mod call;
+pub mod compiler;
 mod encode;
 mod engine;
 mod facts;
@@ -32,9 +35,9 @@ pub use engine::{HostConfig, PluginHost, StartError};
 pub use facts::component_facts;
 pub use host_calls::{
     ArtifactStat, CallSite, Denial, HostCallError, HostCalls, HttpMethod, HttpRequest, HttpResponse, LogLevel,
-    ModelAnswer, ModelQuestion, Parameter, ToolAnswer,
+    ModelAnswer, ModelQuestion, Parameter, Recorded, ToolAnswer,
 };
-pub use inspect::{ImportProblem, InspectError, Inspection, inspect};
+pub use inspect::{ComponentClass, ImportProblem, InspectError, Inspection, inspect};
 pub use interface::{Interface, MissingGrant, MissingGrants, OverGrant, package_offered};
 pub use load::{LoadError, Plugin};
 pub use precompiled::Provenance;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
 
+use crate::baseline;
 use crate::bindings::{artifacts_read, artifacts_write, http, log, mcp, model, sandbox, sandbox_secret, secrets};
 use crate::interface::Interface;
 use crate::state::State;
@@ -25,6 +26,7 @@ pub(crate) fn link(engine: &Engine, interfaces: &BTreeSet<Interface>) -> wasmtim
             Interface::SandboxSecret => sandbox_secret::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?,
             Interface::Model => model::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?,
             Interface::Mcp => mcp::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?,
+            Interface::WasiBaseline => baseline::link(&mut linker)?,
             Interface::Http => http::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?,
         }
     }

@@ -9,10 +9,10 @@ use workflow::{Digest, PluginName};
 
 use crate::bindings::EveryCapabilityPre;
 use crate::engine::PluginHost;
-use crate::inspect::{ImportProblem, InspectError, Inspection, inspect};
+use crate::inspect::{ImportProblem, InspectError, Inspection, count_functions, inspect};
 use crate::interface::{Interface, MissingGrant, OverGrant};
 use crate::link::link;
-use crate::precompiled::{Found, Provenance};
+use crate::precompiled::{Found, Provenance, compiled_by_us};
 use crate::state::State;
 
 /// Why a component cannot be called on this host. Nothing of it has run.
@@ -20,6 +20,8 @@ use crate::state::State;
 pub enum LoadError {
     #[error("plugin `{name}` has {size_bytes} bytes; this host takes at most {size_bytes_max}")]
     TooLarge { name: PluginName, size_bytes: usize, size_bytes_max: usize },
+    #[error("plugin `{name}` has {functions} functions; this host compiles at most {functions_max}")]
+    TooManyFunctions { name: PluginName, functions: u64, functions_max: u64 },
     #[error("plugin `{name}` cannot be read")]
     Inspect {
         name: PluginName,
@@ -107,7 +109,12 @@ impl PluginHost {
         if bytes.len() > size_bytes_max {
             return Err(LoadError::TooLarge { name: name.clone(), size_bytes: bytes.len(), size_bytes_max });
         }
-        let inspection = inspect(bytes).map_err(|source| LoadError::Inspect { name: name.clone(), source })?;
+        let unreadable = |source| LoadError::Inspect { name: name.clone(), source };
+        let (functions, functions_max) = (count_functions(bytes).map_err(unreadable)?, self.config.functions_max);
+        if functions > functions_max {
+            return Err(LoadError::TooManyFunctions { name: name.clone(), functions, functions_max });
+        }
+        let inspection = inspect(bytes).map_err(unreadable)?;
         let problems = inspection.problems();
         if !problems.is_empty() {
             return Err(LoadError::Problems { name: name.clone(), problems });
@@ -140,10 +147,22 @@ impl PluginHost {
         };
         let (engine, store) = (self.engine.clone(), self.precompiled.clone());
         let (bytes, digest, label) = (bytes.to_vec(), digest.clone(), name.clone());
+        let compiler = self.config.compiler.clone();
         let compile = move || {
-            let component = Component::from_binary(&engine, &bytes).map_err(|error| format!("{error:#}"))?;
+            let (component, code) = match compiler {
+                Some(compiler) => {
+                    let code = compiler.compile(&bytes, store.as_ref().map(|store| store.folder()))?;
+                    let component = compiled_by_us(&engine, &code)
+                        .ok_or_else(|| "the compiler is another version than this host".to_owned())?;
+                    (component, code)
+                }
+                None => {
+                    let component = Component::from_binary(&engine, &bytes).map_err(|error| format!("{error:#}"))?;
+                    let code = component.serialize().map_err(|error| format!("{error:#}"))?;
+                    (component, code)
+                }
+            };
             if let Some(store) = store {
-                let code = component.serialize().map_err(|error| format!("{error:#}"))?;
                 if let Err(error) = store.put(&engine, &digest, &code) {
                     tracing::warn!(plugin.name = %label, %error, "Compiled code of plugin `{label}` could not be kept");
                 }

@@ -71,6 +71,11 @@ impl Precompiled {
         Ok(Self { folder: folder.to_owned(), key })
     }
 
+    /// Where files of this host alone can be.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The entry for these bytes and this engine, if its tag is right.
     pub fn get(&self, engine: &Engine, digest: &Digest) -> Found {
         let name = entry_name(engine, digest);
@@ -85,7 +90,7 @@ impl Precompiled {
         if self.mac(&name, code).verify_slice(tag).is_err() {
             return Found::Tampered;
         }
-        deserialize(engine, code).map_or(Found::Nothing, Found::Entry)
+        compiled_by_us(engine, code).map_or(Found::Nothing, Found::Entry)
     }
 
     /// Keeps compiled code; written aside and renamed, so that a reader sees all or nothing.
@@ -110,19 +115,24 @@ impl Precompiled {
 
 /// None when the engine does not take it: made by another version, so compile again.
 #[allow(unsafe_code)]
-fn deserialize(engine: &Engine, code: &[u8]) -> Option<Component> {
-    // SAFETY: `code` was produced by `Component::serialize` in a host that holds
-    // the key of this store: its HMAC tag has just been verified, over the very
-    // bytes in memory that are deserialised here.
+pub(crate) fn compiled_by_us(engine: &Engine, code: &[u8]) -> Option<Component> {
+    // SAFETY: `code` came out of this engine's compiler. Either the HMAC tag of
+    // a host that holds the key of the store was verified just now over these
+    // very bytes, or our own compiler process wrote them into a file without a
+    // name, which nobody else can open.
     unsafe { Component::deserialize(engine, code) }.ok()
 }
 
 /// Names the component and all of the engine's settings that its code depends on.
 fn entry_name(engine: &Engine, digest: &Digest) -> String {
+    format!("{}-{}.compiled", digest.hex(), &settings_digest(engine)[..32])
+}
+
+/// Of the engine's version and settings, in hex.
+pub(crate) fn settings_digest(engine: &Engine) -> String {
     let mut settings = ShaHasher(Sha256::new());
     engine.precompile_compatibility_hash().hash(&mut settings);
-    let settings = hex::encode(settings.0.finalize());
-    format!("{}-{}.compiled", digest.hex(), &settings[..32])
+    hex::encode(settings.0.finalize())
 }
 
 /// A hasher whose result is the same in every process, which std does not promise of its own.

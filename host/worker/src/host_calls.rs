@@ -1,16 +1,21 @@
-//! What a plugin's host calls do: each command is journaled before it runs and
-//! after it ended, so a call that is run again after a crash gets the recorded
-//! results and goes on at the first one that is missing.
+//! What a plugin's host calls do: each is journaled, a command before it runs
+//! and after it ended, so a call that is run again after a crash gets the
+//! recorded answers and goes on at the first one that is missing.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use plugin_host::{
     ArtifactStat, CallSite, Denial, HostCallError, HostCalls, HttpRequest, HttpResponse, LogLevel, ModelAnswer,
-    ModelQuestion, Parameter, ToolAnswer,
+    ModelQuestion, Parameter, Recorded, ToolAnswer,
 };
 use sandbox::ParameterValue;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use store::{ArtifactBytes, NewArtifact, StoreError};
 use workflow::command::{CommandResult, PlannedCommand, SandboxMode};
@@ -19,67 +24,59 @@ use workflow::{
     ArtifactUri, Command, CommandName, Digest, EffectKey, EffectOutcome, McpTool, SecretName, TemplateName,
 };
 
-use crate::act::{Attempt, Hands, Journal};
+use crate::act::{Attempt, Hands, Interrupted, Journal};
 use crate::artifacts;
+use crate::replay::{Divergence, Replay, Request, answer_value, answered, denied_request};
 
-/// Why an attempt ended in the middle: contact with its command was lost, or
-/// the replay did not ask what is recorded.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Ended(Arc<Mutex<Option<EffectOutcome>>>);
+/// How long a step keeps its instance while it waits for a command, when nobody
+/// else wants it: most commands of a check end within it.
+const PATIENCE: Duration = Duration::from_secs(2);
 
-impl Ended {
-    pub fn outcome(&self) -> Option<EffectOutcome> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, outcome: EffectOutcome) {
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(outcome);
-    }
-}
-
-/// Log lines of one call, in order.
-pub(crate) type Logged = Arc<Mutex<Vec<String>>>;
-
-/// The host's side of one plugin attempt.
-pub(crate) struct HostSide {
-    hands: Hands,
-    key: EffectKey,
-    mode: SandboxMode,
-    templates: BTreeMap<TemplateName, Digest>,
+/// One attempt's side of the host, over all runs of its component.
+#[derive(Clone)]
+pub(crate) struct Side {
+    pub hands: Hands,
+    pub key: EffectKey,
+    pub mode: SandboxMode,
+    pub templates: BTreeMap<TemplateName, Digest>,
     journal: Journal,
-    recorded: BTreeMap<u32, Recorded>,
-    /// What may still run; none: every granted command.
+    shared: Arc<Mutex<Shared>>,
+    /// What may run; none: every granted command.
     plan: Option<Vec<PlannedCommand>>,
-    ended: Ended,
-    logged: Logged,
 }
 
-/// What the history says about one host call.
-#[derive(Debug, Default)]
-struct Recorded {
-    command: Option<Command>,
-    result: Option<CommandResult>,
-    denied: bool,
+/// What runs of a component leave for the one who runs it.
+struct Shared {
+    /// The attempt's host calls, as they are in the history.
+    recorded: Vec<Event>,
+    /// Of the present run.
+    replay: Replay,
+    logged: Vec<String>,
+    /// Why the attempt ended in the middle: contact with its command was lost,
+    /// or the replay did not ask what is recorded.
+    ended: Option<EffectOutcome>,
+    parked: Option<Parked>,
 }
 
-impl HostSide {
-    pub fn new(hands: Hands, attempt: &Attempt, mode: SandboxMode, journal: Journal, ended: Ended) -> Self {
-        let mut recorded: BTreeMap<u32, Recorded> = BTreeMap::new();
-        for event in &attempt.calls {
-            match event {
-                Event::CommandStarted { sequence, command, .. } => {
-                    recorded.entry(*sequence).or_default().command = Some((**command).clone());
-                }
-                Event::CommandCompleted { sequence, result, .. } => {
-                    recorded.entry(*sequence).or_default().result = Some((**result).clone());
-                }
-                Event::HostCallCompleted { sequence, .. } => recorded.entry(*sequence).or_default().denied = true,
-                _ => {}
-            }
-        }
-        let templates = attempt.templates.clone();
-        let (key, plan, logged) = (attempt.key.clone(), None, Logged::default());
-        Self { hands, key, mode, templates, journal, recorded, plan, ended, logged }
+/// A command that runs on while its step holds no instance.
+pub(crate) struct Parked {
+    key: EffectKey,
+    running: Running,
+}
+
+type Running = Pin<Box<dyn Future<Output = Result<CommandResult, EffectOutcome>> + Send>>;
+
+impl Side {
+    pub fn new(hands: Hands, attempt: &Attempt, mode: SandboxMode, journal: Journal) -> Self {
+        let shared = Shared {
+            recorded: attempt.calls.clone(),
+            replay: Replay::default(),
+            logged: Vec::new(),
+            ended: None,
+            parked: None,
+        };
+        let (key, templates) = (attempt.key.clone(), attempt.templates.clone());
+        Self { hands, key, mode, templates, journal, shared: Arc::new(Mutex::new(shared)), plan: None }
     }
 
     /// Denies every command that is not in `plan`, each of which may run once.
@@ -87,12 +84,91 @@ impl HostSide {
         Self { plan, ..self }
     }
 
+    /// What the component calls when it runs from its start.
+    pub fn for_a_run(&self) -> HostSide {
+        let mut shared = self.shared();
+        shared.replay = Replay::of(&shared.recorded, self.hands.plugin_host.fingerprint());
+        shared.logged.clear();
+        drop(shared);
+        HostSide { side: self.clone(), plan: self.plan.clone() }
+    }
+
+    /// Of the last run.
+    pub fn logged(&self) -> Vec<String> {
+        std::mem::take(&mut self.shared().logged)
+    }
+
+    pub fn ended(&self) -> Option<EffectOutcome> {
+        self.shared().ended.clone()
+    }
+
+    /// The command for which the component gave up its instance.
+    pub fn parked(&self) -> Option<Parked> {
+        self.shared().parked.take()
+    }
+
+    /// Waits for the command and records its end. `Err` is the outcome of the
+    /// attempt; none if the host stops.
+    pub async fn wait_for(&self, parked: Parked) -> Result<(), Option<EffectOutcome>> {
+        let result = parked.running.await.map_err(Some)?;
+        self.completed(&parked.key, &result).await.map_err(|Interrupted| None)
+    }
+
+    /// The component came to its end: it must have asked for all that is recorded.
+    pub fn came_to_its_end(&self) {
+        let mut shared = self.shared();
+        if let (None, Err(divergence)) = (&shared.ended, shared.replay.ended()) {
+            shared.ended = Some(diverged(&divergence));
+        }
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns when the event is in the history.
+    async fn record(&self, event: Event) -> Result<(), Interrupted> {
+        self.journal.record(event.clone()).await?;
+        self.shared().recorded.push(event);
+        Ok(())
+    }
+
+    async fn completed(&self, key: &EffectKey, result: &CommandResult) -> Result<(), Interrupted> {
+        let completed = Event::CommandCompleted {
+            path: key.path.clone(),
+            attempt: key.attempt,
+            sequence: key.sequence,
+            result: Box::new(result.clone()),
+        };
+        self.record(completed).await?;
+        self.hands.provider.discard(key).await;
+        Ok(())
+    }
+}
+
+/// The host's side of one run of a plugin.
+pub(crate) struct HostSide {
+    side: Side,
+    /// What of the plan has not run in this run.
+    plan: Option<Vec<PlannedCommand>>,
+}
+
+impl HostSide {
+    fn key_of(&self, site: CallSite) -> EffectKey {
+        EffectKey { sequence: site.sequence, ..self.side.key.clone() }
+    }
+
+    fn end(&self, outcome: EffectOutcome) -> HostCallError {
+        self.side.shared().ended = Some(outcome);
+        HostCallError::Interrupted
+    }
+
     /// Takes a command off the plan; the denial if it is not there.
     fn take_planned(&mut self, name: &CommandName, parameters: &[(String, Parameter)]) -> Result<(), Denial> {
         let Some(plan) = &mut self.plan else { return Ok(()) };
-        let given: serde_json::Map<String, serde_json::Value> =
+        let given: serde_json::Map<String, Value> =
             parameters.iter().map(|(name, value)| (name.clone(), parameter_json(value))).collect();
-        let given = serde_json::Value::Object(given);
+        let given = Value::Object(given);
         let same = |planned: &PlannedCommand| planned.command == *name && planned.parameters == given;
         match plan.iter().position(same) {
             Some(at) => {
@@ -109,12 +185,70 @@ impl HostSide {
         }
     }
 
-    pub fn logged(&self) -> Logged {
-        self.logged.clone()
+    fn diverged(&self, divergence: Divergence) -> HostCallError {
+        self.end(diverged(&divergence))
     }
 
-    fn key_of(&self, sequence: u32) -> EffectKey {
-        EffectKey { sequence, ..self.key.clone() }
+    /// The recorded answer; or what `act` answers, in the history before the
+    /// plugin has it.
+    async fn journaled<T, F>(&mut self, site: CallSite, request: Request, act: F) -> Result<T, HostCallError>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Future<Output = Result<T, HostCallError>>,
+    {
+        let recorded = self.side.shared().replay.answer(site, &request);
+        if let Some(answer) = recorded.map_err(|divergence| self.diverged(divergence))? {
+            return answer;
+        }
+        let answer = act.await;
+        if matches!(answer, Err(HostCallError::Interrupted)) {
+            return answer;
+        }
+        let fingerprint = request.fingerprint(site, self.side.hands.plugin_host.fingerprint());
+        let asked = json!({ "call": request.call, "subject": request.subject, "parameters": request.parameters });
+        let event = answered(&self.key_of(site), asked, answer_value(&answer), fingerprint);
+        self.side.record(event).await.map_err(|_| HostCallError::Interrupted)?;
+        answer
+    }
+
+    /// Reads what cannot change: only that there was nothing is journaled, since
+    /// another task may store it meanwhile.
+    async fn read<T, F>(&mut self, site: CallSite, request: Request, act: F) -> Result<T, HostCallError>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Future<Output = Result<T, HostCallError>>,
+    {
+        let was_recorded = self.side.shared().replay.was_allowed(site.sequence);
+        if !was_recorded {
+            let answer = act.await;
+            if answer.is_ok() {
+                return answer;
+            }
+            return self.journaled(site, request, async { answer }).await;
+        }
+        self.journaled(site, request, act).await
+    }
+
+    /// Runs a command whose start is recorded.
+    async fn run(&mut self, key: EffectKey, command: Command) -> Result<CommandResult, HostCallError> {
+        let (hands, templates, own) = (self.side.hands.clone(), self.side.templates.clone(), key.clone());
+        let mut running: Running = Box::pin(async move { hands.exec(&own, &command, &templates).await });
+        let wanted = async {
+            tokio::select! {
+                () = self.side.hands.plugin_host.instance_wanted() => {}
+                () = tokio::time::sleep(PATIENCE) => {}
+            }
+        };
+        let result = tokio::select! {
+            biased;
+            result = &mut running => result.map_err(|outcome| self.end(outcome))?,
+            () = wanted => {
+                self.side.shared().parked = Some(Parked { key, running });
+                return Err(HostCallError::Interrupted);
+            }
+        };
+        self.side.completed(&key, &result).await.map_err(|_| HostCallError::Interrupted)?;
+        Ok(result)
     }
 
     /// The command that a template makes of these parameters.
@@ -134,9 +268,10 @@ impl HostSide {
             }
         }
         let command = self
+            .side
             .hands
             .templates
-            .resolve(name, &values, self.mode)
+            .resolve(name, &values, self.side.mode)
             .map_err(|error| HostCallError::Invalid(error.to_string()))?;
         if let Some(missing) = command.secrets.values().find(|secret| !secrets.contains(secret)) {
             return Err(HostCallError::Invalid(format!(
@@ -148,20 +283,27 @@ impl HostSide {
 
     /// An artifact of another instance does not exist for this one.
     fn own(&self, uri: &ArtifactUri) -> Result<(), HostCallError> {
-        match artifacts::name_within(&self.key.instance, uri) {
+        match artifacts::name_within(&self.side.key.instance, uri) {
             Some(_) => Ok(()),
             None => Err(HostCallError::NotFound(format!("artifact `{uri}` in this instance"))),
         }
-    }
-
-    fn end(&self, outcome: EffectOutcome) -> HostCallError {
-        self.ended.set(outcome);
-        HostCallError::Interrupted
     }
 }
 
 #[async_trait]
 impl HostCalls for HostSide {
+    fn recorded(&mut self, site: CallSite, capability: &str, subject: &str) -> Result<Recorded, HostCallError> {
+        let mut shared = self.side.shared();
+        let denial = shared.replay.denial(site, capability, subject);
+        let was_allowed = shared.replay.was_allowed(site.sequence);
+        drop(shared);
+        Ok(match denial.map_err(|divergence| self.diverged(divergence))? {
+            Some(denial) => Recorded::Denied(denial),
+            None if was_allowed => Recorded::Allowed,
+            None => Recorded::Nothing,
+        })
+    }
+
     async fn exec(
         &mut self,
         site: CallSite,
@@ -169,74 +311,76 @@ impl HostCalls for HostSide {
         parameters: Vec<(String, Parameter)>,
         secrets: Vec<SecretName>,
     ) -> Result<CommandResult, HostCallError> {
-        let sequence = site.sequence;
-        let key = self.key_of(sequence);
-        let recorded = self.recorded.remove(&sequence).unwrap_or_default();
+        let key = self.key_of(site);
+        let request = Request {
+            call: "exec",
+            subject: name.to_string(),
+            parameters: json!({ "parameters": parameters, "secrets": secrets }),
+        };
         if let Err(denial) = self.take_planned(name, &parameters) {
-            if !recorded.denied {
-                self.denied(site, &denial).await;
-            }
+            self.denied(site, &denial).await;
             return Err(HostCallError::Denied(denial));
         }
-        let command = match recorded.command {
-            Some(command) if command.command_name.as_ref() == Some(name) => command,
-            Some(command) => {
-                let before = command.command_name.map(|name| name.to_string()).unwrap_or_default();
-                return Err(self.end(diverged(sequence, &before, name.as_str())));
+        let recorded = self.side.shared().replay.command(site, &request);
+        let command = match recorded.map_err(|divergence| self.diverged(divergence))? {
+            Some(recorded) => {
+                if let Some(result) = recorded.result {
+                    // The host may have died between recording it and forgetting its spool.
+                    self.side.hands.provider.discard(&key).await;
+                    return Ok(result);
+                }
+                recorded.command
             }
             None => {
                 let command = self.resolve(name, parameters, &secrets)?;
                 let started = Event::CommandStarted {
                     path: key.path.clone(),
                     attempt: key.attempt,
-                    sequence,
+                    sequence: key.sequence,
                     command: Box::new(command.clone()),
+                    fingerprint: Some(request.fingerprint(site, self.side.hands.plugin_host.fingerprint())),
                 };
-                self.journal.record(started).await.map_err(|_| HostCallError::Interrupted)?;
+                self.side.record(started).await.map_err(|_| HostCallError::Interrupted)?;
                 command
             }
         };
-        if let Some(result) = recorded.result {
-            // The host may have died between recording it and forgetting its spool.
-            self.hands.provider.discard(&key).await;
-            return Ok(result);
-        }
-        let result = self.hands.exec(&key, &command, &self.templates).await.map_err(|outcome| self.end(outcome))?;
-        let completed = Event::CommandCompleted {
-            path: key.path.clone(),
-            attempt: key.attempt,
-            sequence,
-            result: Box::new(result.clone()),
-        };
-        self.journal.record(completed).await.map_err(|_| HostCallError::Interrupted)?;
-        self.hands.provider.discard(&key).await;
-        Ok(result)
+        self.run(key, command).await
     }
 
-    async fn stat_artifact(&mut self, _site: CallSite, uri: &ArtifactUri) -> Result<ArtifactStat, HostCallError> {
+    async fn stat_artifact(&mut self, site: CallSite, uri: &ArtifactUri) -> Result<ArtifactStat, HostCallError> {
         self.own(uri)?;
-        let row = self.hands.store.artifact(uri).await.map_err(unavailable)?;
-        let row = row.ok_or_else(|| HostCallError::NotFound(format!("artifact `{uri}`")))?;
-        Ok(ArtifactStat {
-            size_bytes: row.artifact.size_bytes,
-            digest: row.artifact.digest.to_string(),
-            media_type: row.media_type,
-        })
+        let store = self.side.hands.store.clone();
+        let act = async move {
+            let row = store.artifact(uri).await.map_err(unavailable)?;
+            let row = row.ok_or_else(|| HostCallError::NotFound(format!("artifact `{uri}`")))?;
+            Ok(ArtifactStat {
+                size_bytes: row.artifact.size_bytes,
+                digest: row.artifact.digest.to_string(),
+                media_type: row.media_type,
+            })
+        };
+        let request = Request { call: "stat-artifact", subject: uri.to_string(), parameters: Value::Null };
+        self.read(site, request, act).await
     }
 
     async fn read_artifact(
         &mut self,
-        _site: CallSite,
+        site: CallSite,
         uri: &ArtifactUri,
         offset: u64,
         length: u32,
     ) -> Result<Vec<u8>, HostCallError> {
         self.own(uri)?;
-        match self.hands.store.read_artifact(uri, offset, u64::from(length)).await {
-            Ok(bytes) => Ok(bytes),
-            Err(StoreError::NotFound { what }) => Err(HostCallError::NotFound(what)),
-            Err(error) => Err(unavailable(error)),
-        }
+        let store = self.side.hands.store.clone();
+        let act = async move {
+            match store.read_artifact(uri, offset, u64::from(length)).await {
+                Ok(bytes) => Ok(bytes),
+                Err(StoreError::NotFound { what }) => Err(HostCallError::NotFound(what)),
+                Err(error) => Err(unavailable(error)),
+            }
+        };
+        let parameters = json!({ "offset": offset, "length": length });
+        self.read(site, Request { call: "read-artifact", subject: uri.to_string(), parameters }, act).await
     }
 
     async fn put_artifact(
@@ -246,55 +390,62 @@ impl HostCalls for HostSide {
         media_type: &str,
         bytes: Vec<u8>,
     ) -> Result<ArtifactUri, HostCallError> {
-        let key = self.key_of(site.sequence);
-        let uri = artifacts::uri(&key, name).map_err(|error| HostCallError::Invalid(error.to_string()))?;
-        let bytes = self.hands.redacted_bytes(bytes).map_err(|outcome| self.end(outcome))?;
-        let new = NewArtifact { uri: uri.clone(), instance: key.instance, media_type: media_type.to_owned() };
-        self.hands.store.put_artifact(new, ArtifactBytes::Memory(bytes)).await.map_err(unavailable)?;
-        Ok(uri)
+        let key = self.key_of(site);
+        let parameters = json!({ "mediaType": media_type, "digest": Digest::of(&bytes), "sizeBytes": bytes.len() });
+        let request = Request { call: "put-artifact", subject: name.to_owned(), parameters };
+        let side = self.side.clone();
+        let act = async move {
+            let uri = artifacts::uri(&key, name).map_err(|error| HostCallError::Invalid(error.to_string()))?;
+            let bytes = side.hands.redacted_bytes(bytes).map_err(|outcome| {
+                side.shared().ended = Some(outcome);
+                HostCallError::Interrupted
+            })?;
+            let new = NewArtifact { uri: uri.clone(), instance: key.instance, media_type: media_type.to_owned() };
+            side.hands.store.put_artifact(new, ArtifactBytes::Memory(bytes)).await.map_err(unavailable)?;
+            Ok(uri)
+        };
+        self.journaled(site, request, act).await
     }
 
-    async fn ask_model(&mut self, _site: CallSite, question: ModelQuestion) -> Result<ModelAnswer, HostCallError> {
+    async fn ask_model(&mut self, site: CallSite, question: ModelQuestion) -> Result<ModelAnswer, HostCallError> {
         for uri in &question.evidence {
             self.own(uri)?;
         }
-        Err(HostCallError::Unavailable(format!("this host has no model `{}`: no model is configured", question.model)))
+        let request = Request { call: "ask-model", subject: question.model.to_string(), parameters: json!(question) };
+        let text = format!("this host has no model `{}`: no model is configured", question.model);
+        self.journaled(site, request, async { Err(HostCallError::Unavailable(text)) }).await
     }
 
     async fn call_tool(
         &mut self,
-        _site: CallSite,
+        site: CallSite,
         tool: &McpTool,
-        _arguments: Value,
+        arguments: Value,
     ) -> Result<ToolAnswer, HostCallError> {
-        let server = tool.server();
-        Err(HostCallError::Unavailable(format!("this host has no MCP server `{server}`: no MCP server is configured")))
+        let request = Request { call: "call-tool", subject: tool.to_string(), parameters: arguments };
+        let text = format!("this host has no MCP server `{}`: no MCP server is configured", tool.server());
+        self.journaled(site, request, async { Err(HostCallError::Unavailable(text)) }).await
     }
 
-    async fn fetch(&mut self, _site: CallSite, request: HttpRequest) -> Result<HttpResponse, HostCallError> {
-        Err(HostCallError::Unavailable(format!("`{}` is not reachable: this host has no HTTP client", request.url)))
+    async fn fetch(&mut self, site: CallSite, asked: HttpRequest) -> Result<HttpResponse, HostCallError> {
+        let request = Request { call: "fetch", subject: asked.url.clone(), parameters: json!(asked) };
+        let text = format!("`{}` is not reachable: this host has no HTTP client for plugins", asked.url);
+        self.journaled(site, request, async { Err(HostCallError::Unavailable(text)) }).await
     }
 
     async fn log(&mut self, level: LogLevel, message: String, fields: Vec<(String, String)>) {
         let fields: serde_json::Map<_, _> = fields.into_iter().map(|(name, value)| (name, value.into())).collect();
         let line = json!({ "level": level, "message": message, "fields": fields }).to_string();
-        self.logged.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(line);
+        self.side.shared().logged.push(line);
     }
 
     async fn denied(&mut self, site: CallSite, denial: &Denial) {
-        let sequence = site.sequence;
-        if self.recorded.get(&sequence).is_some_and(|recorded| recorded.denied) {
-            return;
-        }
-        let event = Event::HostCallCompleted {
-            path: self.key.path.clone(),
-            attempt: self.key.attempt,
-            sequence,
-            request: json!({ "capability": denial.capability, "subject": denial.subject }),
-            answer: json!({ "denied": denial.reason }),
-        };
+        let request = denied_request(&denial.capability, &denial.subject);
+        let fingerprint = request.fingerprint(site, self.side.hands.plugin_host.fingerprint());
+        let asked = json!({ "capability": denial.capability, "subject": denial.subject });
+        let event = answered(&self.key_of(site), asked, json!({ "denied": denial.reason }), fingerprint);
         // When the history cannot be written the next host call ends the attempt.
-        let _ = self.journal.record(event).await;
+        let _ = self.side.record(event).await;
     }
 }
 
@@ -324,14 +475,13 @@ fn unavailable(error: StoreError) -> HostCallError {
     HostCallError::Unavailable("the host's store did not answer".to_owned())
 }
 
-/// The component did not ask, on its second run, what it asked on its first.
-fn diverged(sequence: u32, before: &str, now: &str) -> EffectOutcome {
+fn diverged(divergence: &Divergence) -> EffectOutcome {
     EffectOutcome::Faulted {
         error: workflow::effect::Fault {
             kind: format!("{}plugin-diverged", workflow::effect::OWN_ERRORS),
             status: 500,
             title: Some("The plugin asked something else after a restart".to_owned()),
-            detail: Some(format!("host call {sequence} was `{before}` and is `{now}` now")),
+            detail: Some(divergence.to_string()),
             instance: None,
         },
     }

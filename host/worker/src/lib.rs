@@ -13,6 +13,7 @@ mod definitions;
 mod drive;
 mod host_calls;
 mod plugins;
+mod replay;
 mod run;
 mod schedule;
 mod secrets;

@@ -86,6 +86,18 @@ pub struct Parent {
     pub awaited: bool,
 }
 
+/// How a plugin came to a host call: on a replay it comes the same way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fingerprint {
+    /// Of the call, its subject and its parameters.
+    pub request: Digest,
+    /// Used until then.
+    pub fuel: u64,
+    /// What counted it: another engine may count otherwise.
+    pub engine: String,
+}
+
 /// A fact about one instance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
@@ -151,6 +163,9 @@ pub enum Event {
         attempt: u32,
         sequence: u32,
         command: Box<Command>,
+        /// Absent in histories of earlier versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fingerprint: Option<Fingerprint>,
     },
     CommandCompleted {
         path: TaskPath,
@@ -165,6 +180,9 @@ pub enum Event {
         sequence: u32,
         request: Value,
         answer: Value,
+        /// Absent in histories of earlier versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fingerprint: Option<Fingerprint>,
     },
     AttemptCompleted {
         path: TaskPath,

@@ -154,6 +154,7 @@ fn an_open_attempt_shows_what_its_plugin_has_done_so_far() {
         sequence,
         request: json!("log"),
         answer: json!(null),
+        fingerprint: None,
     };
     run.take(vec![call(1), call(2)]);
     assert_eq!(run.instance.open_attempts().next().unwrap().host_calls, [call(1), call(2)]);

@@ -17,11 +17,12 @@ const PACKAGES: [(&str, &str); 6] = [
     ("/etc/ssl/certs/ca-certificates.crt", "ca-certificates"),
 ];
 
-const TARGET: &str = "wasm32-unknown-unknown";
+/// Of import-pure plugins, and of those that were built for an operating system.
+const TARGETS: [&str; 2] = ["wasm32-unknown-unknown", "wasm32-wasip2"];
 
 pub fn run(shell: &Shell) -> anyhow::Result<()> {
     packages(shell)?;
-    wasm_target(shell)
+    TARGETS.iter().try_for_each(|target| wasm_target(shell, target))
 }
 
 fn packages(shell: &Shell) -> anyhow::Result<()> {
@@ -44,19 +45,19 @@ fn is_root(shell: &Shell) -> bool {
     cmd!(shell, "id -u").quiet().read().is_ok_and(|id| id == "0")
 }
 
-/// The target of import-pure plugins. The download fails now and then: one more try.
-fn wasm_target(shell: &Shell) -> anyhow::Result<()> {
+/// A target of plugins. The download fails now and then: one more try.
+fn wasm_target(shell: &Shell, target: &str) -> anyhow::Result<()> {
     let installed = cmd!(shell, "rustup target list --installed").quiet().read().context("rustup is needed")?;
-    if installed.lines().any(|line| line == TARGET) {
+    if installed.lines().any(|line| line == target) {
         return Ok(());
     }
-    say(&format!("adding the Rust target {TARGET}"));
+    say(&format!("adding the Rust target {target}"));
     for _ in 0..3 {
-        if cmd!(shell, "rustup target add {TARGET}").quiet().run().is_ok() {
+        if cmd!(shell, "rustup target add {target}").quiet().run().is_ok() {
             return Ok(());
         }
     }
-    bail!("failed to add the Rust target; run: rustup target add {TARGET}")
+    bail!("failed to add the Rust target; run: rustup target add {target}")
 }
 
 /// A cargo subcommand that is built from source if it is not there.

@@ -78,6 +78,8 @@ impl Guest for Evil {
                 answer(artifacts_write::put("report.json", "text/plain", &vec![0; with.parse().unwrap_or(0)]))
             }
             "not-json" => return Ok("{".to_owned()),
+            "deep-result" => return Ok(nested(with)),
+            "deep-argument" => answer(mcp::call_tool("issues", "search", &nested(with)).map(|answer| answer.content)),
             "exec" => answer(sandbox::exec(with, &[]).map(|result| result.summary)),
             "exec-artifact" => {
                 let parameters = [("file".to_owned(), sandbox::Parameter::Artifact(with.to_owned()))];
@@ -213,6 +215,12 @@ fn tool(with: &str) -> Result<String, CallError> {
 fn fetch(url: &str) -> Result<String, CallError> {
     let request = http::Request { method: http::Method::Get, url: url.to_owned(), headers: Vec::new() };
     http::fetch(&request).map(|response| format!("{} {}", response.status, response.body.len()))
+}
+
+/// Arrays in arrays.
+fn nested(depth: &str) -> String {
+    let depth = depth.parse().unwrap_or(0);
+    format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth))
 }
 
 /// The last of so many answers.

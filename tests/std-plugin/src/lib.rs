@@ -12,7 +12,7 @@ mod bindings {
 }
 
 use std::collections::HashMap;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bindings::exports::lightapi::release::step::{Description, Guest, PlannedCommand};
@@ -69,6 +69,7 @@ impl Guest for Std {
                 println!("line");
                 eprintln!("trouble");
                 print!("no end");
+                let _ = std::io::stdout().flush();
                 String::new()
             }
             "flood" => {

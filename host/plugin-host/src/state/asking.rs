@@ -30,14 +30,19 @@ const HOST_HEADERS: [&str; 12] = [
 
 impl model::Host for State {
     async fn ask(&mut self, question: model::Question) -> Answer<model::Answer> {
-        let site = self.begin()?;
+        let site = self.begin().await?;
         let name = question.model.clone();
         if let Some(reason) = self.without_effects() {
             return self.deny(site, Interface::Model, &name, reason).await;
         }
+        let was_allowed = match self.restored(site, Interface::Model, &name)? {
+            Ok(was_allowed) => was_allowed,
+            Err(denied) => return Ok(Err(denied)),
+        };
         let grant = self.grants.model.clone();
         let model = ModelName::new(name.as_str()).ok();
-        let granted = model.filter(|model| grant.as_ref().is_some_and(|grant| grant.models.contains(model)));
+        let granted =
+            model.filter(|model| was_allowed || grant.as_ref().is_some_and(|grant| grant.models.contains(model)));
         let (Some(model), Some(grant)) = (granted, grant) else {
             let reason = "the model is not in `model.models` of the task's grants".to_owned();
             return self.deny(site, Interface::Model, &name, reason).await;
@@ -87,14 +92,19 @@ impl model::Host for State {
 
 impl mcp::Host for State {
     async fn call_tool(&mut self, server: String, tool: String, arguments: String) -> Answer<mcp::ToolAnswer> {
-        let site = self.begin()?;
+        let site = self.begin().await?;
         let subject = format!("{server}/{tool}");
         if let Some(reason) = self.without_effects() {
             return self.deny(site, Interface::Mcp, &subject, reason).await;
         }
+        let was_allowed = match self.restored(site, Interface::Mcp, &subject)? {
+            Ok(was_allowed) => was_allowed,
+            Err(denied) => return Ok(Err(denied)),
+        };
         let grant = self.grants.mcp.clone();
         let named = McpTool::new(subject.as_str()).ok().filter(|named| named.server() == server);
-        let granted = named.filter(|named| grant.as_ref().is_some_and(|grant| grant.tools.contains(named)));
+        let granted =
+            named.filter(|named| was_allowed || grant.as_ref().is_some_and(|grant| grant.tools.contains(named)));
         let (Some(named), Some(grant)) = (granted, grant) else {
             let reason = "the tool is not in `mcp.tools` of the task's grants".to_owned();
             return self.deny(site, Interface::Mcp, &subject, reason).await;
@@ -116,17 +126,21 @@ impl mcp::Host for State {
 
 impl http::Host for State {
     async fn fetch(&mut self, request: http::Request) -> Answer<http::Response> {
-        let site = self.begin()?;
+        let site = self.begin().await?;
         if let Some(reason) = self.without_effects() {
             return self.deny(site, Interface::Http, &request.url, reason).await;
         }
+        let was_allowed = match self.restored(site, Interface::Http, &request.url)? {
+            Ok(was_allowed) => was_allowed,
+            Err(denied) => return Ok(Err(denied)),
+        };
         let grant = self.grants.http.clone();
         let origin = HttpOrigin::of_url(&request.url).filter(|_| request.url.len() <= URL_BYTES_MAX);
         let Some(origin) = origin else {
             let text = "the URL is not an absolute one of `http` or `https` in plain ASCII, without user information or fragment";
             return Ok(Err(types::CallError::Invalid(text.to_owned())));
         };
-        let Some(grant) = grant.filter(|grant| grant.origins.contains(&origin)) else {
+        let Some(grant) = grant.filter(|grant| was_allowed || grant.origins.contains(&origin)) else {
             let reason = format!("`{origin}` is not in `http.origins` of the task's grants");
             return self.deny(site, Interface::Http, &request.url, reason).await;
         };
@@ -180,12 +194,16 @@ impl State {
         if let Some(reason) = self.without_effects() {
             return self.deny(site, Interface::ArtifactsRead, text, reason).await;
         }
+        let was_allowed = match self.restored(site, Interface::ArtifactsRead, text)? {
+            Ok(was_allowed) => was_allowed,
+            Err(denied) => return Ok(Err(denied)),
+        };
         let uri = match ArtifactUri::new(text) {
             Ok(uri) => uri,
             Err(error) => return Ok(Err(types::CallError::Invalid(error.to_string()))),
         };
         let grant = self.grants.artifacts_read.as_ref();
-        if grant.is_some_and(|grant| grant.covers(&uri)) {
+        if was_allowed || grant.is_some_and(|grant| grant.covers(&uri)) {
             return Ok(Ok(uri));
         }
         let reason = "no entry of `artifacts-read.names` of the task's grants covers it".to_owned();

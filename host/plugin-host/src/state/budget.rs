@@ -66,6 +66,14 @@ impl ResourceLimiter for State {
         Ok(true)
     }
 
+    fn instances(&self) -> usize {
+        usize::try_from(self.limits.instances_max).unwrap_or(usize::MAX)
+    }
+
+    fn tables(&self) -> usize {
+        usize::try_from(self.limits.instances_max).unwrap_or(usize::MAX)
+    }
+
     fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> Result<bool> {
         if desired as u64 > self.limits.table_elements_max {
             return Err(self.end(Stop::Limit(LimitReached::Table { max: self.limits.table_elements_max })));

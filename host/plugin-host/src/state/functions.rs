@@ -5,8 +5,10 @@ use wasmtime::component::Resource;
 use workflow::{CommandName, SecretName};
 
 use super::{Answer, SecretHandle, State, Stop, Turn};
+use crate::baseline::Written;
 use crate::bindings::{self, artifacts_read, artifacts_write, log, sandbox, sandbox_secret, secrets, types};
 use crate::call::LimitReached;
+use crate::host_calls::LogLevel;
 use crate::interface::Interface;
 
 /// A longer log line is cut: it is for people.
@@ -16,11 +18,19 @@ impl types::Host for State {}
 
 impl log::Host for State {
     async fn emit(&mut self, level: log::Level, message: String, fields: Vec<(String, String)>) -> Result<()> {
+        self.log_output(false).await?;
         let message = one_line(&message);
         let fields: Vec<_> = fields.iter().map(|(name, value)| (one_line(name), one_line(value))).collect();
         if level == log::Level::Error {
             self.last_error = Some(message.clone());
         }
+        self.log_line(level.into(), message, fields).await
+    }
+}
+
+impl State {
+    /// A line for the worker, counted; dropped while nothing is executed.
+    async fn log_line(&mut self, level: LogLevel, message: String, fields: Vec<(String, String)>) -> Result<()> {
         self.used.log_lines += 1;
         self.used.log_bytes += message.len() as u64;
         self.used.log_bytes += fields.iter().map(|(name, value)| (name.len() + value.len()) as u64).sum::<u64>();
@@ -35,15 +45,47 @@ impl log::Host for State {
             return Err(self.end(Stop::Limit(LimitReached::LogBytes { max: grant.1 })));
         }
         self.clock.pause();
-        host.log(level.into(), message, fields).await;
+        host.log(level, message, fields).await;
         self.clock.resume();
         Ok(())
+    }
+
+    /// What a wasi-baseline component printed becomes log lines: stdout is
+    /// information, stderr a warning. `rest`: a line without an end is one too.
+    pub(crate) async fn log_output(&mut self, rest: bool) -> Result<()> {
+        let Some(output) = self.baseline.as_ref().map(|baseline| baseline.output().clone()) else {
+            return Ok(());
+        };
+        let lines = if rest { output.take_rest() } else { output.take() };
+        for (written, line) in lines {
+            let line = one_line(&line);
+            match written {
+                Written::Stdout => self.log_line(LogLevel::Info, line, Vec::new()).await?,
+                Written::Stderr => {
+                    self.last_words(&line);
+                    self.log_line(LogLevel::Warn, line, Vec::new()).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A panic's text and a traceback's end are the last lines of stderr.
+    fn last_words(&mut self, line: &str) {
+        if line.starts_with("note: run with `RUST_BACKTRACE") {
+            return;
+        }
+        let words = match self.last_error.take() {
+            Some(before) if before.ends_with(':') => format!("{before} {line}"),
+            Some(_) | None => line.to_owned(),
+        };
+        self.last_error = Some(words);
     }
 }
 
 impl artifacts_read::Host for State {
     async fn stat(&mut self, uri: String) -> Answer<artifacts_read::ArtifactStat> {
-        let site = self.begin()?;
+        let site = self.begin().await?;
         let uri = match self.readable(site, &uri).await? {
             Ok(uri) => uri,
             Err(error) => return Ok(Err(error)),
@@ -57,7 +99,7 @@ impl artifacts_read::Host for State {
     }
 
     async fn read(&mut self, uri: String, offset: u64, length: u32) -> Answer<Vec<u8>> {
-        let site = self.begin()?;
+        let site = self.begin().await?;
         let uri = match self.readable(site, &uri).await? {
             Ok(uri) => uri,
             Err(error) => return Ok(Err(error)),
@@ -70,12 +112,16 @@ impl artifacts_read::Host for State {
 
 impl artifacts_write::Host for State {
     async fn put(&mut self, name: String, media_type: String, bytes: Vec<u8>) -> Answer<String> {
-        let site = self.begin()?;
+        let site = self.begin().await?;
         if let Some(reason) = self.without_effects() {
             return self.deny(site, Interface::ArtifactsWrite, &name, reason).await;
         }
+        let was_allowed = match self.restored(site, Interface::ArtifactsWrite, &name)? {
+            Ok(was_allowed) => was_allowed,
+            Err(denied) => return Ok(Err(denied)),
+        };
         let grant = self.grants.artifacts_write.clone();
-        let Some(grant) = grant.filter(|grant| grant.names.contains(&name)) else {
+        let Some(grant) = grant.filter(|grant| was_allowed || grant.names.contains(&name)) else {
             let reason = "the name is not in `artifacts-write.names` of the task's grants".to_owned();
             return self.deny(site, Interface::ArtifactsWrite, &name, reason).await;
         };
@@ -105,17 +151,23 @@ impl sandbox::Host for State {
 
 impl secrets::Host for State {
     async fn acquire(&mut self, name: String) -> Answer<Resource<SecretHandle>> {
-        let site = self.begin()?;
+        let site = self.begin().await?;
         if let Some(reason) = self.without_effects() {
             return self.deny(site, Interface::Secrets, &name, reason).await;
         }
+        let was_allowed = match self.restored(site, Interface::Secrets, &name)? {
+            Ok(was_allowed) => was_allowed,
+            Err(denied) => return Ok(Err(denied)),
+        };
         let granted = self.grants.secrets.as_ref();
         let secret = SecretName::new(name.as_str()).ok();
-        let Some(name) = secret.filter(|secret| granted.is_some_and(|grant| grant.names.contains(secret))) else {
+        let Some(name) =
+            secret.filter(|secret| was_allowed || granted.is_some_and(|grant| grant.names.contains(secret)))
+        else {
             let reason = "the secret is not in `secrets.names` of the task's grants".to_owned();
             return self.deny(site, Interface::Secrets, &name, reason).await;
         };
-        match self.secrets.push(SecretHandle { name }) {
+        match self.table.push(SecretHandle { name }) {
             Ok(handle) => Ok(Ok(handle)),
             Err(_full) => Err(self.end(Stop::Limit(LimitReached::Handles { max: self.limits.handles_max }))),
         }
@@ -124,11 +176,11 @@ impl secrets::Host for State {
 
 impl secrets::HostSecret for State {
     async fn name(&mut self, secret: Resource<SecretHandle>) -> Result<String> {
-        Ok(self.secrets.get(&secret)?.name.to_string())
+        Ok(self.table.get(&secret)?.name.to_string())
     }
 
     async fn drop(&mut self, secret: Resource<SecretHandle>) -> Result<()> {
-        self.secrets.delete(secret)?;
+        self.table.delete(secret)?;
         Ok(())
     }
 }
@@ -141,7 +193,7 @@ impl sandbox_secret::Host for State {
         secrets: Vec<Resource<SecretHandle>>,
     ) -> Answer<sandbox::CommandResult> {
         let names: Result<Vec<_>, _> =
-            secrets.iter().map(|secret| self.secrets.get(secret).map(|handle| handle.name.clone())).collect();
+            secrets.iter().map(|secret| self.table.get(secret).map(|handle| handle.name.clone())).collect();
         self.run(Interface::SandboxSecret, command, parameters, names?).await
     }
 }
@@ -154,13 +206,17 @@ impl State {
         parameters: Vec<(String, sandbox::Parameter)>,
         secrets: Vec<SecretName>,
     ) -> Answer<sandbox::CommandResult> {
-        let site = self.begin()?;
+        let site = self.begin().await?;
         if let Some(reason) = self.without_effects() {
             return self.deny(site, interface, &command, reason).await;
         }
+        let was_allowed = match self.restored(site, interface, &command)? {
+            Ok(was_allowed) => was_allowed,
+            Err(denied) => return Ok(Err(denied)),
+        };
         let grant = self.grants.sandbox.as_ref();
         let name = CommandName::new(command.as_str()).ok();
-        let granted = name.filter(|name| grant.is_some_and(|grant| grant.commands.contains(name)));
+        let granted = name.filter(|name| was_allowed || grant.is_some_and(|grant| grant.commands.contains(name)));
         let (Some(name), Some(grant)) = (granted, grant) else {
             let reason = "the command is not in `sandbox.commands` of the task's grants".to_owned();
             return self.deny(site, interface, &command, reason).await;
@@ -178,6 +234,9 @@ impl State {
         };
         self.used.commands += 1;
         let result = ask!(self, exec(site, &name, parameters, secrets))?;
+        if let (Some(baseline), Ok(result)) = (&self.baseline, &result) {
+            baseline.advance(result.duration_ms.saturating_mul(1_000_000));
+        }
         Ok(result.map(Into::into))
     }
 }

@@ -22,9 +22,10 @@ use wasmtime::component::ResourceTable;
 use workflow::SecretName;
 use workflow::capability::{Grants, Limits};
 
+use crate::baseline::Baseline;
 use crate::bindings::{call_error, types};
 use crate::call::LimitReached;
-use crate::host_calls::{CallSite, Denial, HostCallError, HostCalls};
+use crate::host_calls::{CallSite, Denial, HostCallError, HostCalls, Recorded};
 use crate::interface::Interface;
 
 pub(crate) use budget::GuestClock;
@@ -48,6 +49,10 @@ pub(crate) enum Turn {
 pub(crate) enum Stop {
     Limit(LimitReached),
     Interrupted,
+    /// It called exit instead of returning.
+    Exited {
+        code: u8,
+    },
 }
 
 impl std::fmt::Display for Stop {
@@ -55,6 +60,7 @@ impl std::fmt::Display for Stop {
         match self {
             Stop::Limit(limit) => limit.fmt(f),
             Stop::Interrupted => f.write_str("the host stops"),
+            Stop::Exited { code } => write!(f, "it called exit({code}) instead of returning"),
         }
     }
 }
@@ -86,7 +92,10 @@ pub(crate) struct State {
     used: Used,
     memory_bytes: u64,
     pub(crate) clock: GuestClock,
-    secrets: ResourceTable,
+    /// Secrets, and the streams of a wasi-baseline component.
+    table: ResourceTable,
+    /// Of a component of that class only.
+    baseline: Option<Box<Baseline>>,
     /// The last `error` line: what a panic hook wrote before the trap.
     pub(crate) last_error: Option<String>,
     /// Set when the host, not the plugin, ended the call.
@@ -97,9 +106,9 @@ pub(crate) struct State {
 type Answer<T> = wasmtime::Result<Result<T, types::CallError>>;
 
 impl State {
-    pub fn new(turn: Turn, grants: Grants, limits: Limits) -> Self {
-        let mut secrets = ResourceTable::new();
-        secrets.set_max_capacity(usize::try_from(limits.handles_max).unwrap_or(usize::MAX));
+    pub fn new(turn: Turn, grants: Grants, limits: Limits, baseline: Option<Box<Baseline>>) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(usize::try_from(limits.handles_max).unwrap_or(usize::MAX));
         Self {
             turn,
             grants,
@@ -109,7 +118,8 @@ impl State {
             used: Used::default(),
             memory_bytes: 0,
             clock: GuestClock::new(),
-            secrets,
+            table,
+            baseline,
             last_error: None,
             stop: None,
         }
@@ -121,13 +131,42 @@ impl State {
         wasmtime::Error::new(stop)
     }
 
-    /// Numbers a host call and counts it.
-    fn begin(&mut self) -> wasmtime::Result<CallSite> {
+    /// Numbers a host call and counts it. What was printed before it comes before it in the log.
+    async fn begin(&mut self) -> wasmtime::Result<CallSite> {
+        self.log_output(false).await?;
         if u64::from(self.sequence) == self.limits.host_calls_max {
             return Err(self.end(Stop::Limit(LimitReached::HostCalls { max: self.limits.host_calls_max })));
         }
         self.sequence += 1;
         Ok(CallSite { sequence: self.sequence, fuel: self.fuel })
+    }
+
+    /// The most that could be printed, when more was.
+    pub(crate) fn output_over(&self) -> Option<u64> {
+        self.baseline.as_ref().and_then(|baseline| baseline.output().over())
+    }
+
+    /// A denial of an earlier run, or whether that run was allowed the same call.
+    fn restored(&mut self, site: CallSite, interface: Interface, subject: &str) -> Answer<bool> {
+        let Turn::Execute(host) = &mut self.turn else {
+            return Ok(Ok(false));
+        };
+        match host.recorded(site, interface.name(), subject) {
+            Ok(Recorded::Nothing) => Ok(Ok(false)),
+            Ok(Recorded::Allowed) => Ok(Ok(true)),
+            Ok(Recorded::Denied(denial)) => Ok(Err(types::CallError::Denied(denial.into()))),
+            Err(error) => Ok(self.answer(Err(error))?.map(|()| false)),
+        }
+    }
+
+    pub(crate) fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+
+    /// Of a component of the class wasi-baseline: nothing else has these functions linked.
+    pub(crate) fn baseline_and_table(&mut self) -> (&mut Baseline, &mut ResourceTable) {
+        let baseline = self.baseline.as_mut().expect("WASI is linked for components of the class wasi-baseline only");
+        (baseline, &mut self.table)
     }
 
     /// Tells the worker and the plugin that a call is refused.

@@ -25,12 +25,16 @@ pub fn components() -> &'static BTreeMap<String, Vec<u8>> {
     static COMPONENTS: OnceLock<BTreeMap<String, Vec<u8>>> = OnceLock::new();
     COMPONENTS.get_or_init(|| {
         let names = ["cargo", "cargo-publish", "preflight", "evil", "released"];
-        build(&names);
+        build(&names, "wasm32-unknown-unknown");
+        build(&["std"], "wasm32-wasip2");
         let component = |name: &str| {
             let module = std::fs::read(module(name)).expect("cargo has just built the module");
             (name.to_owned(), plugin_host::encode(&module).expect("the module becomes a component"))
         };
-        names.into_iter().map(component).collect()
+        // The compiler makes a component for this target, not a module.
+        let std = std::fs::read(target().join("wasm32-wasip2/plugin/std_plugin.wasm"));
+        let std = ("std".to_owned(), std.expect("cargo has just built the component"));
+        names.into_iter().map(component).chain([std]).collect()
     })
 }
 
@@ -42,18 +46,19 @@ pub fn module(name: &str) -> PathBuf {
 
 // Tests build their own fixtures; nothing of a release runs here.
 #[allow(clippy::disallowed_methods)]
-fn build(names: &[&str]) {
+fn build(names: &[&str], target_name: &str) {
     let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let cargo_home =
         cargo_home.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").expect("HOME")).join(".cargo"));
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["build", "--quiet", "--profile", "plugin", "--target", "wasm32-unknown-unknown", "--lib"]);
+    command.args(["build", "--quiet", "--profile", "plugin", "--target", target_name, "--lib"]);
     command.args(names.iter().flat_map(|name| ["-p".to_owned(), format!("{name}-plugin")]));
     command.current_dir(root()).arg("--target-dir").arg(target());
     command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     // The flags of `cargo xtask plugins`, so that neither build undoes the other.
     let flags = plugin_host::reproducible_rustflags(&root(), &cargo_home);
-    command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", flags);
+    command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", &flags);
+    command.env("CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS", &flags);
     assert!(command.status().expect("cargo runs").success(), "the plugins build");
 }
 
@@ -144,8 +149,18 @@ pub async fn run(
     grants: &Grants,
     scripted: Scripted,
 ) -> (Result<Value, CallError>, Record) {
+    run_in(plugin, input, grants, SURROUNDINGS, scripted).await
+}
+
+pub async fn run_in(
+    plugin: &Plugin,
+    input: Value,
+    grants: &Grants,
+    surroundings: Surroundings,
+    scripted: Scripted,
+) -> (Result<Value, CallError>, Record) {
     let record = scripted.record.clone();
-    let result = host().execute(plugin, Call { grants, surroundings: SURROUNDINGS, input }, Box::new(scripted)).await;
+    let result = host().execute(plugin, Call { grants, surroundings, input }, Box::new(scripted)).await;
     let record = record.lock().expect("no test panics with it").clone();
     (result, record)
 }
@@ -174,6 +189,8 @@ pub struct Scripted {
     pub fails: Option<HostCallError>,
     /// How long a command takes.
     pub command_time: std::time::Duration,
+    /// How long its result says that it took.
+    pub command_ms: u64,
 }
 
 impl Scripted {
@@ -204,7 +221,7 @@ impl HostCalls for Scripted {
             true => ("ok".to_owned(), 0, Vec::new()),
             false => self.commands.remove(0),
         };
-        Ok(result(stdout, exit_code, &files))
+        Ok(CommandResult { duration_ms: self.command_ms, ..result(stdout, exit_code, &files) })
     }
 
     async fn stat_artifact(&mut self, site: CallSite, uri: &ArtifactUri) -> Result<ArtifactStat, HostCallError> {

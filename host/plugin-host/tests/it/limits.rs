@@ -6,7 +6,7 @@ use plugin_host::{CallError, LimitReached};
 use serde_json::json;
 use workflow::capability::LimitsGrant;
 
-use crate::common::{Scripted, all_grants, evil, evil_with, limited, plugin, run};
+use crate::common::{Scripted, all_grants, evil, evil_with, host, limited, plugin, run};
 
 async fn stopped(input: &str, limits: LimitsGrant) -> String {
     let (result, _) = evil_with(input, limited(limits)).await;
@@ -47,10 +47,75 @@ async fn each_limit_has_its_own_text() {
             LimitsGrant { result_bytes_max: Some(1024), ..limits() },
             "its output has 4098 bytes of JSON; at most 1024 are kept",
         ),
-        ("hold token", limits(), "it held more than 64 secrets at once"),
+        (
+            "say hello",
+            LimitsGrant { instances_max: Some(1), ..limits() },
+            "it has more than 1 core instances, tables or memories",
+        ),
+        ("hold token", limits(), "it held more than 64 handles at once"),
     ] {
         assert_eq!(stopped(input, limits).await, format!("plugin `evil` was stopped: {expected}"), "{input}");
     }
+}
+
+#[tokio::test]
+async fn a_wait_counts_on_the_wall_clock_alone() {
+    let plugin = plugin("evil").await;
+    let limits = LimitsGrant { wall_time_ms_max: Some(100), ..LimitsGrant::default() };
+    let scripted = Scripted { command_time: Duration::from_secs(60), ..Scripted::default() };
+    let (result, record) = run(&plugin, json!("exec rust-release/cargo-build"), &limited(limits), scripted).await;
+    let text = result.unwrap_err().to_string();
+    assert_eq!(text, "plugin `evil` was stopped: it took longer than 100 ms, waits counted");
+    assert_eq!(record.calls.len(), 1);
+}
+
+#[tokio::test]
+async fn json_that_nests_without_end_is_refused_on_both_ways() {
+    for depth in [1_000, 100_000] {
+        let (result, _) = evil(&format!("deep-result {depth}")).await;
+        let text = result.unwrap_err().to_string();
+        assert!(
+            text.starts_with("plugin `evil` stopped: it returned text that is not JSON: recursion limit"),
+            "{text}"
+        );
+        let (result, record) = evil(&format!("deep-argument {depth}")).await;
+        let said = result.unwrap();
+        assert!(said.as_str().unwrap().starts_with("invalid: the arguments are not JSON: recursion limit"), "{said}");
+        assert_eq!(record.calls, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn an_honest_call_beside_many_hostile_ones_is_undisturbed() {
+    const HOSTILE: [&str; 9] = [
+        "spin",
+        "memory",
+        "recurse",
+        "panic x",
+        "divide",
+        "log 1000",
+        "calls 100000",
+        "hold token",
+        "big-result 10000000",
+    ];
+    let limits = LimitsGrant { guest_time_ms_max: Some(20), ..LimitsGrant::default() };
+    let mut hostile = tokio::task::JoinSet::new();
+    for number in 0..300 {
+        hostile.spawn(async move { evil_with(HOSTILE[number % HOSTILE.len()], limited(limits)).await.0 });
+    }
+    let mut honest = 0;
+    while !hostile.is_empty() {
+        let (result, record) = evil("five").await;
+        assert_eq!(result, Ok(json!("exit code 0 16 16 artifact://i/t/1/report.json")));
+        assert_eq!(record.calls.len(), 4);
+        honest += 1;
+        for _ in 0..10 {
+            let Some(ended) = hostile.join_next().await else { break };
+            assert!(matches!(ended.unwrap(), Err(CallError::Limit { .. } | CallError::Trapped { .. })));
+        }
+    }
+    assert!(honest >= 30);
+    assert_eq!(host().instances(), 0);
 }
 
 #[tokio::test]

@@ -66,12 +66,18 @@ async fn everything_unknown_is_named_at_once_with_what_this_host_offers() {
              import lightapi:release/shell@0.1.0;
              import lightapi:release/sandbox@0.2.0;
              import wasi:clocks/wall-clock@0.2.6;
+             import wasi:sockets/tcp@0.2.6;
+             import wasi:http/outgoing-handler@0.2.6;
+             import wasi:random/random@0.3.0;
              import acme:tools/run;
              export lightapi:release/step@0.1.0;
          }
          package lightapi:release@0.1.7 { interface log { emit: func(); flush: func(); } }
          package lightapi:release@0.2.0 { interface sandbox { exec: func(); } }
          package lightapi:release@0.1.0 { interface shell { run: func(line: string); } interface step { execute: func(); } }
+         package wasi:sockets@0.2.6 { interface tcp { connect: func(); } }
+         package wasi:http@0.2.6 { interface outgoing-handler { handle: func(); } }
+         package wasi:random@0.3.0 { interface random { get-random-u64: func() -> u64; } }
          package wasi:clocks@0.2.6 { interface wall-clock { now: func() -> u64; } }
          package acme:tools { interface run { go: func(); } }",
     );
@@ -80,13 +86,16 @@ async fn everything_unknown_is_named_at_once_with_what_this_host_offers() {
         "it needs the function `flush` of `lightapi:release/log@0.1.7`; this host offers `emit` in version 0.1.1",
         "it imports `lightapi:release/shell@0.1.0` (`run`), which no version of the package has; this host offers `log`, `artifacts-read`, `artifacts-write`, `sandbox`, `secrets`, `sandbox-secret`, `model`, `mcp`, `http`",
         "it needs `lightapi:release/sandbox` in version 0.2.0 (`exec`); this host offers version 0.1.1",
-        "it imports `wasi:clocks/wall-clock@0.2.6` (`now`) of WASI, of which this host links nothing; build the plugin for `wasm32-unknown-unknown`, where `std` asks for nothing",
+        "it imports `wasi:sockets/tcp@0.2.6` (`connect`), which is not in what this host links of WASI 0.2 (clocks, randomness, standard streams, an empty filesystem); use the interfaces of lightapi:release instead, or build the plugin without it",
+        "it imports `wasi:http/outgoing-handler@0.2.6` (`handle`), which is not",
+        "it imports `wasi:random/random@0.3.0` (`get-random-u64`), which is not",
         "it imports `acme:tools/run` (`go`) of a package this host does not have; it offers lightapi:release@0.1.1",
         "its `lightapi:release/step` lacks the function `describe`",
         "its `lightapi:release/step` lacks the function `plan`",
     ] {
         assert!(text.contains(expected), "{expected}\nis not in\n{text}");
     }
+    assert!(!text.contains("wall-clock"), "{text}");
 }
 
 #[tokio::test]

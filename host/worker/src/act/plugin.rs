@@ -11,7 +11,7 @@ use workflow::{Effect, EffectKey, EffectOutcome};
 
 use super::{Attempt, Hands, Journal, command::chain};
 use crate::artifacts;
-use crate::host_calls::{Ended, HostSide, Logged};
+use crate::host_calls::Side;
 
 impl Hands {
     pub(super) async fn call_plugin(&self, attempt: Attempt, journal: Journal) -> Option<EffectOutcome> {
@@ -26,20 +26,30 @@ impl Hands {
             Ok(plan) => plan,
             Err(outcome) => return outcome,
         };
-        let ended_early = Ended::default();
-        let side = HostSide::new(self.clone(), &attempt, *mode, journal, ended_early.clone()).held_to(plan);
-        let logged = side.logged();
         let surroundings = Surroundings::of(&attempt.key, attempt.started_at);
-        let call = Call { grants, surroundings, input: input.clone() };
-        let ended = self.plugin_host.execute(&component, call, Box::new(side)).await;
-        if matches!(ended, Err(CallError::Interrupted)) && ended_early.outcome().is_none() {
+        let side = Side::new(self.clone(), &attempt, *mode, journal).held_to(plan);
+        let ended = loop {
+            let call = Call { grants, surroundings, input: input.clone() };
+            let ended = self.plugin_host.execute(&component, call, Box::new(side.for_a_run())).await;
+            let Some(parked) = side.parked() else { break ended };
+            // The component gave up its instance. It runs again from its start and is
+            // answered from the journal until it comes here again.
+            if let Err(outcome) = side.wait_for(parked).await {
+                return outcome;
+            }
+        };
+        if !matches!(ended, Err(CallError::Interrupted)) {
+            side.came_to_its_end();
+        }
+        let ended_early = side.ended();
+        if matches!(ended, Err(CallError::Interrupted)) && ended_early.is_none() {
             return None;
         }
-        if let Err(outcome) = self.keep_log(&attempt.key, &logged).await {
+        if let Err(outcome) = self.keep_log(&attempt.key, side.logged()).await {
             return Some(outcome);
         }
-        if let Some(outcome) = ended_early.outcome() {
-            return Some(outcome);
+        if ended_early.is_some() {
+            return ended_early;
         }
         match ended {
             Ok(output) => Some(EffectOutcome::Output { output }),
@@ -88,8 +98,8 @@ impl Hands {
     }
 
     /// Keeps what the component logged beside the other artifacts of its attempt.
-    async fn keep_log(&self, key: &EffectKey, logged: &Logged) -> Result<(), EffectOutcome> {
-        let lines = logged.lock().unwrap_or_else(std::sync::PoisonError::into_inner).join("\n");
+    async fn keep_log(&self, key: &EffectKey, logged: Vec<String>) -> Result<(), EffectOutcome> {
+        let lines = logged.join("\n");
         if lines.is_empty() {
             return Ok(());
         }

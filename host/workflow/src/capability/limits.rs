@@ -73,7 +73,7 @@ impl Limits {
         wall_time_ms_max: 24 * 60 * 60 * 1000,
         memory_bytes_max: 64 << 20,
         table_elements_max: 20_000,
-        instances_max: 32,
+        instances_max: 100,
         handles_max: 64,
         host_calls_max: 1_000,
         host_call_bytes_max: 8 << 20,

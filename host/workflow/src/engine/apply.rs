@@ -49,17 +49,9 @@ impl Instance {
             Event::ExtendedTaskEnded { path, output, then } => self.extended_task_ended(&path, output, then),
             Event::IterationStarted { path, index, item, input } => self.iteration_started(&path, index, item, input),
             Event::AttemptStarted { path, attempt, effect } => self.attempt_started(&path, attempt, effect, at),
-            Event::CommandsPlanned { path, attempt, commands } => {
-                self.host_call(&path.clone(), attempt, Event::CommandsPlanned { path, attempt, commands })
-            }
-            Event::CommandStarted { path, attempt, sequence, command } => {
-                self.host_call(&path.clone(), attempt, Event::CommandStarted { path, attempt, sequence, command })
-            }
-            Event::HostCallCompleted { path, attempt, sequence, request, answer } => self.host_call(
-                &path.clone(),
-                attempt,
-                Event::HostCallCompleted { path, attempt, sequence, request, answer },
-            ),
+            Event::CommandsPlanned { ref path, attempt, .. }
+            | Event::CommandStarted { ref path, attempt, .. }
+            | Event::HostCallCompleted { ref path, attempt, .. } => self.host_call(&path.clone(), attempt, event),
             Event::CommandCompleted { path, attempt, sequence, result } => {
                 let kept = RecordedResult::new(&path, attempt, sequence, &result);
                 let event = Event::CommandCompleted { path: path.clone(), attempt, sequence, result };

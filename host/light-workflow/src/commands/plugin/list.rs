@@ -15,8 +15,12 @@ pub fn run(parts: &Parts, output: Output) -> Result<u8, Failure> {
                     || "not approved".to_owned(),
                     |entry| format!("approved by {} until {}", entry.reviewer, entry.expires),
                 );
+                // From the bytes, not from what the manifest says of them.
+                let bytes = std::fs::read(parts.component(&manifest.name)).ok();
+                let inspection = bytes.and_then(|bytes| plugin_host::inspect(&bytes).ok());
+                let class = inspection.map_or("not built", |inspection| inspection.class.name());
                 outln!(
-                    "{:<16} {:<10} {:<10} {approved}",
+                    "{:<16} {:<10} {:<10} {class:<14} {approved}",
                     manifest.name.as_str(),
                     manifest.version.to_string(),
                     manifest.world.name()

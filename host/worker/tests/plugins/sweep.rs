@@ -1,0 +1,111 @@
+//! Every bundled plugin is killed at every host call and at every commit of its journal.
+
+use std::sync::Mutex;
+
+use serde_json::{Value, json};
+use store::{ArtifactBytes, NewArtifact};
+use workflow::event::Event;
+use workflow::{ArtifactUri, EffectOutcome, InstanceId};
+
+use crate::machine::{Answer, Death, Machine};
+use crate::world::World;
+
+fn says(stdout: &str) -> Answer {
+    Answer { stdout: stdout.to_owned(), ..Answer::default() }
+}
+
+fn captures(files: &[&str]) -> Answer {
+    Answer { files: files.iter().map(|file| (*file).to_owned()).collect(), ..Answer::default() }
+}
+
+/// Name, input and script of each plugin's longest way.
+fn cases() -> Vec<(&'static str, Value, Vec<(&'static str, Answer)>)> {
+    let package = |name: &str, on: Value| {
+        json!({ "name": name, "version": "0.1.0", "publish": null, "dependencies": on,
+                "manifest_path": format!("/workspace/repos/demo/{name}/Cargo.toml") })
+    };
+    let on_core = json!([{ "name": "core", "req": "^0.1", "kind": null, "path": "/workspace/repos/demo/core" }]);
+    let metadata = json!({ "workspace_root": "/workspace/repos/demo", "packages": [package("app", on_core), package("core", json!([]))] });
+    let request = json!({ "releaseId": "1",
+        "repos": [{ "name": "demo", "url": "http://git.demo.test/demo.git", "ref": "main", "version": "0.1.0" }],
+        "crates": [{ "name": "demo", "version": "0.1.0" }], "registryIndex": "sparse+http://crates.demo.test/",
+        "tools": { "cargo": "1.95" }, "publishPolicy": { "requireHumanApproval": true },
+        "approvalTasks": ["approve"] });
+    let source = "artifact://straight/package/1/source.bundle";
+    vec![
+        (
+            "cargo",
+            json!({ "operation": "package", "directory": "repos/demo", "version": "0.1.0" }),
+            vec![
+                ("cargo-metadata", says(&metadata.to_string())),
+                ("cargo-package", captures(&["app-0.1.0.crate", "core-0.1.0.crate"])),
+                ("git-bundle", captures(&["source.bundle"])),
+            ],
+        ),
+        ("cargo", json!({ "operation": "build", "directory": "repos/demo", "fetch": true }), vec![]),
+        (
+            "cargo-publish",
+            json!({ "operation": "publish", "crate": "d", "version": "1.0.0", "source": source,
+                    "digest": format!("sha256:{}", "ab".repeat(32)) }),
+            vec![],
+        ),
+        (
+            "preflight",
+            request,
+            vec![
+                ("git-ls-remote", says("aaa\trefs/heads/main\n")),
+                ("registry-index", says("\n404\n")),
+                ("tool-versions", says("cargo 1.95.0 (x)\n")),
+            ],
+        ),
+    ]
+}
+
+async fn world(script: Vec<(&'static str, Answer)>) -> World {
+    let world = World::new(Machine::new(script)).await;
+    world.start("straight").await;
+    let new = NewArtifact {
+        uri: ArtifactUri::new("artifact://straight/package/1/source.bundle").unwrap(),
+        instance: InstanceId::new("straight").unwrap(),
+        media_type: "application/octet-stream".to_owned(),
+    };
+    world.hands.store.put_artifact(new, ArtifactBytes::Memory(b"bundle".to_vec())).await.unwrap();
+    world
+}
+
+#[tokio::test]
+async fn a_host_that_dies_at_any_host_call_or_commit_is_followed_by_the_same_output_and_no_command_twice() {
+    for (plugin, input, script) in cases() {
+        let straight = world(script.clone()).await;
+        let history = Mutex::default();
+        let attempt = straight.attempt(plugin, "straight", input.clone());
+        let expected = straight.live(&attempt, Death::never(), &history).await.unwrap();
+        assert!(matches!(expected, EffectOutcome::Output { .. }), "{plugin}: {expected:?}");
+        let commands = straight.machine.started();
+        assert!(!commands.is_empty(), "{plugin} runs commands");
+        let recorded = history.into_inner().unwrap();
+
+        let mut deaths = 0;
+        loop {
+            let death = Death::at(deaths + 1);
+            let world = world(script.clone()).await;
+            let history: Mutex<Vec<Event>> = Mutex::default();
+            if world.live(&attempt, death.clone(), &history).await.is_some() {
+                assert!(!death.has_struck());
+                break;
+            }
+            deaths += 1;
+            let resumed = world.live(&attempt, Death::never(), &history).await;
+            assert_eq!(resumed.as_ref(), Some(&expected), "{plugin}, death {deaths}");
+            assert_eq!(world.machine.started(), commands, "{plugin}, death {deaths}: started twice, or not at all");
+            let after = history.into_inner().unwrap();
+            assert_eq!(names(&after), names(&recorded), "{plugin}, death {deaths}");
+        }
+        // Before and after each of two commits, and twice in the machine, for each command.
+        assert!(deaths as usize >= 6 * commands.len(), "{plugin}: {deaths} deaths, {commands:?}");
+    }
+}
+
+fn names(events: &[Event]) -> Vec<&'static str> {
+    events.iter().map(Event::name).collect()
+}
