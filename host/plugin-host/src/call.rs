@@ -13,7 +13,7 @@ use workflow::{ArtifactUri, CommandName, Timestamp};
 
 use crate::baseline::Baseline;
 use crate::bindings::{EveryCapability, step, types};
-use crate::engine::PluginHost;
+use crate::engine::{PluginHost, TABLE_ELEMENTS_MAX};
 use crate::host_calls::{Denial, HostCalls};
 use crate::interface::{Interface, MissingGrants};
 use crate::load::Plugin;
@@ -204,7 +204,10 @@ impl PluginHost {
         let interfaces: BTreeSet<Interface> = plugin.capabilities.keys().copied().filter(is_linked).collect();
         let broken = |words: String| CallError::Trapped { plugin: plugin.name().to_string(), words, last_error: None };
         let linked = plugin.linked(&interfaces).map_err(|error| broken(format!("{error:#}")))?;
-        let limits = Limits::of(&grants.limits);
+        let mut limits = Limits::of(&grants.limits);
+        // Whatever is granted, the pool has no more.
+        limits.memory_bytes_max = limits.memory_bytes_max.min(self.config.memory_bytes_max as u64);
+        limits.table_elements_max = limits.table_elements_max.min(TABLE_ELEMENTS_MAX as u64);
         let output_bytes_max = grants.log.as_ref().map_or(OUTPUT_BYTES_MAX, |grant| grant.bytes_max);
         let baseline = interfaces.contains(&Interface::WasiBaseline);
         let baseline = baseline.then(|| Box::new(Baseline::new(&surroundings, output_bytes_max)));

@@ -18,6 +18,9 @@ pub(crate) const TICK: Duration = Duration::from_millis(10);
 /// wait for hours on a command, so there are more of them than of threads.
 const INSTANCES_MAX: u32 = 256;
 
+/// Of one table: a Python component has ten thousand functions in one.
+pub(crate) const TABLE_ELEMENTS_MAX: usize = 20_000;
+
 /// Of one component: a Rust one has four, a Python one with its libraries
 /// more than twenty.
 const CORE_INSTANCES_MAX: u32 = 100;
@@ -142,7 +145,7 @@ fn engine_config(host: &HostConfig) -> Config {
         .max_memories_per_component(4)
         .max_tables_per_component(64)
         .max_core_instances_per_component(CORE_INSTANCES_MAX)
-        .table_elements(20_000)
+        .table_elements(TABLE_ELEMENTS_MAX)
         .max_memory_size(host.memory_bytes_max)
         .linear_memory_keep_resident(128 << 10)
         .table_keep_resident(16 << 10);

@@ -10,7 +10,7 @@ use workflow::{Digest, PluginName};
 use crate::bindings::EveryCapabilityPre;
 use crate::engine::PluginHost;
 use crate::inspect::{ImportProblem, InspectError, Inspection, count_functions, inspect};
-use crate::interface::{Interface, MissingGrant, OverGrant};
+use crate::interface::{Interface, MissingGrant, OverGrant, missing_grants};
 use crate::link::link;
 use crate::precompiled::{Found, Provenance, compiled_by_us};
 use crate::state::State;
@@ -78,7 +78,8 @@ impl Plugin {
 
     /// Imported interfaces that `grants` does not grant: a call with them is refused.
     pub fn missing_grants(&self, grants: &Grants) -> Vec<MissingGrant> {
-        self.inspection.missing_grants(self.name.as_str(), grants)
+        // Asked at every call, so from what was read at the load.
+        missing_grants(self.name.as_str(), &self.capabilities, grants)
     }
 
     /// Grants that no import needs.
@@ -153,7 +154,7 @@ impl PluginHost {
                 Some(compiler) => {
                     let code = compiler.compile(&bytes, store.as_ref().map(|store| store.folder()))?;
                     let component = compiled_by_us(&engine, &code)
-                        .ok_or_else(|| "the compiler is another version than this host".to_owned())?;
+                        .map_err(|detail| format!("this host does not take what the compiler made of it: {detail}"))?;
                     (component, code)
                 }
                 None => {

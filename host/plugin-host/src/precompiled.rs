@@ -113,14 +113,14 @@ impl Precompiled {
     }
 }
 
-/// None when the engine does not take it: made by another version, so compile again.
+/// `Err` when the engine does not take it: made by another version, or larger than the pool.
 #[allow(unsafe_code)]
-pub(crate) fn compiled_by_us(engine: &Engine, code: &[u8]) -> Option<Component> {
+pub(crate) fn compiled_by_us(engine: &Engine, code: &[u8]) -> Result<Component, String> {
     // SAFETY: `code` came out of this engine's compiler. Either the HMAC tag of
     // a host that holds the key of the store was verified just now over these
     // very bytes, or our own compiler process wrote them into a file without a
     // name, which nobody else can open.
-    unsafe { Component::deserialize(engine, code) }.ok()
+    unsafe { Component::deserialize(engine, code) }.map_err(|error| format!("{error:#}"))
 }
 
 /// Names the component and all of the engine's settings that its code depends on.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use plugin_host::{HostConfig, PluginHost};
 use sandbox::Templates;
 use serde_json::{Value, json};
-use store::{MemoryStore, NewInstance, SharedStore, SqliteOptions, SqliteStore};
+use store::{Alongside, MemoryStore, NewInstance, SharedStore, SqliteOptions, SqliteStore};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use worker::{
@@ -82,11 +82,14 @@ impl World {
             id,
             idempotency_key: None,
             release_id: None,
+            parent: None,
             definition: definition.digest.clone(),
             definition_name: definition.full_name(),
             definition_source: definition.source.clone(),
             events,
+            definitions: Vec::new(),
             projection: projection(&started),
+            also: Alongside::default(),
         };
         self.hands.store.start_instance(new).await.expect("an instance starts");
     }
