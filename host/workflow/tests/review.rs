@@ -357,8 +357,11 @@ fn ran(denied: bool) -> Vec<Recorded> {
             sequence: 1,
             request: json!({ "capability": "sandbox", "subject": "t/b" }),
             answer: json!({ "denied": "no" }),
+            fingerprint: None,
         },
-        false => Event::CommandStarted { path, attempt: 1, sequence: 1, command: Box::new(a_command()) },
+        false => {
+            Event::CommandStarted { path, attempt: 1, sequence: 1, command: Box::new(a_command()), fingerprint: None }
+        }
     });
     history(events)
 }
