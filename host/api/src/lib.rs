@@ -9,6 +9,7 @@
 mod artifacts;
 mod audit;
 mod auth;
+mod cloud_events;
 mod definitions;
 mod health;
 mod http;
@@ -86,5 +87,6 @@ fn guarded_routes() -> OpenApiRouter<ApiState> {
         .merge(releases::routes())
         .merge(human_tasks::routes())
         .merge(artifacts::routes())
+        .merge(cloud_events::routes())
         .merge(audit::routes())
 }

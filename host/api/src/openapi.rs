@@ -28,6 +28,7 @@ const SCHEME: &str = "token";
     tags(
         (name = "releases", description = "Start, watch and cancel releases"),
         (name = "human tasks", description = "What waits for a person"),
+        (name = "events", description = "Events from outside, and those of life cycles"),
         (name = "artifacts", description = "What releases made, by reference"),
         (name = "audit", description = "The hash-linked log of every event"),
         (name = "host", description = "This host itself"),

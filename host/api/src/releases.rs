@@ -10,6 +10,7 @@ mod list;
 mod logs;
 mod phase;
 mod request_schema;
+mod suspend;
 
 use serde::Serialize;
 use store::{InstanceFilter, InstanceRow, SharedStore};
@@ -30,6 +31,8 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(logs::get_logs))
         .routes(routes!(artifacts::list_artifacts))
         .routes(routes!(cancel::cancel_release))
+        .routes(routes!(suspend::suspend_release))
+        .routes(routes!(suspend::resume_release))
 }
 
 /// A release without its details.
@@ -61,7 +64,7 @@ impl From<InstanceRow> for ReleaseLine {
             release_id: row.release_id,
             definition: row.definition.into(),
             definition_name: row.definition_name,
-            phase: row.phase.into(),
+            phase: if row.suspended && !row.phase.is_final() { Phase::Suspended } else { row.phase.into() },
             revision: row.revision,
             created_at: row.created_at,
             updated_at: row.updated_at,

@@ -35,6 +35,9 @@ pub enum Command {
     /// Human tasks: what waits for a person.
     #[command(subcommand)]
     Task(Task),
+    /// Events for workflows that listen.
+    #[command(subcommand)]
+    Event(Event),
     /// Plugins and what they can do.
     #[command(subcommand)]
     Plugin(Plugin),
@@ -121,7 +124,11 @@ pub enum Release {
     /// What the commands of a release printed.
     Logs(ReleaseLogs),
     /// Ask a release to stop.
-    Cancel(ReleaseCancel),
+    Cancel(ReleaseReason),
+    /// Start nothing new in a release, and in its children, until it is resumed.
+    Suspend(ReleaseReason),
+    /// Go on with a suspended release.
+    Resume(ReleaseReason),
     /// The durable summary of a release.
     Summary(ReleaseNamed),
 }
@@ -174,7 +181,7 @@ pub struct ReleaseLogs {
 }
 
 #[derive(Debug, Args)]
-pub struct ReleaseCancel {
+pub struct ReleaseReason {
     /// Release id or instance id.
     pub release: String,
     #[arg(long)]
@@ -218,6 +225,19 @@ pub struct TaskComplete {
     pub subject: String,
     #[arg(long)]
     pub comment: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Event {
+    /// Leave a CloudEvent for every workflow that listens for it.
+    Send(EventSend),
+}
+
+#[derive(Debug, Args)]
+pub struct EventSend {
+    /// The event as JSON: a file, or `-` for standard input.
+    #[arg(value_name = "FILE|-")]
+    pub event: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

@@ -234,6 +234,9 @@ fn line(recorded: &Recorded) -> Option<String> {
             EffectOutcome::Unknown { detail } => format!("  outcome unknown: {detail}"),
             EffectOutcome::Output { .. } => return None,
         },
+        Event::ListenStarted { path } => format!("{} listens", path.task_name()),
+        Event::EventConsumed { event, .. } => format!("  event {} of {}", event.kind(), event.source()),
+        Event::EventEmitted { event, .. } => format!("  sent {} as {}", event.kind(), event.id()),
         Event::QuestionAsked { question, .. } => format!("? {}", question.prompt),
         Event::QuestionAnswered { decision, .. } => format!("{} by {}", decision.value, decision.decided_by),
         Event::RetryScheduled { attempt, due, .. } => format!("  try {attempt} at {due}"),
@@ -249,11 +252,14 @@ fn line(recorded: &Recorded) -> Option<String> {
             format!("faulted {place}: {}", error.detail.as_deref().unwrap_or(&error.kind))
         }
         Event::InstanceCancelled { by, reason } => format!("cancelled by {by}: {reason}"),
+        Event::InstanceSuspended { by, reason } => format!("suspended by {by}: {reason}"),
+        Event::InstanceResumed { by, reason } => format!("resumed by {by}: {reason}"),
         Event::ExtensionStarted { .. }
         | Event::ExtendedTaskEnded { .. }
         | Event::IterationStarted { .. }
         | Event::AttemptStarted { .. }
         | Event::HostCallCompleted { .. }
+        | Event::IterationCompleted { .. }
         | Event::TimerStarted { .. }
         | Event::TimerFired { .. } => return None,
     };

@@ -8,6 +8,7 @@ mod host;
 mod library;
 mod output;
 mod releases;
+mod schedules;
 
 use std::process::ExitCode;
 

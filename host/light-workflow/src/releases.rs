@@ -20,6 +20,8 @@ use crate::output::Failure;
 /// What is to run, already checked.
 pub struct NewRun {
     pub definition: Arc<Definition>,
+    /// None: a new one.
+    pub id: Option<InstanceId>,
     pub input: Value,
     pub release_id: Option<String>,
     pub idempotency_key: Option<String>,
@@ -67,7 +69,7 @@ pub async fn start(host: &Host, run: NewRun) -> Result<(InstanceId, Started), No
     if run.release_id.is_some() && !problems.is_empty() {
         return Err(NotStarted::Unapproved { definition: definition.full_name(), problems });
     }
-    let id = host.new_instance_id();
+    let id = run.id.unwrap_or_else(|| host.new_instance_id());
     let request = json!({ "definition": definition.digest, "input": run.input });
     let now = host.now();
     let (instance, events) = workflow::engine::start(&definition, id.clone(), run.input, run.started_by, policy, now);
@@ -89,6 +91,7 @@ pub async fn start(host: &Host, run: NewRun) -> Result<(InstanceId, Started), No
             parent: None,
             events,
             projection: worker::projection(&instance),
+            listeners: instance.listeners(),
             also,
         })
         .await?;
@@ -148,6 +151,7 @@ pub fn release_run(
 ) -> Result<NewRun, serde_json::Error> {
     Ok(NewRun {
         definition,
+        id: None,
         input: json!({ "release": serde_json::to_value(request)? }),
         release_id: Some(request.release_id.clone()),
         idempotency_key,

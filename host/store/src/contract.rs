@@ -5,14 +5,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 use workflow::command::Artifact;
+use workflow::engine::Listener;
 use workflow::event::Decision;
-use workflow::{ArtifactUri, Digest, InstanceId, Recorded, Timestamp};
+use workflow::schedule::Trigger;
+use workflow::{Actor, ArtifactUri, CloudEvent, Digest, InstanceId, Recorded, Timestamp};
 
 use crate::audit::{AuditLeaf, Checkpoint};
-use crate::errors::{AppendError, DecideError, StartError, StoreError};
+use crate::errors::{AppendError, DecideError, PublishError, StartError, StoreError};
 use crate::rows::{
     Append, ArtifactBytes, ArtifactRow, AttemptRow, Change, HostId, HumanTask, InboxItem, InstanceFilter, InstanceRow,
-    Lease, Message, NewArtifact, NewInstance, Started,
+    Lease, Message, NewArtifact, NewInstance, Published, ScheduleRow, Started, StoredEvent,
 };
 
 /// Everything that survives a restart.
@@ -58,6 +60,19 @@ pub trait Store: Send + Sync + 'static {
         messages: Vec<i64>,
     ) -> Result<(), AppendError>;
     async fn inbox(&self, instance: &InstanceId) -> Result<Vec<InboxItem>, StoreError>;
+
+    /// Keeps an event and leaves it for everybody who listens, in one commit. The
+    /// same event again is no other.
+    async fn publish(&self, event: CloudEvent, by: Actor, at: Timestamp) -> Result<Published, PublishError>;
+    /// Events after this place in the order of arrival, oldest first.
+    async fn cloud_events(&self, after: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError>;
+    /// Who of this instance waits for events, by path.
+    async fn listeners(&self, instance: &InstanceId) -> Result<Vec<Listener>, StoreError>;
+
+    /// Where a schedule stands; one that was never seen is from `now` on.
+    async fn schedule(&self, definition: &Digest, trigger: Trigger, now: Timestamp) -> Result<ScheduleRow, StoreError>;
+    /// Keeps where a schedule stands. What it started must be committed before.
+    async fn keep_schedule(&self, row: ScheduleRow) -> Result<(), StoreError>;
 
     /// `open`: only those without a decision. Oldest first.
     async fn human_tasks(&self, instance: Option<&InstanceId>, open: bool) -> Result<Vec<HumanTask>, StoreError>;

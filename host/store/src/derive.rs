@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use workflow::event::{Decision, Question};
-use workflow::{Effect, EffectOutcome, Event, InstanceId, Recorded, TaskPath, Timestamp};
+use workflow::{CloudEvent, Effect, EffectOutcome, Event, InstanceId, Recorded, TaskPath, Timestamp};
 
 use crate::rows::{AttemptOutcome, AttemptRow, EffectKind, HumanTask, human_task_id};
 
@@ -46,12 +46,15 @@ pub(crate) enum HumanTaskChange {
 pub(crate) struct Derived {
     pub attempts: Vec<AttemptChange>,
     pub human_tasks: Vec<HumanTaskChange>,
+    /// With the revision that sends each.
+    pub emitted: Vec<(u64, CloudEvent)>,
 }
 
 pub(crate) fn derive(events: &[Recorded]) -> Derived {
     let mut attempts: BTreeMap<(&TaskPath, u32), AttemptChange> = BTreeMap::new();
     let mut human_tasks = Vec::new();
-    for Recorded { at, event, .. } in events {
+    let mut emitted = Vec::new();
+    for Recorded { revision, at, event } in events {
         let at = *at;
         match event {
             Event::AttemptStarted { path, attempt, effect } => {
@@ -66,6 +69,7 @@ pub(crate) fn derive(events: &[Recorded]) -> Derived {
             Event::QuestionAnswered { path, decision } => {
                 human_tasks.push(HumanTaskChange::Answered { path: path.clone(), decision: decision.clone(), at });
             }
+            Event::EventEmitted { event, .. } => emitted.push((*revision, event.clone())),
             Event::TaskFaulted { path, .. } | Event::TaskCancelled { path } => {
                 human_tasks.push(HumanTaskChange::Dropped { path: path.clone(), at });
             }
@@ -73,6 +77,8 @@ pub(crate) fn derive(events: &[Recorded]) -> Derived {
                 human_tasks.push(HumanTaskChange::AllDropped);
             }
             Event::InstanceStarted { .. }
+            | Event::InstanceSuspended { .. }
+            | Event::InstanceResumed { .. }
             | Event::TaskStarted { .. }
             | Event::TaskSkipped { .. }
             | Event::ExtensionStarted { .. }
@@ -84,12 +90,15 @@ pub(crate) fn derive(events: &[Recorded]) -> Derived {
             | Event::HostCallCompleted { .. }
             | Event::TimerStarted { .. }
             | Event::TimerFired { .. }
+            | Event::ListenStarted { .. }
+            | Event::EventConsumed { .. }
+            | Event::IterationCompleted { .. }
             | Event::ErrorCaught { .. }
             | Event::RetryScheduled { .. }
             | Event::TaskCompleted { .. } => {}
         }
     }
-    Derived { attempts: attempts.into_values().collect(), human_tasks }
+    Derived { attempts: attempts.into_values().collect(), human_tasks, emitted }
 }
 
 /// Applies changes to rows held in memory.

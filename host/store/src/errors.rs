@@ -84,6 +84,15 @@ pub enum AppendError {
 }
 
 #[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// Source and id name one event for ever.
+    #[error("event `{id}` of `{source_uri}` was sent before, and it was another one")]
+    Differs { source_uri: String, id: String },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+#[derive(Debug, thiserror::Error)]
 pub enum DecideError {
     #[error(transparent)]
     Refused(#[from] workflow::approval::RefusedDecision),

@@ -20,13 +20,13 @@ mod sqlite;
 
 pub use audit::{AuditLeaf, Checkpoint};
 pub use contract::{SharedStore, Store};
-pub use errors::{AppendError, DecideError, OpenError, StartError, StoreError};
+pub use errors::{AppendError, DecideError, OpenError, PublishError, StartError, StoreError};
 #[cfg(feature = "simulation")]
 pub use memory::{CommitFault, MemoryFaults, MemoryStore};
 pub use rebuild::{Project, RebuildProblem, rebuild_check};
 pub use rows::{
     Alongside, Append, ArtifactBytes, ArtifactRow, AttemptOutcome, AttemptRow, Change, EffectKind, HostId, HumanTask,
-    InboxItem, InstanceFilter, InstanceRow, Lease, Message, NewArtifact, NewInstance, Phase, Projection, SHARDS,
-    Started, human_task_id, shard_of,
+    InboxItem, InstanceFilter, InstanceRow, Lease, Message, NewArtifact, NewInstance, Phase, Projection, Published,
+    SHARDS, ScheduleRow, Started, StoredEvent, human_task_id, shard_of,
 };
 pub use sqlite::{SqliteOptions, SqliteStore, Statistics};

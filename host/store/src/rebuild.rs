@@ -75,7 +75,11 @@ async fn check_human_tasks(store: &dyn Store, row: &InstanceRow, history: &[Reco
     let is_waiting = |task: &HumanTask| {
         inbox.iter().any(|item| match &item.message {
             Message::Decided { path, decision } => *path == task.path && Some(decision) == task.decision.as_ref(),
-            Message::Cancel { .. } | Message::ChildEnded { .. } => false,
+            Message::Cancel { .. }
+            | Message::Suspend { .. }
+            | Message::Resume { .. }
+            | Message::Event { .. }
+            | Message::ChildEnded { .. } => false,
         })
     };
     let stored = store.human_tasks(Some(&row.id), false).await?;
@@ -95,6 +99,8 @@ fn final_phase(event: &Event) -> Option<Phase> {
         Event::InstanceFaulted { .. } => Some(Phase::Faulted),
         Event::InstanceCancelled { .. } => Some(Phase::Cancelled),
         Event::InstanceStarted { .. }
+        | Event::InstanceSuspended { .. }
+        | Event::InstanceResumed { .. }
         | Event::TaskStarted { .. }
         | Event::TaskSkipped { .. }
         | Event::ExtensionStarted { .. }
@@ -110,6 +116,10 @@ fn final_phase(event: &Event) -> Option<Phase> {
         | Event::QuestionAnswered { .. }
         | Event::TimerStarted { .. }
         | Event::TimerFired { .. }
+        | Event::ListenStarted { .. }
+        | Event::EventConsumed { .. }
+        | Event::IterationCompleted { .. }
+        | Event::EventEmitted { .. }
         | Event::ErrorCaught { .. }
         | Event::RetryScheduled { .. }
         | Event::TaskCompleted { .. }

@@ -4,8 +4,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use workflow::approval;
 use workflow::command::Artifact;
+use workflow::engine::Listener;
 use workflow::event::{Decision, Question};
-use workflow::{Actor, ArtifactUri, Digest, EffectClass, EffectOutcome, InstanceId, Recorded, TaskPath, Timestamp};
+use workflow::schedule::{Trigger, Windows};
+use workflow::{
+    Actor, ArtifactUri, CloudEvent, Digest, EffectClass, EffectOutcome, InstanceId, Recorded, TaskPath, Timestamp,
+};
 
 use crate::errors::{DecideError, StoreError};
 
@@ -114,6 +118,8 @@ pub struct NewInstance {
     /// `InstanceStarted` and whatever the first decision added.
     pub events: Vec<Recorded>,
     pub projection: Projection,
+    /// Who of it waits for events.
+    pub listeners: Vec<Listener>,
     pub also: Alongside,
 }
 
@@ -136,6 +142,8 @@ pub struct Append {
     pub projection: Projection,
     /// Inbox items that these events take up.
     pub taken: Vec<i64>,
+    /// Who of it waits for events from now on; none if that is as before.
+    pub listeners: Option<Vec<Listener>>,
     pub also: Alongside,
 }
 
@@ -162,6 +170,8 @@ pub struct InstanceFilter {
     pub phase: Option<Phase>,
     pub release_id: Option<String>,
     pub releases_only: bool,
+    /// Only those that are suspended, or only those that are not.
+    pub suspended: Option<bool>,
     /// Only children of this one.
     pub parent: Option<InstanceId>,
     /// Older than this one, in the order of creation.
@@ -259,6 +269,20 @@ pub enum Message {
         by: Actor,
         reason: String,
     },
+    Suspend {
+        by: Actor,
+        reason: String,
+    },
+    Resume {
+        by: Actor,
+        reason: String,
+    },
+    /// An event for the `listen` at `path` that was registered at that revision.
+    Event {
+        path: TaskPath,
+        registered: u64,
+        event: CloudEvent,
+    },
     /// A child that is waited for has ended.
     ChildEnded {
         path: TaskPath,
@@ -272,6 +296,45 @@ pub struct InboxItem {
     pub id: i64,
     pub instance: InstanceId,
     pub message: Message,
+}
+
+/// An event as it is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredEvent {
+    /// Its place in the order of arrival, from 1; a later event has a greater one.
+    pub sequence: u64,
+    pub event: CloudEvent,
+    /// A client, or the instance that emitted it.
+    pub sent_by: Actor,
+    pub at: Timestamp,
+}
+
+/// Where a schedule of a definition stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScheduleRow {
+    pub definition: Digest,
+    pub trigger: Trigger,
+    /// When a host first saw it: `every` counts from here.
+    pub first_seen: Timestamp,
+    /// The latest due time that was started.
+    pub last_due: Option<Timestamp>,
+    /// Of `after`: the instance whose end is waited for.
+    pub last_instance: Option<InstanceId>,
+    /// Of `on`: events up to this place are taken up; those before it was first seen, too.
+    pub read: u64,
+    pub windows: Windows,
+}
+
+/// What became of an event that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Published {
+    New {
+        sequence: u64,
+    },
+    /// An event with this source and id is here, and it is the same.
+    Known {
+        sequence: u64,
+    },
 }
 
 /// Something changed; sent after the commit. Readers look it up.

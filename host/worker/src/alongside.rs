@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use store::{Alongside, Message, NewInstance, Store};
 use workflow::engine::{Instance, OpenChild, actor_of, start_child};
 use workflow::event::Event;
-use workflow::{Digest, InstanceId, Recorded, Timestamp};
+use workflow::{Actor, Digest, Effect, InstanceId, Recorded, Timestamp};
 
 use crate::definitions::Definitions;
 use crate::drive::{DriveError, projection};
@@ -25,23 +25,25 @@ pub async fn alongside(
     let mut also = Alongside::default();
     let mut waited_for = before;
     for recorded in events {
-        match &recorded.event {
-            Event::AttemptStarted { path, attempt, effect } => {
-                let workflow::Effect::Workflow { definition, child, awaited, .. } = effect.as_ref() else { continue };
-                let parsed = definitions.get(store, definition).await?;
-                let started = start_child(instance, (path, *attempt, effect), &parsed, now)
-                    .map_err(|source| DriveError::History { instance: child.clone(), source })?;
-                if let Some((child, first)) = started {
-                    also.starts.push(new_child(instance.id(), &child, first, now));
-                }
-                if *awaited {
-                    waited_for.insert(OpenChild { path: path.clone(), attempt: *attempt, child: child.clone() });
-                }
+        let event = &recorded.event;
+        if let Event::AttemptStarted { path, attempt, effect } = event
+            && let Effect::Workflow { definition, child, awaited, .. } = effect.as_ref()
+        {
+            let parsed = definitions.get(store, definition).await?;
+            let started = start_child(instance, (path, *attempt, effect), &parsed, now)
+                .map_err(|source| DriveError::History { instance: child.clone(), source })?;
+            if let Some((child, first)) = started {
+                also.starts.push(new_child(instance.id(), &child, first, now));
             }
-            Event::AttemptCompleted { path, attempt, .. } => {
-                waited_for.retain(|open| open.path != *path || open.attempt != *attempt);
+            if *awaited {
+                waited_for.insert(OpenChild { path: path.clone(), attempt: *attempt, child: child.clone() });
             }
-            _ => {}
+        } else if let Event::AttemptCompleted { path, attempt, .. } = event {
+            waited_for.retain(|open| open.path != *path || open.attempt != *attempt);
+        } else if let Event::InstanceSuspended { reason, .. } = event {
+            also.messages.extend(to_children(instance, |by| Message::Suspend { by, reason: reason.clone() }));
+        } else if let Event::InstanceResumed { reason, .. } = event {
+            also.messages.extend(to_children(instance, |by| Message::Resume { by, reason: reason.clone() }));
         }
     }
     let open: BTreeSet<OpenChild> = instance.open_children().collect();
@@ -61,6 +63,11 @@ pub async fn alongside(
     Ok(also)
 }
 
+/// The same for every child that is waited for.
+fn to_children(instance: &Instance, message: impl Fn(Actor) -> Message) -> Vec<(InstanceId, Message)> {
+    instance.open_children().map(|open| (open.child, message(actor_of(instance.id())))).collect()
+}
+
 fn new_child(parent: &InstanceId, child: &Instance, first: Recorded, now: Timestamp) -> NewInstance {
     NewInstance {
         id: child.id().clone(),
@@ -75,6 +82,7 @@ fn new_child(parent: &InstanceId, child: &Instance, first: Recorded, now: Timest
         parent: Some(parent.clone()),
         events: vec![Recorded { at: now, ..first }],
         projection: projection(child),
+        listeners: Vec::new(),
         also: Alongside::default(),
     }
 }

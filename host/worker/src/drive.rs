@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use store::{Append, AppendError, Lease, Message, Phase, Projection, SharedStore, StoreError};
-use workflow::engine::{self, HistoryError, Instance, OpenChild};
+use workflow::engine::{self, Delivery, HistoryError, Incoming, Instance, OpenChild};
 use workflow::event::Event;
 use workflow::{InstanceId, Recorded, Timestamp};
 
@@ -62,17 +62,19 @@ impl Driver {
     pub async fn take_up(
         &mut self,
         lease: Lease,
-        mut incoming: Vec<Event>,
+        incoming: Vec<Event>,
         with_inbox: bool,
         now: Timestamp,
     ) -> Result<(), DriveError> {
         let expected_revision = self.instance.revision();
         let inbox = if with_inbox { self.store.inbox(self.instance.id()).await? } else { Vec::new() };
-        incoming.extend(inbox.iter().filter_map(|item| self.event_of(&item.message)));
+        let mut incoming: Vec<Incoming> = incoming.into_iter().map(Incoming::Fact).collect();
+        incoming.extend(inbox.iter().filter_map(|item| self.incoming(&item.message)));
+        let listeners = self.instance.listeners();
         let children: BTreeSet<OpenChild> = self.instance.open_children().collect();
         let events = self
             .instance
-            .advance(incoming, now)
+            .take_in(incoming, now)
             .map_err(|source| DriveError::History { instance: self.instance.id().clone(), source })?;
         let taken: Vec<i64> = inbox.iter().map(|item| item.id).collect();
         if events.is_empty() {
@@ -91,6 +93,7 @@ impl Driver {
                 events,
                 projection: projection(&self.instance),
                 taken,
+                listeners: Some(self.instance.listeners()).filter(|now| *now != listeners),
                 also,
             })
             .await?;
@@ -98,38 +101,44 @@ impl Driver {
     }
 
     /// The fact a message makes; none when it came too late to matter.
-    fn event_of(&self, message: &Message) -> Option<Event> {
+    fn incoming(&self, message: &Message) -> Option<Incoming> {
         if self.instance.phase().is_final() {
             return None;
         }
-        match message {
+        Some(Incoming::Fact(match message {
             Message::Decided { path, decision } => self
                 .instance
                 .open_questions()
                 .any(|open| open.path == *path)
-                .then(|| Event::QuestionAnswered { path: path.clone(), decision: decision.clone() }),
-            Message::Cancel { by, reason } => Some(Event::InstanceCancelled { by: by.clone(), reason: reason.clone() }),
+                .then(|| Event::QuestionAnswered { path: path.clone(), decision: decision.clone() })?,
+            Message::Cancel { by, reason } => Event::InstanceCancelled { by: by.clone(), reason: reason.clone() },
+            Message::Suspend { by, reason } => Event::InstanceSuspended { by: by.clone(), reason: reason.clone() },
+            Message::Resume { by, reason } => Event::InstanceResumed { by: by.clone(), reason: reason.clone() },
             Message::ChildEnded { path, attempt, outcome } => {
-                Some(Event::AttemptCompleted { path: path.clone(), attempt: *attempt, outcome: outcome.clone() })
+                Event::AttemptCompleted { path: path.clone(), attempt: *attempt, outcome: outcome.clone() }
             }
-        }
+            Message::Event { path, registered, event } => {
+                let (path, registered, event) = (path.clone(), *registered, event.clone());
+                return Some(Incoming::Delivery(Delivery { path, registered, event }));
+            }
+        }))
     }
 }
 
 /// What the store's queries need to know of an instance.
 pub fn projection(instance: &Instance) -> Projection {
+    let open = instance.open_attempts().next().is_some();
     let phase = match instance.phase() {
         engine::Phase::Pending => Phase::Pending,
-        engine::Phase::Running | engine::Phase::Waiting => {
-            if instance.open_attempts().next().is_some() {
-                Phase::Running
-            } else {
-                Phase::Waiting
-            }
-        }
+        engine::Phase::Running => Phase::Running,
+        engine::Phase::Waiting => Phase::Waiting,
+        // What is open is still to be finished.
+        engine::Phase::Suspended if open => Phase::Running,
+        engine::Phase::Suspended => Phase::Waiting,
         engine::Phase::Cancelled => Phase::Cancelled,
         engine::Phase::Faulted => Phase::Faulted,
         engine::Phase::Completed => Phase::Completed,
     };
-    Projection { phase, wake_at: instance.next_wake(), suspended: false }
+    let suspended = instance.phase() == engine::Phase::Suspended;
+    Projection { phase, wake_at: instance.next_wake(), suspended }
 }

@@ -16,6 +16,7 @@ mod plugins;
 mod replay;
 mod run;
 mod schedule;
+mod scheduled;
 mod secrets;
 mod summary;
 
@@ -26,5 +27,6 @@ pub use definitions::{DefinitionError, Definitions};
 pub use drive::{DriveError, Driver, projection};
 pub use plugins::{InstalledPlugin, PluginCatalog, PluginCatalogError};
 pub use schedule::{Worker, WorkerOptions};
+pub use scheduled::{NotScheduled, ScheduledStart, StartScheduled, start_due};
 pub use secrets::{MissingSecret, Secrets};
 pub use summary::keep_summary;

@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::capability::EffectivePolicy;
+use crate::cloud_event::CloudEvent;
 use crate::command::{Command, CommandResult, PlannedCommand};
 use crate::effect::{Effect, EffectOutcome, Fault};
+use crate::engine::Fit;
 use crate::ids::{Actor, Digest, InstanceId, TaskPath, Timestamp};
 
 /// An event with its place in the history of its instance.
@@ -204,6 +206,29 @@ pub enum Event {
     TimerFired {
         path: TaskPath,
     },
+    /// Events that come in from now on are offered to the task.
+    ListenStarted {
+        path: TaskPath,
+    },
+    /// An event that the task waited for.
+    EventConsumed {
+        path: TaskPath,
+        event: CloudEvent,
+        fit: Fit,
+    },
+    /// The tasks for one event of a `listen` are done; `output` after `foreach.output.as`.
+    IterationCompleted {
+        path: TaskPath,
+        index: usize,
+        output: Value,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        context: Option<Value>,
+    },
+    /// The task sent an event; it reaches whoever listened before this.
+    EventEmitted {
+        path: TaskPath,
+        event: CloudEvent,
+    },
     /// A `try` caught an error of a task inside it.
     ErrorCaught {
         path: TaskPath,
@@ -242,6 +267,15 @@ pub enum Event {
         by: Actor,
         reason: String,
     },
+    /// Nothing new starts until it is resumed.
+    InstanceSuspended {
+        by: Actor,
+        reason: String,
+    },
+    InstanceResumed {
+        by: Actor,
+        reason: String,
+    },
 }
 
 impl Event {
@@ -264,6 +298,10 @@ impl Event {
             Event::QuestionAnswered { .. } => "QuestionAnswered",
             Event::TimerStarted { .. } => "TimerStarted",
             Event::TimerFired { .. } => "TimerFired",
+            Event::ListenStarted { .. } => "ListenStarted",
+            Event::EventConsumed { .. } => "EventConsumed",
+            Event::IterationCompleted { .. } => "IterationCompleted",
+            Event::EventEmitted { .. } => "EventEmitted",
             Event::ErrorCaught { .. } => "ErrorCaught",
             Event::RetryScheduled { .. } => "RetryScheduled",
             Event::TaskCompleted { .. } => "TaskCompleted",
@@ -272,6 +310,8 @@ impl Event {
             Event::InstanceCompleted { .. } => "InstanceCompleted",
             Event::InstanceFaulted { .. } => "InstanceFaulted",
             Event::InstanceCancelled { .. } => "InstanceCancelled",
+            Event::InstanceSuspended { .. } => "InstanceSuspended",
+            Event::InstanceResumed { .. } => "InstanceResumed",
         }
     }
 
@@ -293,6 +333,10 @@ impl Event {
             | Event::QuestionAnswered { path, .. }
             | Event::TimerStarted { path, .. }
             | Event::TimerFired { path }
+            | Event::ListenStarted { path }
+            | Event::EventConsumed { path, .. }
+            | Event::IterationCompleted { path, .. }
+            | Event::EventEmitted { path, .. }
             | Event::ErrorCaught { path, .. }
             | Event::RetryScheduled { path, .. }
             | Event::TaskCompleted { path, .. }
@@ -301,7 +345,9 @@ impl Event {
             Event::InstanceStarted { .. }
             | Event::InstanceCompleted { .. }
             | Event::InstanceFaulted { .. }
-            | Event::InstanceCancelled { .. } => None,
+            | Event::InstanceCancelled { .. }
+            | Event::InstanceSuspended { .. }
+            | Event::InstanceResumed { .. } => None,
         }
     }
 }

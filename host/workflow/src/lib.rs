@@ -6,6 +6,7 @@
 
 pub mod approval;
 pub mod capability;
+pub mod cloud_event;
 pub mod command;
 pub mod definition;
 pub mod effect;
@@ -14,13 +15,16 @@ pub mod event;
 pub mod expression;
 pub mod forecast;
 pub mod ids;
+pub mod lifecycle;
 pub mod located;
 pub mod policy;
 pub mod redaction;
 pub mod request;
 pub mod review;
+pub mod schedule;
 pub mod summary;
 
+pub use cloud_event::CloudEvent;
 pub use command::{Command, CommandResult, CommandStatus};
 pub use effect::{Effect, EffectClass, EffectOutcome};
 pub use event::{Event, Recorded};

@@ -129,6 +129,7 @@ impl Resolver<'_> {
             | TaskKind::Try(_)
             | TaskKind::Fork(_)
             | TaskKind::Function(_)
+            | TaskKind::Listen(_)
             | TaskKind::Set(_)
             | TaskKind::Switch(_)
             | TaskKind::Assert(_)

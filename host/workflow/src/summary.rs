@@ -154,6 +154,8 @@ impl Summary {
                 self.end("faulted", at);
             }
             Event::InstanceCancelled { .. } => self.end("cancelled", at),
+            Event::InstanceSuspended { .. } => self.status = "suspended",
+            Event::InstanceResumed { .. } => self.status = "running",
             Event::InstanceStarted { .. }
             | Event::ExtensionStarted { .. }
             | Event::ExtendedTaskEnded { .. }
@@ -163,6 +165,10 @@ impl Summary {
             | Event::HostCallCompleted { .. }
             | Event::TimerStarted { .. }
             | Event::TimerFired { .. }
+            | Event::ListenStarted { .. }
+            | Event::EventConsumed { .. }
+            | Event::IterationCompleted { .. }
+            | Event::EventEmitted { .. }
             | Event::ErrorCaught { .. }
             | Event::RetryScheduled { .. } => {}
         }

@@ -8,6 +8,7 @@ pub enum ErrorType {
     ArtifactNotFound,
     BodyTooLarge,
     DecidedAlready,
+    EventIdReused,
     HumanTaskClosed,
     HumanTaskNotFound,
     IdempotencyKeyReused,
@@ -35,10 +36,11 @@ pub enum ErrorType {
 
 impl ErrorType {
     /// Every kind, by name.
-    pub const ALL: [ErrorType; 26] = [
+    pub const ALL: [ErrorType; 27] = [
         ErrorType::ArtifactNotFound,
         ErrorType::BodyTooLarge,
         ErrorType::DecidedAlready,
+        ErrorType::EventIdReused,
         ErrorType::HumanTaskClosed,
         ErrorType::HumanTaskNotFound,
         ErrorType::IdempotencyKeyReused,
@@ -86,6 +88,9 @@ impl ErrorType {
             }
             ErrorType::DecidedAlready => {
                 ("decided-already", StatusCode::CONFLICT, "Somebody has decided this human task")
+            }
+            ErrorType::EventIdReused => {
+                ("event-id-reused", StatusCode::CONFLICT, "Another event has this source and id")
             }
             ErrorType::HumanTaskClosed => ("human-task-closed", StatusCode::CONFLICT, "The human task is closed"),
             ErrorType::HumanTaskNotFound => ("human-task-not-found", StatusCode::NOT_FOUND, "No such human task"),

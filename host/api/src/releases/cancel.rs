@@ -17,7 +17,7 @@ const REASON_CHARACTERS_MAX: usize = 500;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct CancelRequest {
+pub(crate) struct ReasonRequest {
     /// One line for the audit.
     #[schema(max_length = 500, example = "wrong version")]
     reason: String,
@@ -28,7 +28,7 @@ pub(crate) struct CancelRequest {
 /// The request is recorded; the host that owns the release stops its commands and ends it. What was published stays published.
 #[utoipa::path(post, path = "/v1/releases/{id}/cancel", operation_id = "cancelRelease", tag = "releases",
     params(("id" = String, Path, description = "Release id (the newest run of it) or instance id")),
-    request_body = CancelRequest,
+    request_body = ReasonRequest,
     responses(
         (status = 202, description = "The request is recorded; this is the release as it was then", body = ReleaseLine),
         (status = 404, description = "No such release"),
@@ -39,7 +39,7 @@ pub(crate) async fn cancel_release(
     State(state): State<ApiState>,
     Caller(by): Caller,
     PathParam(name): PathParam,
-    JsonBody(request): JsonBody<CancelRequest>,
+    JsonBody(request): JsonBody<ReasonRequest>,
 ) -> Result<(StatusCode, Json<ReleaseLine>), Problem> {
     let reason = reason(request)?;
     let row = find(&state.store, &name).await?;
@@ -55,7 +55,7 @@ pub(crate) async fn cancel_release(
     Ok((StatusCode::ACCEPTED, Json(row.into())))
 }
 
-fn reason(request: CancelRequest) -> Result<String, Problem> {
+pub(super) fn reason(request: ReasonRequest) -> Result<String, Problem> {
     let reason = request.reason.trim();
     if reason.is_empty() || reason.contains(char::is_control) || reason.chars().count() > REASON_CHARACTERS_MAX {
         let detail = format!("a reason is one line of 1 to {REASON_CHARACTERS_MAX} characters");
@@ -65,6 +65,6 @@ fn reason(request: CancelRequest) -> Result<String, Problem> {
     Ok(reason.to_owned())
 }
 
-fn ended(row: &InstanceRow) -> Problem {
+pub(super) fn ended(row: &InstanceRow) -> Problem {
     Problem::new(ErrorType::ReleaseEnded, format!("instance `{}` has ended", row.id))
 }

@@ -54,12 +54,11 @@ pub(crate) async fn list_releases(
         None => None,
     };
     let filter = InstanceFilter {
-        phase: params.phase.map(store::Phase::from),
         releases_only: true,
         before,
         // One more tells whether there is another page.
         limit: limit + 1,
-        ..Default::default()
+        ..params.phase.map(Phase::filter).unwrap_or_default()
     };
     let mut items: Vec<ReleaseLine> = state.store.instances(filter).await?.into_iter().map(ReleaseLine::from).collect();
     let more = items.len() > limit as usize;

@@ -1,6 +1,7 @@
 //! Where a release stands, for clients.
 
 use serde::{Deserialize, Serialize};
+use store::InstanceFilter;
 use utoipa::ToSchema;
 
 #[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
@@ -10,6 +11,8 @@ pub(crate) enum Phase {
     Running,
     /// Only a timer or a person can move it.
     Waiting,
+    /// Nothing new starts until somebody resumes it.
+    Suspended,
     Completed,
     Faulted,
     Cancelled,
@@ -28,15 +31,18 @@ impl From<store::Phase> for Phase {
     }
 }
 
-impl From<Phase> for store::Phase {
-    fn from(phase: Phase) -> Self {
-        match phase {
-            Phase::Pending => store::Phase::Pending,
-            Phase::Running => store::Phase::Running,
-            Phase::Waiting => store::Phase::Waiting,
-            Phase::Completed => store::Phase::Completed,
-            Phase::Faulted => store::Phase::Faulted,
-            Phase::Cancelled => store::Phase::Cancelled,
+impl Phase {
+    /// What a list of such releases is filtered by.
+    pub(crate) fn filter(self) -> InstanceFilter {
+        let of = |phase| InstanceFilter { phase: Some(phase), suspended: Some(false), ..InstanceFilter::default() };
+        match self {
+            Phase::Pending => of(store::Phase::Pending),
+            Phase::Running => of(store::Phase::Running),
+            Phase::Waiting => of(store::Phase::Waiting),
+            Phase::Suspended => InstanceFilter { suspended: Some(true), ..InstanceFilter::default() },
+            Phase::Completed => of(store::Phase::Completed),
+            Phase::Faulted => of(store::Phase::Faulted),
+            Phase::Cancelled => of(store::Phase::Cancelled),
         }
     }
 }

@@ -20,7 +20,7 @@ use workflow::approval::canonical;
 use workflow::capability::{EffectivePolicy, TaskPolicy};
 use workflow::command::SandboxMode;
 use workflow::definition::{self, Definition};
-use workflow::engine::{self, Instance};
+use workflow::engine::{self, Delivery, Incoming, Instance};
 use workflow::request::{ReleaseRequest, ReleaseType};
 use workflow::{Actor, ArtifactUri, CommandResult, CommandStatus, Digest, EffectOutcome, Event, InstanceId, Timestamp};
 
@@ -124,7 +124,7 @@ impl House {
         let mut instance =
             Instance::fold(id.clone(), definition(), store.history(&id, 0).await.unwrap()).expect("a readable history");
         let inbox = store.inbox(&id).await.unwrap();
-        let mut incoming: Vec<Event> = inbox.iter().map(|item| event_of(item.message.clone())).collect();
+        let mut taken_in: Vec<Incoming> = inbox.iter().map(|item| incoming(item.message.clone())).collect();
         let open: Vec<_> = instance.open_attempts().map(|open| (open.path, open.attempt)).collect();
         for (path, attempt) in open {
             let folder = format!("artifact://{id}/{}/{attempt}", path.task_name());
@@ -151,28 +151,36 @@ impl House {
                 stderr_excerpt: STDERR.to_owned(),
             };
             let outcome = Box::new(EffectOutcome::Command { result: Box::new(result) });
-            incoming.push(Event::AttemptCompleted { path, attempt, outcome });
+            taken_in.push(Incoming::Fact(Event::AttemptCompleted { path, attempt, outcome }));
         }
         let expected_revision = instance.revision();
-        let events = instance.advance(incoming, now).expect("outcomes that fit");
+        let events = instance.take_in(taken_in, now).expect("outcomes that fit");
         if events.is_empty() {
             return false;
         }
         let lease = lease_of(store, &id, now).await;
         let taken = inbox.iter().map(|item| item.id).collect();
         let projection = projection(&instance);
-        let also = Alongside::default();
-        store.append(Append { instance: id, expected_revision, lease, events, projection, taken, also }).await.unwrap();
+        let (also, listeners) = (Alongside::default(), Some(instance.listeners()));
+        store
+            .append(Append { instance: id, expected_revision, lease, events, projection, taken, listeners, also })
+            .await
+            .unwrap();
         true
     }
 }
 
-fn event_of(message: Message) -> Event {
-    match message {
+fn incoming(message: Message) -> Incoming {
+    Incoming::Fact(match message {
         Message::Decided { path, decision } => Event::QuestionAnswered { path, decision },
         Message::Cancel { by, reason } => Event::InstanceCancelled { by, reason },
+        Message::Suspend { by, reason } => Event::InstanceSuspended { by, reason },
+        Message::Resume { by, reason } => Event::InstanceResumed { by, reason },
         Message::ChildEnded { path, attempt, outcome } => Event::AttemptCompleted { path, attempt, outcome },
-    }
+        Message::Event { path, registered, event } => {
+            return Incoming::Delivery(Delivery { path, registered, event });
+        }
+    })
 }
 
 async fn put(store: &MemoryStore, instance: &InstanceId, uri: &str, text: &str) -> ArtifactUri {
@@ -196,11 +204,12 @@ fn projection(instance: &Instance) -> Projection {
         engine::Phase::Pending => Phase::Pending,
         engine::Phase::Running => Phase::Running,
         engine::Phase::Waiting => Phase::Waiting,
+        engine::Phase::Suspended => Phase::Waiting,
         engine::Phase::Cancelled => Phase::Cancelled,
         engine::Phase::Faulted => Phase::Faulted,
         engine::Phase::Completed => Phase::Completed,
     };
-    Projection { phase, wake_at: instance.next_wake(), suspended: false }
+    Projection { phase, wake_at: instance.next_wake(), suspended: instance.phase() == engine::Phase::Suspended }
 }
 
 fn definition() -> Arc<Definition> {
@@ -259,6 +268,7 @@ impl Starter for TestStarter {
             parent: None,
             events,
             projection: projection(&instance),
+            listeners: instance.listeners(),
             also: Alongside::default(),
         };
         match self.store.start_instance(new).await {

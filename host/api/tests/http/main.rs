@@ -3,6 +3,7 @@
 
 mod artifacts_and_logs;
 mod audit;
+mod cloud_events;
 mod errors;
 mod events;
 mod house;

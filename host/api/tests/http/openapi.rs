@@ -20,6 +20,8 @@ async fn these_are_the_endpoints() {
     GET  /healthz checkHealth 200 default
     GET  /v1/artifacts/{uri} getArtifact 200 206 404 416 default
     GET  /v1/audit exportAudit 200 default
+    GET  /v1/cloudevents listCloudEvents 200 default
+    POST /v1/events sendEvent 200 202 409 422 default
     GET  /v1/human-tasks listHumanTasks 200 default
     GET  /v1/human-tasks/{id} getHumanTask 200 404 default
     POST /v1/human-tasks/{id}/decision decideHumanTask 200 404 409 422 default
@@ -29,8 +31,11 @@ async fn these_are_the_endpoints() {
     GET  /v1/releases/{id} getRelease 200 404 default
     GET  /v1/releases/{id}/artifacts listArtifacts 200 404 default
     POST /v1/releases/{id}/cancel cancelRelease 202 404 409 422 default
+    GET  /v1/releases/{id}/cloudevents listReleaseCloudEvents 200 404 default
     GET  /v1/releases/{id}/events listEvents 200 204 404 default
     GET  /v1/releases/{id}/logs getLogs 200 206 404 416 default
+    POST /v1/releases/{id}/resume resumeRelease 202 404 409 422 default
+    POST /v1/releases/{id}/suspend suspendRelease 202 404 409 422 default
     ");
 }
 

@@ -69,7 +69,13 @@ async fn a_body_that_is_not_the_json_expected_is_refused_with_its_place() {
         ("null", "422 invalid-request: "),
         ("{}", "422 invalid-request: "),
     ];
-    for path in ["/v1/releases", "/v1/releases/r1/cancel", "/v1/human-tasks/x/decision"] {
+    for path in [
+        "/v1/releases",
+        "/v1/releases/r1/cancel",
+        "/v1/releases/r1/suspend",
+        "/v1/human-tasks/x/decision",
+        "/v1/events",
+    ] {
         for (body, expected) in cases {
             let problem = house.send("POST", path, &[JSON], body.to_owned()).await.problem().await;
             let shown = &body[..body.len().min(20)];

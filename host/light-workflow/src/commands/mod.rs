@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod doctor;
+mod event;
 mod plugin;
 mod release;
 mod release_plan;
@@ -28,6 +29,7 @@ pub async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Check(check) => check::run(&context, check),
         Command::Release(release) => release::run(&context, release).await,
         Command::Task(task) => task::run(&context, task).await,
+        Command::Event(event) => event::run(&context, event).await,
         Command::Plugin(plugin) => plugin::run(&context, plugin).await,
         Command::Audit(audit) => audit::run(&context, audit).await,
         Command::Doctor(output) => doctor::run(&context, output),

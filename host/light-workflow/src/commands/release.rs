@@ -7,7 +7,7 @@ use workflow::summary::Summary;
 use workflow::{Actor, CommandStatus, InstanceId, request};
 
 use super::{Context, actor, print_json, read_input};
-use crate::cli::{Format, Output, Release, ReleaseCancel, ReleaseLogs, ReleaseNamed, ReleaseStart};
+use crate::cli::{Format, Output, Release, ReleaseLogs, ReleaseNamed, ReleaseReason, ReleaseStart};
 use crate::follow::{Follow, Resting};
 use crate::host::Host;
 use crate::output::{DONE, FAILED, Failure, errln, outln, plain, write_out};
@@ -21,6 +21,10 @@ pub async fn run(context: &Context, release: Release) -> Result<u8, Failure> {
         Release::Show(named) => show(context, named).await,
         Release::Logs(logs_) => logs(context, logs_).await,
         Release::Cancel(cancel_) => cancel(context, cancel_).await,
+        Release::Suspend(reason) => {
+            leave(context, reason, "suspended", |by, reason| Message::Suspend { by, reason }).await
+        }
+        Release::Resume(reason) => leave(context, reason, "resumed", |by, reason| Message::Resume { by, reason }).await,
         Release::Summary(named) => summary(context, named).await,
     }
 }
@@ -136,7 +140,7 @@ fn print_row(row: &InstanceRow) {
 }
 
 fn phase_name(row: &InstanceRow) -> &'static str {
-    row.phase.name()
+    if row.suspended && !row.phase.is_final() { "suspended" } else { row.phase.name() }
 }
 
 async fn read_summary(host: &Host, name: &str) -> Result<(InstanceRow, Summary), Failure> {
@@ -206,7 +210,7 @@ async fn logs(context: &Context, logs: ReleaseLogs) -> Result<u8, Failure> {
     }
 }
 
-async fn cancel(context: &Context, cancel: ReleaseCancel) -> Result<u8, Failure> {
+async fn cancel(context: &Context, cancel: ReleaseReason) -> Result<u8, Failure> {
     let host = context.existing_host().await?;
     let row = releases::find(&host, &cancel.release).await?;
     if row.phase.is_final() {
@@ -233,6 +237,23 @@ async fn cancel(context: &Context, cancel: ReleaseCancel) -> Result<u8, Failure>
         ended = working.ended() => return Err(ended),
     }
     working.stop().await?;
+    Ok(DONE)
+}
+
+/// Leaves a message for whoever works on the release: it counts from then on.
+async fn leave(
+    context: &Context,
+    asked: ReleaseReason,
+    done: &str,
+    message: impl FnOnce(Actor, String) -> Message,
+) -> Result<u8, Failure> {
+    let host = context.existing_host().await?;
+    let row = releases::find(&host, &asked.release).await?;
+    if row.phase.is_final() {
+        return Err(Failure::failed(format!("release `{}` has ended already", asked.release)));
+    }
+    host.shared_store().send(&row.id, message(actor(), asked.reason)).await?;
+    errln!("{} is {done} as soon as a host takes it up", row.id);
     Ok(DONE)
 }
 

@@ -39,6 +39,7 @@ pub async fn run(context: &Context, run: Run) -> Result<u8, Failure> {
     let host = Host::open(&folder, parts).await?;
     let new = NewRun {
         definition,
+        id: None,
         input,
         release_id: None,
         idempotency_key: None,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use api::{ApiState, Tokens};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use workflow::Timestamp;
 
@@ -11,11 +12,17 @@ use crate::cli::{Role, Serve};
 use crate::host::Working;
 use crate::output::{DONE, Failure, errln};
 use crate::releases::ReleaseStarter;
+use crate::schedules;
 
 pub async fn run(context: &Context, serve: Serve) -> Result<u8, Failure> {
     let host = Arc::new(context.host().await?);
     let mut working = match serve.role {
         Role::All | Role::Worker => Some(host.work().await?),
+        Role::Api => None,
+    };
+    let (stop_schedules, schedules_stopped) = watch::channel(false);
+    let schedules = match serve.role {
+        Role::All | Role::Worker => Some(tokio::spawn(schedules::run(host.clone(), schedules_stopped))),
         Role::Api => None,
     };
     let mut server = match serve.role {
@@ -49,6 +56,10 @@ pub async fn run(context: &Context, serve: Serve) -> Result<u8, Failure> {
     }
     if let Some(server) = server {
         server.abort();
+    }
+    stop_schedules.send_replace(true);
+    if let Some(schedules) = schedules {
+        schedules.await?;
     }
     if let Some(working) = working {
         working.stop().await?;

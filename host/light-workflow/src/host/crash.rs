@@ -10,13 +10,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use store::{
     Append, AppendError, ArtifactBytes, ArtifactRow, AttemptRow, AuditLeaf, Change, Checkpoint, DecideError, HostId,
-    HumanTask, InboxItem, InstanceFilter, InstanceRow, Lease, Message, NewArtifact, NewInstance, SharedStore,
-    StartError, Started, Store, StoreError,
+    HumanTask, InboxItem, InstanceFilter, InstanceRow, Lease, Message, NewArtifact, NewInstance, PublishError,
+    Published, ScheduleRow, SharedStore, StartError, Started, Store, StoreError, StoredEvent,
 };
 use tokio::sync::broadcast;
 use workflow::command::Artifact;
+use workflow::engine::Listener;
 use workflow::event::Decision;
-use workflow::{ArtifactUri, Digest, InstanceId, Recorded, Timestamp};
+use workflow::schedule::Trigger;
+use workflow::{Actor, ArtifactUri, CloudEvent, Digest, InstanceId, Recorded, Timestamp};
 
 const VARIABLE: &str = "LIGHT_WORKFLOW_CRASH_AFTER";
 
@@ -112,6 +114,30 @@ impl Store for CrashPoint {
 
     async fn inbox(&self, instance: &InstanceId) -> Result<Vec<InboxItem>, StoreError> {
         self.store.inbox(instance).await
+    }
+
+    async fn publish(&self, event: CloudEvent, by: Actor, at: Timestamp) -> Result<Published, PublishError> {
+        let published = self.store.publish(event, by, at).await?;
+        self.committed();
+        Ok(published)
+    }
+
+    async fn cloud_events(&self, after: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
+        self.store.cloud_events(after, limit).await
+    }
+
+    async fn listeners(&self, instance: &InstanceId) -> Result<Vec<Listener>, StoreError> {
+        self.store.listeners(instance).await
+    }
+
+    async fn schedule(&self, definition: &Digest, trigger: Trigger, now: Timestamp) -> Result<ScheduleRow, StoreError> {
+        self.store.schedule(definition, trigger, now).await
+    }
+
+    async fn keep_schedule(&self, row: ScheduleRow) -> Result<(), StoreError> {
+        self.store.keep_schedule(row).await?;
+        self.committed();
+        Ok(())
     }
 
     async fn human_tasks(&self, instance: Option<&InstanceId>, open: bool) -> Result<Vec<HumanTask>, StoreError> {

@@ -23,6 +23,8 @@ struct Plan {
     coming: VecDeque<Option<CommitFault>>,
     writes: u64,
     ignore_fence: bool,
+    keep_messages: bool,
+    lose_deliveries: bool,
 }
 
 impl MemoryFaults {
@@ -59,6 +61,24 @@ impl MemoryFaults {
     /// notice is not looking.
     pub fn ignore_fence(&self, on: bool) {
         self.plan(|plan| plan.ignore_fence = on);
+    }
+
+    /// The planted bug: a message that was taken up is there again.
+    pub fn keep_messages(&self, on: bool) {
+        self.plan(|plan| plan.keep_messages = on);
+    }
+
+    /// The planted bug: every third event reaches nobody.
+    pub fn lose_deliveries(&self, on: bool) {
+        self.plan(|plan| plan.lose_deliveries = on);
+    }
+
+    pub(super) fn keeps_messages(&self) -> bool {
+        self.plan(|plan| plan.keep_messages)
+    }
+
+    pub(super) fn loses_deliveries(&self) -> bool {
+        self.plan(|plan| plan.lose_deliveries)
     }
 
     pub(super) fn ignores_fence(&self) -> bool {

@@ -4,6 +4,7 @@
 //! the same calls give the same rows. Several handles share the rows as several
 //! hosts share a database; each handle has faults of its own.
 
+mod events;
 mod faults;
 mod state;
 
@@ -14,18 +15,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 use workflow::command::Artifact;
+use workflow::engine::Listener;
 use workflow::event::Decision;
-use workflow::{ArtifactUri, Digest, InstanceId, Recorded, Timestamp};
+use workflow::schedule::Trigger;
+use workflow::{Actor, ArtifactUri, CloudEvent, Digest, InstanceId, Recorded, Timestamp};
 
 pub use faults::{CommitFault, MemoryFaults};
 use state::State;
 
 use crate::audit::{AuditLeaf, Checkpoint};
 use crate::contract::Store;
-use crate::errors::{AppendError, DecideError, StartError, StoreError};
+use crate::errors::{AppendError, DecideError, PublishError, StartError, StoreError};
 use crate::rows::{
     Append, ArtifactBytes, ArtifactRow, AttemptRow, Change, HostId, HumanTask, InboxItem, InstanceFilter, InstanceRow,
-    Lease, Message, NewArtifact, NewInstance, Started,
+    Lease, Message, NewArtifact, NewInstance, Published, ScheduleRow, Started, StoredEvent,
 };
 
 /// Changes a slow reader may fall behind before it is told so.
@@ -103,6 +106,7 @@ impl Store for MemoryStore {
 
     async fn append(&self, append: Append) -> Result<(), AppendError> {
         let check_fence = !self.faults.ignores_fence();
+        let append = Append { taken: if self.faults.keeps_messages() { Vec::new() } else { append.taken }, ..append };
         self.write("append to the history", |rows| Ok(((), rows.append(append, check_fence)?)))
     }
 
@@ -173,6 +177,30 @@ impl Store for MemoryStore {
 
     async fn inbox(&self, instance: &InstanceId) -> Result<Vec<InboxItem>, StoreError> {
         Ok(self.read(|rows| rows.get(instance).map(|instance| instance.inbox.clone()).unwrap_or_default()))
+    }
+
+    async fn publish(&self, event: CloudEvent, by: Actor, at: Timestamp) -> Result<Published, PublishError> {
+        let lose = self.faults.loses_deliveries();
+        self.write("record the event", |rows| rows.publish(event, by, at, None, lose))
+    }
+
+    async fn cloud_events(&self, after: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
+        Ok(self.read(|rows| rows.cloud_events(after, limit)))
+    }
+
+    async fn listeners(&self, instance: &InstanceId) -> Result<Vec<Listener>, StoreError> {
+        Ok(self.read(|rows| rows.get(instance).map(|instance| instance.listeners.clone()).unwrap_or_default()))
+    }
+
+    async fn schedule(&self, definition: &Digest, trigger: Trigger, now: Timestamp) -> Result<ScheduleRow, StoreError> {
+        self.write("read a schedule", |rows| Ok((rows.schedule(definition, trigger, now), Vec::new())))
+    }
+
+    async fn keep_schedule(&self, row: ScheduleRow) -> Result<(), StoreError> {
+        self.write("keep a schedule", |rows| {
+            rows.keep_schedule(row);
+            Ok(((), Vec::new()))
+        })
     }
 
     async fn human_tasks(&self, instance: Option<&InstanceId>, open: bool) -> Result<Vec<HumanTask>, StoreError> {

@@ -5,7 +5,9 @@ use std::io::Read as _;
 
 use workflow::approval::canonical;
 use workflow::command::Artifact;
+use workflow::engine::Listener;
 use workflow::event::Decision;
+use workflow::schedule::Trigger;
 use workflow::{ArtifactUri, Digest, InstanceId, Recorded, TaskPath, Timestamp};
 
 use crate::audit::{AuditKey, AuditLeaf, Checkpoint, ORIGIN, leaf_hash};
@@ -13,7 +15,7 @@ use crate::derive::{apply_attempts, apply_human_tasks, derive};
 use crate::errors::{AppendError, DecideError, StartError, StoreError};
 use crate::rows::{
     Alongside, Append, ArtifactRow, AttemptRow, Change, HostId, HumanTask, InboxItem, InstanceFilter, InstanceRow,
-    Lease, Message, NewArtifact, NewInstance, SHARDS, Started, shard_of,
+    Lease, Message, NewArtifact, NewInstance, SHARDS, ScheduleRow, Started, StoredEvent, shard_of,
 };
 
 /// Signs the logs of simulations; no secret.
@@ -22,7 +24,7 @@ const KEY_SEED: [u8; 32] = [7; 32];
 #[derive(Debug)]
 pub(super) struct State {
     /// In the order of creation.
-    instances: Vec<Instance>,
+    pub(super) instances: Vec<Instance>,
     by_id: BTreeMap<InstanceId, usize>,
     pub definitions: BTreeMap<Digest, String>,
     shards: Vec<Shard>,
@@ -33,6 +35,9 @@ pub(super) struct State {
     hashes: Vec<String>,
     pub artifacts: BTreeMap<ArtifactUri, ArtifactRow>,
     bytes: BTreeMap<Digest, Vec<u8>>,
+    /// In the order of arrival; the first has sequence 1.
+    pub(super) events: Vec<StoredEvent>,
+    pub(super) schedules: BTreeMap<(Digest, Trigger), ScheduleRow>,
     /// The latest time anybody told us: there is no clock here.
     now: Timestamp,
 }
@@ -46,6 +51,7 @@ pub(super) struct Instance {
     pub attempts: BTreeMap<(TaskPath, u32), AttemptRow>,
     human_tasks: BTreeMap<String, HumanTask>,
     pub inbox: Vec<InboxItem>,
+    pub listeners: Vec<Listener>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -67,6 +73,8 @@ impl Default for State {
             hashes: Vec::new(),
             artifacts: BTreeMap::new(),
             bytes: BTreeMap::new(),
+            events: Vec::new(),
+            schedules: BTreeMap::new(),
             now: Timestamp::UNIX_EPOCH,
         }
     }
@@ -129,15 +137,17 @@ impl State {
             attempts: BTreeMap::new(),
             human_tasks: BTreeMap::new(),
             inbox: Vec::new(),
+            listeners: Vec::new(),
         });
-        self.record(index, new.events);
+        let sent = self.record(index, new.events, Some(new.listeners));
         let mut changes = vec![self.appended(index)];
+        changes.extend(sent);
         changes.extend(self.alongside(also));
         Ok((Started::New, changes))
     }
 
     pub(super) fn append(&mut self, append: Append, check_fence: bool) -> Result<Vec<Change>, AppendError> {
-        let Append { instance, expected_revision, lease, events, projection, taken, also } = append;
+        let Append { instance, expected_revision, lease, events, projection, taken, listeners, also } = append;
         assert_consecutive(&instance, expected_revision, &events);
         let Some(&index) = self.by_id.get(&instance) else {
             return Err(StoreError::NotFound { what: format!("instance `{instance}`") }.into());
@@ -149,12 +159,13 @@ impl State {
         if row.revision != expected_revision {
             return Err(AppendError::Conflict { instance, expected: expected_revision });
         }
-        self.record(index, events);
+        let sent = self.record(index, events, listeners);
         let one = &mut self.instances[index];
         one.row.phase = projection.phase;
         one.row.wake_at = projection.wake_at;
         one.row.suspended = projection.suspended;
         let mut changes = vec![self.appended(index)];
+        changes.extend(sent);
         changes.extend(self.alongside(also));
         let inbox = &mut self.instances[index].inbox;
         inbox.retain(|item| !taken.contains(&item.id) && !projection.phase.is_final());
@@ -211,7 +222,7 @@ impl State {
     }
 
     /// Adds events to the history and the log, with the rows that follow from them.
-    fn record(&mut self, index: usize, events: Vec<Recorded>) {
+    fn record(&mut self, index: usize, events: Vec<Recorded>, listeners: Option<Vec<Listener>>) -> Vec<Change> {
         let one = &mut self.instances[index];
         let derived = derive(&events);
         let last_at = events.last().expect("an append has at least one event").at;
@@ -229,7 +240,12 @@ impl State {
         }
         one.row.revision = one.history.len() as u64;
         one.row.updated_at = last_at;
+        if let Some(listeners) = listeners {
+            one.listeners = listeners;
+        }
+        let id = one.row.id.clone();
         self.now = self.now.max(last_at);
+        self.emit(&id, derived.emitted, last_at)
     }
 
     pub(super) fn history(&self, id: &InstanceId, revision: u64) -> Vec<Recorded> {
@@ -247,6 +263,7 @@ impl State {
             filter.phase.is_none_or(|phase| row.phase == phase)
                 && filter.release_id.as_ref().is_none_or(|release| row.release_id.as_ref() == Some(release))
                 && (!filter.releases_only || row.release_id.is_some())
+                && filter.suspended.is_none_or(|suspended| row.suspended == suspended)
                 && filter.parent.as_ref().is_none_or(|parent| row.parent.as_ref() == Some(parent))
         };
         self.instances[..older_than].iter().rev().map(|one| &one.row).filter(fits).take(limit).cloned().collect()

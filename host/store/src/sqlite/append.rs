@@ -10,7 +10,7 @@ use super::many_rows::ManyRows;
 use super::requests::{Also, AppendJob, Job, NewEvents, StartJob};
 use super::text::{integer, json_text, time_text};
 use super::writer::Statements;
-use super::{messages, start};
+use super::{cloud_events, messages, start};
 use crate::errors::{AppendError, StoreError};
 use crate::rows::{Change, shard_of};
 
@@ -100,6 +100,7 @@ impl<'a> Round<'a> {
             .collect();
         let count = events::insert(connection, statements, log, &histories).await?;
         let mut changes: Vec<Change> = histories.iter().map(|events| appended(events)).collect();
+        changes.extend(cloud_events::follow(connection, &histories).await?);
         changes.extend(send_messages(connection, &also).await?);
         take_messages(connection, &accepted).await?;
         drop_messages(connection, &accepted).await?;

@@ -6,6 +6,7 @@
 //! immediate`, and every append carries its fence in the `where` of its write.
 
 mod append;
+mod cloud_events;
 mod events;
 mod many_rows;
 mod messages;
@@ -13,6 +14,7 @@ mod names;
 mod open;
 mod read;
 mod requests;
+mod schedules;
 mod shards;
 mod start;
 mod statistics;

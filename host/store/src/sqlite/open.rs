@@ -18,7 +18,12 @@ use crate::audit::AuditKey;
 use crate::errors::OpenError;
 
 /// Each entry takes the schema from its index to the next number.
-const MIGRATIONS: [&str; 2] = [include_str!("schema/0001.sql"), include_str!("schema/0002.sql")];
+const MIGRATIONS: [&str; 4] = [
+    include_str!("schema/0001.sql"),
+    include_str!("schema/0002.sql"),
+    include_str!("schema/0003.sql"),
+    include_str!("schema/0004.sql"),
+];
 
 /// Other processes hold the write lock for one batch at a time; this only
 /// protects against one that is stopped in the middle.

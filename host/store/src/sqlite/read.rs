@@ -67,6 +67,7 @@ pub(super) async fn instances(pool: &SqlitePool, filter: InstanceFilter) -> Resu
         filter.releases_only.then_some("and release_id is not null"),
         filter.before.as_ref().map(|_| "and sequence < (select sequence from instance where id = ?3)"),
         filter.parent.as_ref().map(|_| "and parent = ?5"),
+        filter.suspended.map(|suspended| if suspended { "and suspended" } else { "and not suspended" }),
     ];
     let clauses: Vec<&str> = clauses.into_iter().flatten().collect();
     let sql = AssertSqlSafe(format!("{INSTANCE} where true {} order by sequence desc limit ?4", clauses.join(" ")));

@@ -5,13 +5,18 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use workflow::approval::canonical;
 use workflow::command::Artifact;
+use workflow::engine::Listener;
 use workflow::event::Decision;
-use workflow::{InstanceId, Recorded, Timestamp};
+use workflow::schedule::Trigger;
+use workflow::{Actor, CloudEvent, Digest, InstanceId, Recorded, Timestamp};
 
 use super::text::time_text;
 use crate::derive::{Derived, derive};
-use crate::errors::{AppendError, DecideError, StartError, StoreError};
-use crate::rows::{Alongside, Append, HostId, Lease, Message, NewArtifact, NewInstance, Phase, Projection, Started};
+use crate::errors::{AppendError, DecideError, PublishError, StartError, StoreError};
+use crate::rows::{
+    Alongside, Append, HostId, Lease, Message, NewArtifact, NewInstance, Phase, Projection, Published, ScheduleRow,
+    Started,
+};
 
 /// One request: what to do, what came of it, and who waits for that.
 pub(super) struct Job<W, R> {
@@ -46,6 +51,9 @@ pub(super) enum Request {
     Decide(Job<(String, Decision), Result<(), DecideError>>),
     NameArtifact(Job<NameJob, Result<(), StoreError>>),
     Dismiss(Job<DismissJob, Result<(), AppendError>>),
+    Publish(Job<PublishJob, Result<Published, PublishError>>),
+    Schedule(Job<(Digest, Trigger, Timestamp), Result<ScheduleRow, StoreError>>),
+    KeepSchedule(Job<ScheduleRow, Result<(), StoreError>>),
 }
 
 impl Request {
@@ -60,6 +68,9 @@ impl Request {
             Request::Decide(job) => job.settle(),
             Request::NameArtifact(job) => job.settle(),
             Request::Dismiss(job) => job.settle(),
+            Request::Publish(job) => job.settle(),
+            Request::Schedule(job) => job.settle(),
+            Request::KeepSchedule(job) => job.settle(),
         }
     }
 
@@ -75,6 +86,9 @@ impl Request {
             Request::Decide(job) => job.settle_with(Err(failed("record the decision").into())),
             Request::NameArtifact(job) => job.settle_with(Err(failed("name the artifact"))),
             Request::Dismiss(job) => job.settle_with(Err(failed("remove messages").into())),
+            Request::Publish(job) => job.settle_with(Err(failed("record the event").into())),
+            Request::Schedule(job) => job.settle_with(Err(failed("read a schedule"))),
+            Request::KeepSchedule(job) => job.settle_with(Err(failed("keep a schedule"))),
         }
     }
 
@@ -89,6 +103,9 @@ impl Request {
             Request::Decide(job) => job.answer = None,
             Request::NameArtifact(job) => job.answer = None,
             Request::Dismiss(job) => job.answer = None,
+            Request::Publish(job) => job.answer = None,
+            Request::Schedule(job) => job.answer = None,
+            Request::KeepSchedule(job) => job.answer = None,
         }
     }
 }
@@ -115,6 +132,8 @@ pub(super) struct NewEvents {
     pub id: InstanceId,
     pub events: Vec<NewEvent>,
     pub derived: Derived,
+    /// Who of the instance waits for events from now on, if that changed.
+    pub listeners: Option<Vec<Listener>>,
     /// When the last event happened.
     pub last_at: Timestamp,
     /// Where they leave the instance.
@@ -131,7 +150,13 @@ pub(super) struct NewEvent {
 
 impl NewEvents {
     /// Events follow `expected_revision` without a gap: anything else is a bug of the caller.
-    fn new(id: InstanceId, expected_revision: u64, events: &[Recorded], phase: Phase) -> Self {
+    fn new(
+        id: InstanceId,
+        expected_revision: u64,
+        events: &[Recorded],
+        phase: Phase,
+        listeners: Option<Vec<Listener>>,
+    ) -> Self {
         let last_at = events.last().expect("an append has at least one event").at;
         for (event, revision) in events.iter().zip(expected_revision + 1..) {
             assert_eq!(event.revision, revision, "events of `{id}` follow revision {expected_revision}");
@@ -141,6 +166,7 @@ impl NewEvents {
             id,
             events: events.iter().map(new_event).collect(),
             derived: derive(events),
+            listeners,
             last_at,
             phase,
         }
@@ -165,7 +191,8 @@ pub(super) struct StartJob {
 
 impl StartJob {
     pub(super) fn new(mut new: NewInstance) -> Self {
-        let events = NewEvents::new(new.id.clone(), 0, &new.events, new.projection.phase);
+        let listeners = Some(std::mem::take(&mut new.listeners)).filter(|listeners| !listeners.is_empty());
+        let events = NewEvents::new(new.id.clone(), 0, &new.events, new.projection.phase, listeners);
         let also = Also::new(std::mem::take(&mut new.also));
         Self { new, events, also }
     }
@@ -195,8 +222,8 @@ pub(super) struct AppendJob {
 
 impl AppendJob {
     pub(super) fn new(append: Append) -> Self {
-        let Append { instance, expected_revision, lease, events, projection, taken, also } = append;
-        let events = NewEvents::new(instance, expected_revision, &events, projection.phase);
+        let Append { instance, expected_revision, lease, events, projection, taken, listeners, also } = append;
+        let events = NewEvents::new(instance, expected_revision, &events, projection.phase, listeners);
         Self { expected_revision, lease, events, projection, taken, also: Also::new(also) }
     }
 
@@ -209,6 +236,12 @@ pub(super) struct ClaimJob {
     pub host: HostId,
     pub now: Timestamp,
     pub until: Timestamp,
+}
+
+pub(super) struct PublishJob {
+    pub event: CloudEvent,
+    pub by: Actor,
+    pub at: Timestamp,
 }
 
 pub(super) struct DismissJob {

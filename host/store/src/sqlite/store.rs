@@ -6,17 +6,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 use workflow::command::Artifact;
+use workflow::engine::Listener;
 use workflow::event::Decision;
-use workflow::{ArtifactUri, Digest, InstanceId, Recorded, Timestamp};
+use workflow::schedule::Trigger;
+use workflow::{Actor, ArtifactUri, CloudEvent, Digest, InstanceId, Recorded, Timestamp};
 
-use super::requests::{AppendJob, ClaimJob, DismissJob, NameJob, Request, StartJob};
-use super::{SqliteStore, read};
+use super::requests::{AppendJob, ClaimJob, DismissJob, NameJob, PublishJob, Request, StartJob};
+use super::{SqliteStore, cloud_events, read};
 use crate::audit::{AuditLeaf, Checkpoint};
 use crate::contract::Store;
-use crate::errors::{AppendError, DecideError, StartError, StoreError};
+use crate::errors::{AppendError, DecideError, PublishError, StartError, StoreError};
 use crate::rows::{
     Append, ArtifactBytes, ArtifactRow, AttemptRow, Change, HostId, HumanTask, InboxItem, InstanceFilter, InstanceRow,
-    Lease, Message, NewArtifact, NewInstance, Started,
+    Lease, Message, NewArtifact, NewInstance, Published, ScheduleRow, Started, StoredEvent,
 };
 
 #[async_trait]
@@ -88,6 +90,26 @@ impl Store for SqliteStore {
 
     async fn inbox(&self, instance: &InstanceId) -> Result<Vec<InboxItem>, StoreError> {
         read::inbox(&self.readers, instance).await
+    }
+
+    async fn publish(&self, event: CloudEvent, by: Actor, at: Timestamp) -> Result<Published, PublishError> {
+        self.write("record the event", PublishJob { event, by, at }, Request::Publish).await
+    }
+
+    async fn cloud_events(&self, after: u64, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
+        cloud_events::list(&self.readers, after, limit).await
+    }
+
+    async fn listeners(&self, instance: &InstanceId) -> Result<Vec<Listener>, StoreError> {
+        cloud_events::listeners(&self.readers, instance).await
+    }
+
+    async fn schedule(&self, definition: &Digest, trigger: Trigger, now: Timestamp) -> Result<ScheduleRow, StoreError> {
+        self.write("read a schedule", (definition.clone(), trigger, now), Request::Schedule).await
+    }
+
+    async fn keep_schedule(&self, row: ScheduleRow) -> Result<(), StoreError> {
+        self.write("keep a schedule", row, Request::KeepSchedule).await
     }
 
     async fn human_tasks(&self, instance: Option<&InstanceId>, open: bool) -> Result<Vec<HumanTask>, StoreError> {

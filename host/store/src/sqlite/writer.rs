@@ -21,9 +21,9 @@ use super::events::Log;
 use super::many_rows::ManyRows;
 use super::requests::{Request, SharedError};
 use super::statistics::{Counters, add};
-use super::{append, events, messages, names, shards, start};
+use super::{append, cloud_events, events, messages, names, schedules, shards, start};
 use crate::audit::{AuditKey, ORIGIN};
-use crate::rows::Change;
+use crate::rows::{Change, Published};
 
 /// Requests in one transaction: enough that the fsync is a small part of each,
 /// and a bound on what one failure takes with it.
@@ -187,6 +187,27 @@ impl Writer {
                     done.take(round.flush(connection, &self.statements, &mut log).await?);
                     let (id, decision) = &job.what;
                     job.answer = Some(done.message(messages::decide(connection, id, decision).await?));
+                }
+                Request::Publish(job) => {
+                    done.take(round.flush(connection, &self.statements, &mut log).await?);
+                    let sent =
+                        cloud_events::publish(connection, &job.what.event, &job.what.by, job.what.at, None).await?;
+                    job.answer = Some(sent.map(|(published, changes)| {
+                        done.wrote |= matches!(published, Published::New { .. });
+                        done.changes.extend(changes);
+                        published
+                    }));
+                }
+                Request::Schedule(job) => {
+                    done.take(round.flush(connection, &self.statements, &mut log).await?);
+                    let (definition, trigger, now) = &job.what;
+                    job.answer = Some(schedules::get(connection, definition, *trigger, *now).await?);
+                    done.wrote = true;
+                }
+                Request::KeepSchedule(job) => {
+                    done.take(round.flush(connection, &self.statements, &mut log).await?);
+                    job.answer = Some(schedules::keep(connection, &job.what).await?);
+                    done.wrote = true;
                 }
                 Request::Dismiss(job) => {
                     done.take(round.flush(connection, &self.statements, &mut log).await?);

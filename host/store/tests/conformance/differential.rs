@@ -150,6 +150,7 @@ impl Run {
                     events: recorded(expected_revision, self.second, events.iter().map(event).collect()),
                     projection: Projection { phase, wake_at: waiting.map(at), suspended: false },
                     taken: if *take { inbox.iter().map(|item| item.id).collect() } else { Vec::new() },
+                    listeners: None,
                     also: Alongside::default(),
                 };
                 answer(store.append(append).await)

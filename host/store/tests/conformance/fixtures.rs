@@ -61,6 +61,7 @@ pub fn new_instance(name: &str) -> NewInstance {
         parent: None,
         events: recorded(0, 0, vec![instance_started()]),
         projection: RUNNING,
+        listeners: Vec::new(),
         also: Alongside::default(),
     }
 }
@@ -158,6 +159,7 @@ pub async fn append_taking(
         events: recorded(revision, revision as i64, events),
         projection,
         taken,
+        listeners: None,
         also: Alongside::default(),
     };
     store.append(append).await

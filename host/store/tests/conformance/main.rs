@@ -7,6 +7,7 @@ mod appending;
 mod artifacts;
 mod auditing;
 mod between;
+mod cloud_events;
 mod differential;
 mod faults;
 mod fixtures;

@@ -4,6 +4,7 @@
 //! the real ones.
 
 mod checks;
+mod definitions;
 mod rules;
 mod world;
 
@@ -28,6 +29,11 @@ fn a_thousand_seeds_lose_nothing_and_do_nothing_twice() {
     assert!(met.late_owners_refused > 200, "{met:?}");
     assert!(met.takeovers > 200, "{met:?}");
     assert!(met.people_answered > 500, "{met:?}");
+    assert!(met.children_started > 500, "{met:?}");
+    assert!(met.events_sent > 500, "{met:?}");
+    assert!(met.events_sent_again > 20, "{met:?}");
+    assert!(met.events_consumed > 500, "{met:?}");
+    assert!(met.suspended > 200, "{met:?}");
 }
 
 #[test]
@@ -42,6 +48,20 @@ fn a_host_that_acts_before_it_commits_is_found_out() {
     let found = (0..SEEDS).find_map(|seed| World::new(seed, Some(Bug::EffectBeforeCommit)).run().err());
     let violation = found.expect("some seed crashes between the effect and the commit");
     assert!(violation.contains("no intent"), "{violation}");
+}
+
+#[test]
+fn an_event_that_is_delivered_twice_is_found_out() {
+    let found = (0..SEEDS).find_map(|seed| World::new(seed, Some(Bug::MessageKept)).run().err());
+    let violation = found.expect("some seed takes a message up again");
+    assert!(violation.contains("consumed"), "{violation}");
+}
+
+#[test]
+fn an_event_that_is_lost_is_found_out() {
+    let found = (0..SEEDS).find_map(|seed| World::new(seed, Some(Bug::DeliveryLost)).run().err());
+    let violation = found.expect("some seed loses an event");
+    assert!(violation.contains("consumed"), "{violation}");
 }
 
 #[test]

@@ -8,6 +8,12 @@ pub struct Rules {
     pub takeovers: u64,
     pub people_answered: u64,
     pub effects: u64,
+    pub children_started: u64,
+    pub events_sent: u64,
+    /// By somebody who lost the first answer.
+    pub events_sent_again: u64,
+    pub events_consumed: u64,
+    pub suspended: u64,
 }
 
 impl Rules {
@@ -18,5 +24,10 @@ impl Rules {
         self.takeovers += other.takeovers;
         self.people_answered += other.people_answered;
         self.effects += other.effects;
+        self.children_started += other.children_started;
+        self.events_sent += other.events_sent;
+        self.events_sent_again += other.events_sent_again;
+        self.events_consumed += other.events_consumed;
+        self.suspended += other.suspended;
     }
 }

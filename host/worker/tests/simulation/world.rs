@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use store::{
-    Alongside, AppendError, CommitFault, DecideError, Lease, MemoryFaults, MemoryStore, NewInstance, SharedStore, Store,
+    Alongside, AppendError, CommitFault, DecideError, InstanceFilter, Lease, MemoryFaults, MemoryStore, Message,
+    NewInstance, PublishError, Published, SharedStore, Store, StoreError,
 };
 use tokio::runtime::Runtime;
 use worker::{Definitions, DriveError, Driver, projection};
-use workflow::capability::EffectivePolicy;
-use workflow::definition::{self, Definition};
+use workflow::definition::Definition;
 use workflow::engine::{self, Instance};
 use workflow::event::{Decision, Event};
-use workflow::{Actor, Digest, Effect, EffectKey, EffectOutcome, InstanceId, Timestamp};
+use workflow::{Actor, CloudEvent, Digest, Effect, EffectKey, EffectOutcome, InstanceId, Timestamp};
 
 use crate::checks;
+use crate::definitions::Programs;
 use crate::rules::Rules;
 
 /// A mistake that the simulation must find.
@@ -23,65 +24,18 @@ use crate::rules::Rules;
 pub enum Bug {
     FenceNotChecked,
     EffectBeforeCommit,
+    /// A message stays where it was when it is taken up.
+    MessageKept,
+    /// Some deliveries of events are forgotten.
+    DeliveryLost,
 }
-
-const DEFINITION: &str = r#"
-document: { dsl: "1.0.3", namespace: test, name: simulated, version: "0.1.0" }
-do:
-  - prepare:
-      set: { items: [1, 2, 3], done: [] }
-  - each-item:
-      for: { each: item, in: .items }
-      do:
-        - work:
-            call: echo
-            with: { item: "${ $item }" }
-            output: { as: "${ { items: $context.items, last: .item } }" }
-      export: { as: "${ . }" }
-  - guarded:
-      try:
-        - risky:
-            call: echo
-            with: { risky: true }
-        - fail-once:
-            if: "${ .risky }"
-            raise: { error: { type: "https://example.test/errors/flaky", status: 503 } }
-      catch:
-        errors: { with: { status: 503 } }
-        retry: { delay: { seconds: 5 }, backoff: { exponential: {} }, limit: { attempt: { count: 2 } } }
-        do:
-          - give-in:
-              set: { gaveIn: true }
-  - pause:
-      wait: { seconds: 20 }
-  - approve:
-      ask: { prompt: "Go on?" }
-  - both:
-      fork:
-        branches:
-          - left: { call: echo, with: { left: true } }
-          - right:
-              do:
-                - rest: { wait: { seconds: 3 } }
-                - say: { call: echo, with: { right: true } }
-  - race:
-      fork:
-        compete: true
-        branches:
-          - quick: { call: echo, with: { quick: true } }
-          - person: { ask: { prompt: "Now?" } }
-          - later: { wait: { seconds: 40 } }
-  - last:
-      call: echo
-      with: { done: true }
-"#;
 
 /// Longer than most jumps of the clock, shorter than some.
 const LEASE: Duration = Duration::from_secs(30);
 const HOSTS: usize = 3;
 const INSTANCES: usize = 2;
 /// After these many steps the faults stop, and everything must come to its end.
-const HARD_STEPS: usize = 220;
+const HARD_STEPS: usize = 280;
 const CALM_STEPS: usize = 4_000;
 
 struct Host {
@@ -98,10 +52,15 @@ pub struct World {
     now: Timestamp,
     store: Arc<MemoryStore>,
     faults: MemoryFaults,
-    definition: Arc<Definition>,
+    programs: Arc<Programs>,
     definitions: Definitions,
     hosts: Vec<Host>,
-    instances: Vec<InstanceId>,
+    mains: Vec<InstanceId>,
+    watcher: InstanceId,
+    /// Number of the next tick.
+    tick: u64,
+    /// Its answer got lost: it is sent again.
+    tick_unsure: bool,
     /// What the world did, by key: asked twice it answers the same and does nothing again.
     effects: BTreeMap<EffectKey, EffectOutcome>,
     /// The highest fence that was handed out, by shard.
@@ -116,9 +75,11 @@ impl World {
         let store = Arc::new(MemoryStore::new());
         let faults = store.faults();
         faults.ignore_fence(bug == Some(Bug::FenceNotChecked));
-        let definition = Arc::new(definition::parse(DEFINITION, "simulated.yaml").expect("the definition is valid"));
+        faults.keep_messages(bug == Some(Bug::MessageKept));
+        faults.lose_deliveries(bug == Some(Bug::DeliveryLost));
+        let programs = Programs::get();
         let definitions = Definitions::default();
-        definitions.insert(definition.clone());
+        programs.all().into_iter().for_each(|definition| definitions.insert(definition.clone()));
         let host = |index: usize| Host {
             name: format!("host-{index}"),
             leases: BTreeMap::new(),
@@ -131,10 +92,13 @@ impl World {
             now: "2026-06-07T18:00:00Z".parse().expect("a fixed time is valid"),
             store,
             faults,
-            definition,
+            programs,
             definitions,
             hosts: (0..HOSTS).map(host).collect(),
-            instances: (0..INSTANCES).map(|n| InstanceId::new(format!("i{n}")).expect("a label")).collect(),
+            mains: (0..INSTANCES).map(|n| InstanceId::new(format!("i{n}")).expect("a label")).collect(),
+            watcher: InstanceId::new("watcher").expect("a label"),
+            tick: 1,
+            tick_unsure: false,
             effects: BTreeMap::new(),
             fences: BTreeMap::new(),
             coming: None,
@@ -150,8 +114,9 @@ impl World {
     }
 
     fn story(&mut self, runtime: &Runtime) -> Result<(), String> {
-        for id in self.instances.clone() {
-            runtime.block_on(self.start(&id));
+        runtime.block_on(self.start(&self.watcher.clone(), self.programs.watcher.clone()));
+        for id in self.mains.clone() {
+            runtime.block_on(self.start(&id, self.programs.main.clone()));
         }
         for _ in 0..HARD_STEPS {
             runtime.block_on(self.step(true))?;
@@ -159,30 +124,33 @@ impl World {
         self.faults.clear();
         for _ in 0..CALM_STEPS {
             if runtime.block_on(self.all_final()) {
-                return runtime.block_on(checks::histories(self.store.as_ref(), &self.definition, &self.instances));
+                let (mains, watcher) = (&self.mains, &self.watcher);
+                let check = checks::histories(self.store.as_ref(), &self.programs, mains, watcher, &mut self.rules);
+                return runtime.block_on(check);
             }
             runtime.block_on(self.step(false))?;
         }
         Err("without faults it still came to no end".to_owned())
     }
 
-    async fn start(&mut self, id: &InstanceId) {
-        let policy = EffectivePolicy { echo: true, ..EffectivePolicy::default() };
+    async fn start(&mut self, id: &InstanceId, definition: Arc<Definition>) {
+        let policy = self.programs.policy(&definition);
         let by = Actor::new("simulation").expect("an actor");
-        let (instance, events) =
-            engine::start(&self.definition, id.clone(), serde_json::json!({}), by, policy, self.now);
+        let child = &self.programs.child;
+        let (instance, events) = engine::start(&definition, id.clone(), serde_json::json!({}), by, policy, self.now);
         let new = NewInstance {
             id: id.clone(),
             idempotency_key: None,
             request_digest: Digest::of(id.as_str().as_bytes()),
             release_id: None,
-            definition: self.definition.digest.clone(),
-            definition_name: self.definition.full_name(),
-            definition_source: self.definition.source.clone(),
-            definitions: Vec::new(),
+            definition: definition.digest.clone(),
+            definition_name: definition.full_name(),
+            definition_source: definition.source.clone(),
+            definitions: vec![(child.digest.clone(), child.source.clone())],
             parent: None,
             events,
             projection: projection(&instance),
+            listeners: instance.listeners(),
             also: Alongside::default(),
         };
         self.store.start_instance(new).await.expect("an instance starts");
@@ -191,19 +159,22 @@ impl World {
     /// One thing happens.
     async fn step(&mut self, hard: bool) -> Result<(), String> {
         let host = self.pick(HOSTS);
-        match self.pick(if hard { 100 } else { 80 }) {
+        match self.pick(if hard { 120 } else { 92 }) {
             0..=9 => self.renew(host).await,
             10..=29 => self.take_up_ready(host).await?,
-            30..=59 => self.act(host).await?,
-            60..=69 => self.take_up_outcome(host).await?,
-            70..=74 => self.answer().await,
-            75..=79 => {
+            30..=57 => self.act(host).await?,
+            58..=67 => self.take_up_outcome(host).await?,
+            68..=73 => self.answer().await,
+            74..=79 => {
                 let seconds = 1 + self.pick(12) as u64;
                 self.now += Duration::from_secs(seconds);
             }
-            80..=84 => self.crash(host),
-            85..=92 => self.plan(CommitFault::BeforeCommit),
-            93..=97 => self.plan(CommitFault::AfterCommit),
+            80..=86 => self.send_tick().await?,
+            87..=91 => self.resume().await,
+            92..=95 => self.suspend().await,
+            96..=101 => self.crash(host),
+            102..=109 => self.plan(CommitFault::BeforeCommit),
+            110..=116 => self.plan(CommitFault::AfterCommit),
             _ => self.now += LEASE + Duration::from_secs(5),
         }
         Ok(())
@@ -345,6 +316,49 @@ impl World {
         }
     }
 
+    /// The outside world sends the next tick, until it knows that it was kept.
+    async fn send_tick(&mut self) -> Result<(), String> {
+        let event = CloudEvent::new(serde_json::json!({
+            "specversion": "1.0", "id": self.tick.to_string(), "source": "/outside", "type": "tick",
+        }))
+        .map_err(|error| error.to_string())?;
+        self.rules.events_sent_again += u64::from(self.tick_unsure);
+        match self.store.publish(event, Actor::new("outside").expect("an actor"), self.now).await {
+            Ok(Published::New { .. } | Published::Known { .. }) => {
+                self.rules.events_sent += 1;
+                self.tick += 1;
+                self.tick_unsure = false;
+                Ok(())
+            }
+            Err(PublishError::Store(_)) => {
+                self.count_lost_write();
+                self.tick_unsure = true;
+                Ok(())
+            }
+            Err(error @ PublishError::Differs { .. }) => Err(error.to_string()),
+        }
+    }
+
+    async fn suspend(&mut self) {
+        let at = self.pick(self.mains.len());
+        let message = Message::Suspend { by: Actor::new("person").expect("an actor"), reason: "wait".to_owned() };
+        if let Err(StoreError::Database { .. }) = self.store.send(&self.mains[at].clone(), message).await {
+            self.count_lost_write();
+        }
+    }
+
+    async fn resume(&mut self) {
+        let at = self.pick(self.mains.len());
+        let id = self.mains[at].clone();
+        if !self.store.instance(&id).await.is_ok_and(|row| row.is_some_and(|row| row.suspended)) {
+            return;
+        }
+        let message = Message::Resume { by: Actor::new("person").expect("an actor"), reason: "go".to_owned() };
+        if let Err(StoreError::Database { .. }) = self.store.send(&id, message).await {
+            self.count_lost_write();
+        }
+    }
+
     /// The process is gone, with all that was in its memory.
     fn crash(&mut self, host: usize) {
         let host = &mut self.hosts[host];
@@ -374,13 +388,8 @@ impl World {
     }
 
     async fn all_final(&self) -> bool {
-        for id in &self.instances {
-            match self.store.instance(id).await {
-                Ok(Some(row)) if row.phase.is_final() => {}
-                _ => return false,
-            }
-        }
-        true
+        let all = self.store.instances(InstanceFilter::default()).await;
+        all.is_ok_and(|rows| rows.iter().all(|row| row.phase.is_final()))
     }
 
     /// A number below `bound`: xorshift, so that a seed is a story.

@@ -89,6 +89,13 @@ fn after_task<'d>(task: &'d Task, approved: bool, found: &mut Vec<&'d Task>) -> 
             // All of them come to their end, or only the one that wins.
             if fork.compete { branches.iter().all(|after| *after) } else { branches.contains(&true) }
         }
+        // It may end before any event has come.
+        TaskKind::Listen(listen) => {
+            listen.foreach.iter().for_each(|foreach| {
+                after_list(&foreach.tasks, approved, found);
+            });
+            approved
+        }
         TaskKind::Set(_)
         | TaskKind::Switch(_)
         | TaskKind::Assert(_)

@@ -165,7 +165,8 @@ pub(super) fn targets(task: &Task) -> Vec<&FlowTarget> {
         | TaskKind::Fork(_)
         | TaskKind::Function(_)
         | TaskKind::Wait(_)
-        | TaskKind::Emit(_) => vec![&task.then],
+        | TaskKind::Emit(_)
+        | TaskKind::Listen(_) => vec![&task.then],
     };
     done.into_iter().chain(skipped).collect()
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::listen::Listen;
 use super::schedule::Schedule;
 use crate::capability::Grants;
 use crate::command::SandboxMode;
@@ -155,6 +156,7 @@ pub enum TaskKind {
     Function(Function),
     Wait(Wait),
     Emit(Template),
+    Listen(Box<Listen>),
 }
 
 impl TaskKind {
@@ -166,6 +168,7 @@ impl TaskKind {
             TaskKind::Try(block) => [&block.tasks].into_iter().chain(&block.handler).collect(),
             TaskKind::Fork(fork) => vec![&fork.branches],
             TaskKind::Function(function) => vec![&function.body],
+            TaskKind::Listen(listen) => listen.foreach.iter().map(|foreach| &foreach.tasks).collect(),
             TaskKind::Set(_)
             | TaskKind::Switch(_)
             | TaskKind::Assert(_)

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use super::consumption::{EventConsumption, Until};
+use super::listen::Listen;
 use super::model::{AssertCheck, DataFlow, Definition, Process, Raise, Task, TaskKind, TaskList, Try, Wait};
 use crate::expression::{Expression, Template};
 use crate::located::{Node, Problems, among, closest};
@@ -32,6 +34,9 @@ pub fn refuse_unknown(definition: &Definition, root: &Node, problems: &Problems)
         check.list(&extension.after, &[]);
     }
     check.list(&definition.tasks, &[]);
+    // Before there is an instance, there is nothing to see but the event.
+    let on = definition.schedule.as_ref().and_then(|schedule| schedule.on.as_ref());
+    on.iter().for_each(|wanted| check.consumption(wanted, "/schedule/on", &[]));
     check.data_flow(&definition.output, "/output", "/as", OF_DOCUMENT_OUTPUT);
 }
 
@@ -104,6 +109,7 @@ impl Check<'_> {
             }
             TaskKind::Wait(Wait::Expression(duration)) => self.template(duration, &below("/wait"), known),
             TaskKind::Emit(event) => self.template(event, &below("/emit"), known),
+            TaskKind::Listen(listen) => self.listen(listen, &below(""), bound),
         }
     }
 
@@ -118,6 +124,31 @@ impl Check<'_> {
             self.expression(retry.except_when.as_ref(), &format!("{reference}/catch/retry/exceptWhen"), known);
         }
         block.handler.iter().for_each(|handler| self.list(handler, &inside));
+    }
+
+    fn listen(&self, listen: &Listen, reference: &str, bound: &[&str]) {
+        self.consumption(&listen.to, &format!("{reference}/listen/to"), &[OF_TASK, bound].concat());
+        if let Some(foreach) = &listen.foreach {
+            let inside = [bound, &[foreach.item.as_str(), foreach.at.as_str()]].concat();
+            self.list(&foreach.tasks, &inside);
+            let output = [OF_TASK, &inside].concat();
+            self.data_flow(&foreach.output, &format!("{reference}/foreach/output"), "/as", &output);
+            let export = [OF_EXPORT, &inside].concat();
+            self.data_flow(&foreach.export, &format!("{reference}/foreach/export"), "/as", &export);
+        }
+    }
+
+    fn consumption(&self, wanted: &EventConsumption, pointer: &str, known: &[&str]) {
+        for filter in wanted.filters() {
+            filter.with.values().for_each(|value| self.template(value, pointer, known));
+            for correlation in filter.correlate.values() {
+                self.expression(Some(&correlation.from), pointer, known);
+                correlation.expect.iter().for_each(|expect| self.template(expect, pointer, known));
+            }
+        }
+        if let EventConsumption::Any { until: Some(Until::Holds(condition)), .. } = wanted {
+            self.expression(Some(condition), &format!("{pointer}/until"), known);
+        }
     }
 
     fn data_flow(&self, flow: &DataFlow, pointer: &str, transform: &str, known: &[&str]) {
@@ -145,6 +176,7 @@ impl Check<'_> {
             let meant = closest(name, known.iter().copied()).filter(|_| !OF_EXPORT.contains(&name));
             let help = match meant {
                 Some(meant) => format!("did you mean `${meant}`?"),
+                None if known.is_empty() => "an expression sees nothing here but its input".to_owned(),
                 None => format!("the variables here are {}", among(known.iter().map(|name| format!("${name}")))),
             };
             self.problems.error(node, format!("there is no variable `${name}` here"), Some(help));

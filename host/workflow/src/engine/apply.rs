@@ -12,6 +12,7 @@ use super::frame::{
 use super::instance::{End, HistoryError, Instance};
 use super::views::{RecordedResult, TaskRun, TaskStatus};
 use crate::approval;
+use crate::cloud_event::CloudEvent;
 use crate::definition::{Definition, Fork, Task, TaskKind};
 use crate::effect::{Effect, EffectOutcome, Fault};
 use crate::event::{Decision, Event, FlowTarget, Question, Recorded};
@@ -64,6 +65,12 @@ impl Instance {
             Event::QuestionAnswered { path, decision } => self.question_answered(&path, decision),
             Event::TimerStarted { path, due } => self.timer_started(&path, due),
             Event::TimerFired { path } => self.timer_fired(&path, at),
+            Event::ListenStarted { path } => self.listen_started(&path),
+            Event::EventConsumed { path, event, fit } => self.event_consumed(&path, &event, &fit),
+            Event::IterationCompleted { path, index, output, context } => {
+                self.iteration_completed(&path, index, output, context)
+            }
+            Event::EventEmitted { path, event } => self.event_emitted(&path, event),
             Event::ErrorCaught { path, error } => self.error_caught(&path, error),
             Event::RetryScheduled { path, attempt, due } => self.retry_scheduled(&path, attempt, due),
             Event::TaskCompleted { path, output, context, then } => {
@@ -79,10 +86,20 @@ impl Instance {
                 self.ended(End::Completed { output }, TaskStatus::Completed, at)
             }
             Event::InstanceFaulted { error } => self.ended(End::Faulted { error }, TaskStatus::Cancelled, at),
+            Event::InstanceSuspended { .. } => self.suspend(true),
+            Event::InstanceResumed { .. } => self.suspend(false),
             Event::InstanceCancelled { by, reason } => {
                 self.ended(End::Cancelled { by, reason }, TaskStatus::Cancelled, at)
             }
         }
+    }
+
+    fn suspend(&mut self, suspended: bool) -> Result<(), Refusal> {
+        if self.suspended == suspended {
+            return Err(format!("it is {} already", if suspended { "suspended" } else { "going on" }));
+        }
+        self.suspended = suspended;
+        Ok(())
     }
 
     fn task_started(&mut self, path: TaskPath, input: Value, at: Timestamp) -> Result<(), Refusal> {
@@ -151,6 +168,9 @@ impl Instance {
     fn iteration_started(&mut self, path: &TaskPath, index: usize, item: Value, input: Value) -> Result<(), Refusal> {
         let definition = self.definition().clone();
         let frame = self.frame_mut(path)?;
+        if let State::Listening(listening) = &mut frame.state {
+            return Self::event_iteration_started(listening, path, index, input);
+        }
         let is_loop = frame.task(&definition).is_some_and(|task| matches!(task.kind, TaskKind::For(_)));
         let expected = match &frame.state {
             State::Entered if is_loop => 0,
@@ -271,6 +291,16 @@ impl Instance {
             },
             _ => return Err(format!("`{path}` has no timer")),
         }
+        Ok(())
+    }
+
+    fn event_emitted(&mut self, path: &TaskPath, event: CloudEvent) -> Result<(), Refusal> {
+        let definition = self.definition().clone();
+        let emits = self.frame(path)?.task(&definition).is_some_and(|task| matches!(task.kind, TaskKind::Emit(_)));
+        if !emits {
+            return Err(format!("`{path}` emits nothing"));
+        }
+        *self.entered_mut(path)? = State::Emitted(event);
         Ok(())
     }
 
@@ -461,7 +491,7 @@ impl Instance {
         self.frames.get_mut(path).ok_or_else(|| format!("`{path}` does not run"))
     }
 
-    fn entered_mut(&mut self, path: &TaskPath) -> Result<&mut State, Refusal> {
+    pub(super) fn entered_mut(&mut self, path: &TaskPath) -> Result<&mut State, Refusal> {
         match &mut self.frame_mut(path)?.state {
             state @ State::Entered => Ok(state),
             _ => Err(format!("`{path}` is busy with something else")),
@@ -495,12 +525,14 @@ pub(super) fn is_done(frame: &Frame, definition: &Definition) -> bool {
     match &frame.state {
         State::Entered => frame.task(definition).is_some_and(|task| match &task.kind {
             // A loop over nothing is never more than entered.
-            TaskKind::Set(_) | TaskKind::Switch(_) | TaskKind::Assert(_) | TaskKind::Emit(_) | TaskKind::For(_) => true,
+            TaskKind::Set(_) | TaskKind::Switch(_) | TaskKind::Assert(_) | TaskKind::For(_) => true,
             TaskKind::Call(_)
             | TaskKind::Run(_)
             | TaskKind::RunWorkflow(_)
             | TaskKind::Ask(_)
             | TaskKind::Wait(_)
+            | TaskKind::Emit(_)
+            | TaskKind::Listen(_)
             | TaskKind::Raise(_)
             | TaskKind::Do(_)
             | TaskKind::Fork(_)
@@ -527,6 +559,16 @@ pub(super) fn is_done(frame: &Frame, definition: &Definition) -> bool {
         State::Attempting(attempting) => attempting.outcome.is_some(),
         State::Asking(asking) => asking.answer.is_some(),
         State::Timing { fired, .. } => *fired,
+        State::Listening(listening) => {
+            let all = frame.task(definition).is_some_and(|task| match &task.kind {
+                TaskKind::Listen(listen) => {
+                    listen.foreach.is_none() || listening.outputs.len() == listening.items.len()
+                }
+                _ => false,
+            });
+            listening.done && listening.iteration.is_none() && all
+        }
+        State::Emitted(_) => true,
         State::Faulted(_) => false,
     }
 }
@@ -558,6 +600,7 @@ pub(super) fn own_state(kind: &TaskKind, at: Timestamp) -> State {
         | TaskKind::Raise(_)
         | TaskKind::For(_)
         | TaskKind::Wait(_)
-        | TaskKind::Emit(_) => State::Entered,
+        | TaskKind::Emit(_)
+        | TaskKind::Listen(_) => State::Entered,
     }
 }

@@ -116,22 +116,7 @@ impl<'a> Running<'a> {
         }
         let input = self.input()?;
         let scope = Scope { task: Some(self.task_scope(Some(&raw_output))), ..self.scope(&input) };
-        let output = match &flow.transform {
-            Some(transform) => transform.evaluate(&raw_output, &scope)?,
-            None => raw_output.clone(),
-        };
-        schema::check(flow.schema.as_ref(), &output, "output")?;
-        let context = match &export.transform {
-            Some(transform) => {
-                let scope = Scope { output: Some(&output), ..scope };
-                Some(transform.evaluate(&output, &scope)?)
-            }
-            None => None,
-        };
-        if let Some(context) = &context {
-            schema::check(export.schema.as_ref(), context, "export")?;
-        }
-        Ok((output, context))
+        transform_output(flow, export, &raw_output, scope)
     }
 
     /// The task ends with an error; it says where it came from.
@@ -154,6 +139,32 @@ fn extended<'a>(instance: &'a Instance, frame: &'a Frame) -> Option<(&'a Frame, 
         around = instance.frames.get(around.parent.as_ref()?)?;
     }
     Some((around, around.task(instance.definition())?))
+}
+
+/// `output.as` and its schema, then `export.as` and its schema: what flows on,
+/// and the new `$context` if there is one.
+pub(super) fn transform_output(
+    flow: &DataFlow,
+    export: &DataFlow,
+    raw: &Value,
+    scope: Scope<'_>,
+) -> Result<(Value, Option<Value>), Fault> {
+    let output = match &flow.transform {
+        Some(transform) => transform.evaluate(raw, &scope)?,
+        None => raw.clone(),
+    };
+    schema::check(flow.schema.as_ref(), &output, "output")?;
+    let context = match &export.transform {
+        Some(transform) => {
+            let scope = Scope { output: Some(&output), ..scope };
+            Some(transform.evaluate(&output, &scope)?)
+        }
+        None => None,
+    };
+    if let Some(context) = &context {
+        schema::check(export.schema.as_ref(), context, "export")?;
+    }
+    Ok((output, context))
 }
 
 fn is_plain(flow: &DataFlow) -> bool {

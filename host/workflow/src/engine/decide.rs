@@ -21,7 +21,7 @@ pub const TASKS_WITHOUT_REST_MAX: u32 = 100_000;
 /// event before and after a restart. What it costs does not depend on how many
 /// tasks wait.
 pub fn decide(instance: &Instance, now: Timestamp) -> Option<Event> {
-    if instance.end.is_some() {
+    if instance.end.is_some() || instance.suspended {
         return None;
     }
     too_late(instance, now).or_else(|| too_many(instance)).or_else(|| {
@@ -77,6 +77,11 @@ fn decide_frame(instance: &Instance, path: &TaskPath, frame: &Frame, now: Timest
         },
         State::Asking(asking) => tasks::ask::conclude(running, asking, now),
         State::Timing { due, fired } => tasks::wait::conclude(running, *due, *fired, now),
+        State::Listening(listening) => match &task.kind {
+            TaskKind::Listen(listen) => tasks::listen::conclude(running, listen, listening),
+            _ => Some(running.fault(StandardError::Runtime.fault("only `listen` listens"))),
+        },
+        State::Emitted(event) => Some(running.complete(event.clone().into())),
         State::Faulted(error) => Some(running.fault(error.clone())),
     }
 }
@@ -129,6 +134,7 @@ fn enter(running: Running<'_>, now: Timestamp) -> Event {
         TaskKind::Raise(raise) => tasks::flow::raise(running, raise),
         TaskKind::Assert(assert) => tasks::assert::check(running, assert),
         TaskKind::Emit(event) => tasks::emit::emit(running, event, now),
+        TaskKind::Listen(_) => tasks::listen::start(running),
         TaskKind::Wait(wait) => tasks::wait::start(running, wait, now),
         TaskKind::Call(call) => tasks::effects::call(running, call),
         TaskKind::Run(run) => tasks::effects::run(running, run),

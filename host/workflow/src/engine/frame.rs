@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::consumption::Consumed;
 use super::data_flow::{RESULT_GRACE, after};
 use super::frames::Agenda;
+use crate::cloud_event::CloudEvent;
 use crate::definition::{Definition, Task, TaskKind, TaskList};
 use crate::effect::{Effect, EffectOutcome, Fault};
 use crate::event::{Decision, Event, FlowTarget, Question};
@@ -69,6 +71,7 @@ pub(super) enum Branch {
     Try,
     Catch,
     Fork,
+    Foreach,
     Function,
     /// Of the extension at this place among those of the task.
     Before(usize),
@@ -83,6 +86,7 @@ impl Branch {
             Branch::Do => "do".into(),
             Branch::Try => "try".into(),
             Branch::Catch => "catch/do".into(),
+            Branch::Foreach => "foreach/do".into(),
             Branch::Fork => "fork/branches".into(),
             Branch::Function => "function".into(),
             Branch::Before(extension) => format!("extensions/{extension}/before").into(),
@@ -109,6 +113,9 @@ pub(super) enum State {
         due: Timestamp,
         fired: bool,
     },
+    Listening(Listening),
+    /// `emit`: the event is on its way.
+    Emitted(CloudEvent),
     /// A task inside faulted and nothing here catches it.
     Faulted(Fault),
 }
@@ -226,6 +233,28 @@ pub(super) struct Attempting {
     pub unknown_count: u32,
 }
 
+/// `listen`.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Listening {
+    /// Revision of its `ListenStarted`.
+    pub registered: u64,
+    /// The events so far, as they are read.
+    pub items: Vec<Value>,
+    pub consumed: Consumed,
+    /// Nothing more is waited for.
+    pub done: bool,
+    /// Of `foreach`: the event that its tasks work on.
+    pub iteration: Option<Iteration>,
+    /// Of `foreach`: what it gave for each event so far.
+    pub outputs: Vec<Value>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Iteration {
+    pub index: usize,
+    pub body: Sequence,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Asking {
     pub question: Box<Question>,
@@ -271,6 +300,7 @@ impl Frame {
         match &self.state {
             State::Sequence(sequence) => Some(sequence),
             State::Looping(looping) => Some(&looping.body),
+            State::Listening(Listening { iteration: Some(iteration), .. }) => Some(&iteration.body),
             State::Trying(Trying { step: TryStep::Block(sequence), .. }) => Some(sequence),
             State::Trying(Trying { step: TryStep::Handling { handler, .. }, .. }) => Some(handler),
             State::Extending(Extending::Before { list, .. } | Extending::After { list, .. }) => Some(list),
@@ -283,6 +313,8 @@ impl Frame {
             | State::Attempting(_)
             | State::Asking(_)
             | State::Timing { .. }
+            | State::Listening(Listening { iteration: None, .. })
+            | State::Emitted(_)
             | State::Faulted(_) => None,
         }
     }
@@ -291,6 +323,7 @@ impl Frame {
         match &mut self.state {
             State::Sequence(sequence) => Some(sequence),
             State::Looping(looping) => Some(&mut looping.body),
+            State::Listening(Listening { iteration: Some(iteration), .. }) => Some(&mut iteration.body),
             State::Trying(Trying { step: TryStep::Block(sequence), .. }) => Some(sequence),
             State::Trying(Trying { step: TryStep::Handling { handler, .. }, .. }) => Some(handler),
             State::Extending(Extending::Before { list, .. } | Extending::After { list, .. }) => Some(list),
@@ -303,6 +336,8 @@ impl Frame {
             | State::Attempting(_)
             | State::Asking(_)
             | State::Timing { .. }
+            | State::Listening(Listening { iteration: None, .. })
+            | State::Emitted(_)
             | State::Faulted(_) => None,
         }
     }
@@ -312,6 +347,7 @@ impl Frame {
     pub fn body_path(&self, path: &TaskPath) -> TaskPath {
         match &self.state {
             State::Looping(looping) => path.iteration(looping.index),
+            State::Listening(Listening { iteration: Some(iteration), .. }) => path.iteration(iteration.index),
             State::Entered
             | State::Extending(_)
             | State::Sequence(_)
@@ -320,6 +356,8 @@ impl Frame {
             | State::Attempting(_)
             | State::Asking(_)
             | State::Timing { .. }
+            | State::Listening(Listening { iteration: None, .. })
+            | State::Emitted(_)
             | State::Faulted(_) => path.clone(),
         }
     }
@@ -358,6 +396,15 @@ impl Frame {
             }
             State::Asking(asking) => asking.answer.is_some(),
             State::Timing { fired, .. } => *fired,
+            State::Listening(Listening { iteration: Some(_), .. }) => walks,
+            State::Listening(listening) => {
+                let each = self.task(definition).is_some_and(|task| match &task.kind {
+                    TaskKind::Listen(listen) => listen.foreach.is_some(),
+                    _ => false,
+                });
+                listening.done || (each && listening.outputs.len() < listening.items.len())
+            }
+            State::Emitted(_) => true,
         };
         if follows { Turn::InOrder } else { Turn::None }
     }
@@ -377,6 +424,8 @@ impl Frame {
             | State::Attempting(_)
             | State::Asking(_)
             | State::Timing { .. }
+            | State::Listening(_)
+            | State::Emitted(_)
             | State::Faulted(_) => None,
         }
     }
@@ -409,6 +458,7 @@ fn list_of(task: &Task, branch: Branch) -> Option<&TaskList> {
         (TaskKind::For(each), Branch::Do) => Some(&each.tasks),
         (TaskKind::Try(block), Branch::Try) => Some(&block.tasks),
         (TaskKind::Try(block), Branch::Catch) => block.handler.as_ref(),
+        (TaskKind::Listen(listen), Branch::Foreach) => listen.foreach.as_ref().map(|foreach| &foreach.tasks),
         (TaskKind::Fork(fork), Branch::Fork) => Some(&fork.branches),
         (TaskKind::Function(function), Branch::Function) => Some(&function.body),
         (_, Branch::Before(extension)) => task.extensions.get(extension).map(|extension| &extension.before),

@@ -10,6 +10,7 @@ use super::decide::decide;
 use super::frame::Branch;
 use super::frame::{Asking, Attempting, Frame, Sequence, State};
 use super::frames::Frames;
+use super::listening::Delivery;
 use super::views::{OpenAttempt, OpenQuestion, RecordedResult, TaskRun};
 use crate::approval;
 use crate::capability::EffectivePolicy;
@@ -39,6 +40,8 @@ pub enum Phase {
     Running,
     /// Only a timer or a person can move it.
     Waiting,
+    /// Nothing new starts until somebody resumes it.
+    Suspended,
     Completed,
     Faulted,
     Cancelled,
@@ -47,10 +50,18 @@ pub enum Phase {
 impl Phase {
     pub fn is_final(self) -> bool {
         match self {
-            Phase::Pending | Phase::Running | Phase::Waiting => false,
+            Phase::Pending | Phase::Running | Phase::Waiting | Phase::Suspended => false,
             Phase::Completed | Phase::Faulted | Phase::Cancelled => true,
         }
     }
+}
+
+/// Something from outside.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Incoming {
+    Fact(Event),
+    /// What it makes is decided when it is its turn.
+    Delivery(Delivery),
 }
 
 /// How an instance ended.
@@ -95,6 +106,7 @@ pub struct Instance {
     pub(super) results: Vec<RecordedResult>,
     /// Tasks started since the last fact from outside.
     pub(super) tasks_without_rest: u32,
+    pub(super) suspended: bool,
     pub(super) end: Option<(End, Timestamp)>,
 }
 
@@ -168,6 +180,7 @@ impl Instance {
             last_run: HashMap::new(),
             results: Vec::new(),
             tasks_without_rest: 0,
+            suspended: false,
             end: None,
         })
     }
@@ -194,9 +207,22 @@ impl Instance {
     ///
     /// An incoming fact that cannot be. The instance must be loaded again.
     pub fn advance(&mut self, incoming: Vec<Event>, now: Timestamp) -> Result<Vec<Recorded>, HistoryError> {
+        self.take_in(incoming.into_iter().map(Incoming::Fact).collect(), now)
+    }
+
+    /// As [`Instance::advance`], with events for those who listen among the facts.
+    ///
+    /// # Errors
+    ///
+    /// As [`Instance::advance`].
+    pub fn take_in(&mut self, incoming: Vec<Incoming>, now: Timestamp) -> Result<Vec<Recorded>, HistoryError> {
         let mut appended = Vec::new();
-        for event in incoming {
-            if self.matters(&event) {
+        for one in incoming {
+            let fact = match one {
+                Incoming::Fact(event) => Some(event).filter(|event| self.matters(event)),
+                Incoming::Delivery(delivery) => self.consume(&delivery),
+            };
+            if let Some(event) = fact {
                 self.record(event, now, &mut appended)?;
             }
         }
@@ -227,6 +253,8 @@ impl Instance {
                 _ => false,
             },
             Event::InstanceCancelled { .. } => self.end.is_none(),
+            Event::InstanceSuspended { .. } => self.end.is_none() && !self.suspended,
+            Event::InstanceResumed { .. } => self.end.is_none() && self.suspended,
             // These are decided here, never brought from outside: `apply` says so.
             Event::InstanceStarted { .. }
             | Event::TaskStarted { .. }
@@ -238,6 +266,10 @@ impl Instance {
             | Event::QuestionAsked { .. }
             | Event::TimerStarted { .. }
             | Event::TimerFired { .. }
+            | Event::ListenStarted { .. }
+            | Event::EventConsumed { .. }
+            | Event::IterationCompleted { .. }
+            | Event::EventEmitted { .. }
             | Event::ErrorCaught { .. }
             | Event::RetryScheduled { .. }
             | Event::TaskCompleted { .. }
@@ -266,6 +298,7 @@ impl Instance {
             Some((End::Completed { .. }, _)) => Phase::Completed,
             Some((End::Faulted { .. }, _)) => Phase::Faulted,
             Some((End::Cancelled { .. }, _)) => Phase::Cancelled,
+            None if self.suspended => Phase::Suspended,
             None if self.revision == 1 => Phase::Pending,
             None if self.open_attempts().next().is_some() => Phase::Running,
             None => Phase::Waiting,
@@ -362,7 +395,7 @@ impl Instance {
     /// When time alone moves this instance next: a timer, a retry, a question
     /// that is due, a timeout.
     pub fn next_wake(&self) -> Option<Timestamp> {
-        if self.end.is_some() {
+        if self.end.is_some() || self.suspended {
             return None;
         }
         self.frames.next_due().into_iter().chain(data_flow::instance_due(self)).min()

@@ -11,12 +11,14 @@
 
 mod apply;
 mod children;
+mod consumption;
 mod data_flow;
 mod decide;
 mod extend;
 mod frame;
 mod frames;
 mod instance;
+mod listening;
 mod schema;
 mod scope;
 pub mod simulation;
@@ -28,8 +30,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub use children::{CHILD_DEPTH_MAX, OpenChild, actor_of, start_child};
+pub use consumption::{Consumed, Fit, Role, types};
 pub use decide::{TASKS_WITHOUT_REST_MAX, decide};
-pub use instance::{HistoryError, Instance, Phase};
+pub use instance::{HistoryError, Incoming, Instance, Phase};
+pub use listening::{Delivery, Listener};
 pub use views::{OpenAttempt, OpenQuestion, RecordedResult, TaskRun, TaskStatus};
 
 use crate::capability::EffectivePolicy;

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-use super::frame::{State, TryStep};
+use super::frame::{Listening, State, TryStep};
 use super::instance::Instance;
 use crate::definition::{Task, TaskKind};
 use crate::expression::Variables;
@@ -65,6 +65,19 @@ impl<'a> Scope<'a> {
                     }
                     if each.at == name {
                         return Some(Cow::Owned(Value::from(looping.index)));
+                    }
+                }
+                (
+                    Some(TaskKind::Listen(listen)),
+                    State::Listening(Listening { items, iteration: Some(iteration), .. }),
+                ) => {
+                    if let Some(foreach) = &listen.foreach {
+                        if foreach.item == name {
+                            return items.get(iteration.index).map(Cow::Borrowed);
+                        }
+                        if foreach.at == name {
+                            return Some(Cow::Owned(Value::from(iteration.index)));
+                        }
                     }
                 }
                 (Some(TaskKind::Try(block)), State::Trying(trying)) if block.bind == name => {

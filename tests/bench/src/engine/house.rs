@@ -138,6 +138,7 @@ pub async fn start(
         parent: None,
         events,
         projection: worker::projection(&instance),
+        listeners: instance.listeners(),
         also: Alongside::default(),
     };
     store.start_instance(new).await?;

@@ -16,6 +16,7 @@ mod document;
 mod expand;
 mod flow;
 mod light;
+mod listen;
 mod reuse;
 mod run;
 mod schedule;
@@ -62,11 +63,7 @@ fn workflow(root: &Field, source: &str) -> Option<Definition> {
     let input = input.or(DataFlow::default(), |field| values::data_flow(field, "from"));
     let output = output.or(DataFlow::default(), |field| values::data_flow(field, "as"));
     let timeout = timeout.optional(|field| values::timeout(field, &uses.timeouts));
-    let schedule = schedule.optional(|field| {
-        schedule::schedule(field)?;
-        // Read and checked; nothing starts by itself yet.
-        field.unsupported("`schedule`")
-    });
+    let schedule = schedule.optional(schedule::schedule);
 
     // With a document that could not be read, the tasks are still worth reading.
     let security = document.as_ref().map(|document| document.security.clone()).unwrap_or_default();

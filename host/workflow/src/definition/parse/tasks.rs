@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::super::model::{DataFlow, DocumentSecurity, LightMetadata, Task, TaskKind, TaskList};
 use super::expand::{self, Expansion};
 use super::reuse::Uses;
-use super::{ask, call, data, flow, light, run, values};
+use super::{ask, call, data, flow, light, listen, run, values};
 use crate::event::FlowTarget;
 use crate::ids::TaskPath;
 use crate::located::{Field, Node, Problems, among, closest};
@@ -50,12 +50,8 @@ const KINDS: [Kind; 14] = [
     Kind { name: "wait", beside: &[], read: flow::wait },
     Kind { name: "emit", beside: &[], read: data::emit },
     Kind { name: "fork", beside: &[], read: flow::fork },
-    Kind { name: "listen", beside: &["foreach"], read: not_yet },
+    Kind { name: "listen", beside: &["foreach"], read: listen::listen },
 ];
-
-fn not_yet(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
-    field.unsupported(&format!("`{}`", field.label))
-}
 
 /// A list of named tasks; `key` is the field it stands in, below `context.path`.
 pub fn list(field: &Field, context: Context, key: &str) -> Option<TaskList> {
@@ -191,7 +187,7 @@ fn kind_of(task: &Field, name: &Node) -> Option<&'static Kind> {
                 said = true;
             }
             if !said {
-                let kinds = KINDS.iter().map(|kind| kind.name).filter(|name| *name != "listen");
+                let kinds = KINDS.iter().map(|kind| kind.name);
                 let help = format!("give it one of {}", among(kinds));
                 task.problems.error(name, format!("task `{title}` does not say what to do"), Some(help));
             }

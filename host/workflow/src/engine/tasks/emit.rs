@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::cloud_event::CloudEvent;
 use crate::effect::{Fault, StandardError};
 use crate::engine::data_flow::Running;
 use crate::event::Event;
@@ -26,7 +27,11 @@ pub fn emit(running: Running<'_>, template: &Template, now: Timestamp) -> Result
     if !event.get("type").is_some_and(Value::is_string) {
         return Err(StandardError::Configuration.fault("an event needs a `type`"));
     }
-    Ok(running.complete(Value::Object(event)))
+    let event = CloudEvent::new(Value::Object(event)).map_err(|error| {
+        let detail = format!("what is emitted is no event: {error}");
+        StandardError::Configuration.fault(detail)
+    })?;
+    Ok(Event::EventEmitted { path: running.path.clone(), event })
 }
 
 /// The same for the same run of the same task on every host, and no other.

@@ -8,6 +8,7 @@ pub(super) mod emit;
 pub(super) mod extensions;
 pub(super) mod flow;
 pub(super) mod forks;
+pub(super) mod listen;
 pub(super) mod loops;
 pub(super) mod tries;
 pub(super) mod wait;
