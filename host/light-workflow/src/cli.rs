@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use workflow::Origin;
 
 /// Software releases as durable workflows with WebAssembly steps.
 #[derive(Debug, Parser)]
@@ -87,6 +88,44 @@ pub struct Serve {
     pub listen: std::net::SocketAddr,
     #[arg(long, value_enum, default_value = "all")]
     pub role: Role,
+    #[command(flatten)]
+    pub calls: CallOptions,
+}
+
+/// What the host's own calls may reach, beside what the configuration says.
+#[derive(Debug, Default, Args)]
+pub struct CallOptions {
+    /// Approve an origin for `call: http` and kin, like https://api.example.com.
+    #[arg(long = "allow-call", value_name = "ORIGIN")]
+    pub allow: Vec<Origin>,
+    /// Call this address instead of the host's own; approves that host and port.
+    #[arg(long, value_name = "HOST:PORT=ADDRESS")]
+    pub http_resolve: Vec<Mapped>,
+    /// Trust the authorities in this PEM file, beside those of the machine.
+    #[arg(long, value_name = "FILE")]
+    pub http_ca: Option<PathBuf>,
+}
+
+/// `HOST:PORT=ADDRESS`.
+#[derive(Debug, Clone)]
+pub struct Mapped {
+    pub target: String,
+    pub address: std::net::SocketAddr,
+}
+
+impl std::str::FromStr for Mapped {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (target, address) =
+            text.split_once('=').ok_or("write HOST:PORT=ADDRESS, like a.example:443=127.0.0.1:8443")?;
+        let target = target.to_ascii_lowercase();
+        if !crate::config::is_callee(&target) {
+            return Err(format!("`{target}` is not HOST:PORT"));
+        }
+        let address = address.parse().map_err(|_| format!("`{address}` is no address like 127.0.0.1:8443"))?;
+        Ok(Self { target, address })
+    }
 }
 
 #[derive(Debug, Args)]
@@ -100,6 +139,8 @@ pub struct Run {
     /// Answer approvals with yes, where policy allows it.
     #[arg(long)]
     pub yes: bool,
+    #[command(flatten)]
+    pub calls: CallOptions,
 }
 
 #[derive(Debug, Args)]

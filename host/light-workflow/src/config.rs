@@ -1,13 +1,14 @@
 //! `light-workflow.toml`: what the operator decides for this host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use workflow::SecretName;
 use workflow::capability::Grants;
+use workflow::{Origin, SecretName};
 
+use crate::cli::CallOptions;
 use crate::output::Failure;
 
 /// The file's name where none is given.
@@ -17,6 +18,7 @@ const DEFAULT: &str = "light-workflow.toml";
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     pub egress: Egress,
+    pub calls: Calls,
     pub secrets: BTreeMap<SecretName, SecretFile>,
     pub policy: Policy,
     pub paths: Paths,
@@ -27,6 +29,22 @@ pub struct Config {
 pub struct Egress {
     /// `host:port` as a sandbox names it, to the address the egress proxy connects to.
     pub resolve: BTreeMap<String, SocketAddr>,
+}
+
+/// What the host's own calls (`call: http` and kin) may reach; by default nothing.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Calls {
+    /// Origins like `https://api.example.com`. A name must lead to a public address.
+    pub allow: BTreeSet<Origin>,
+    /// Origins whose names may lead to private and loopback addresses.
+    pub internal: BTreeSet<Origin>,
+    /// `host:port` to the address that is called instead. It approves that host.
+    pub resolve: BTreeMap<String, SocketAddr>,
+    /// Folder whose files definitions may name as documents (`file://…`).
+    pub files: Option<PathBuf>,
+    /// PEM file with authorities to trust beside those of the machine.
+    pub ca: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -78,6 +96,16 @@ impl Default for Paths {
 }
 
 impl Config {
+    /// Adds what the command line says about outbound calls.
+    pub fn with_calls(mut self, calls: &CallOptions) -> Self {
+        self.calls.allow.extend(calls.allow.iter().cloned());
+        self.calls.resolve.extend(calls.http_resolve.iter().map(|mapped| (mapped.target.clone(), mapped.address)));
+        if let Some(ca) = &calls.http_ca {
+            self.calls.ca = Some(ca.clone());
+        }
+        self
+    }
+
     /// Reads `file`, or the default one if it exists. Files of secrets are made
     /// relative to the folder it lies in.
     pub fn read(file: Option<&Path>) -> Result<Self, Failure> {
@@ -99,14 +127,28 @@ impl Config {
                 path.display()
             )));
         }
-        // Secrets lie beside the configuration; the parts of the host may be
+        if let Some(target) = config.calls.resolve.keys().find(|target| !is_callee(target)) {
+            return Err(Failure::used_wrongly(format!(
+                "{}: `{target}` in [calls.resolve] is not `host:port`",
+                path.display()
+            )));
+        }
+        // Secrets and authorities lie beside the configuration; the parts of the host may be
         // named absolutely or from the current folder.
         let folder = path.parent().unwrap_or(Path::new(""));
         for secret in config.secrets.values_mut() {
             secret.file = folder.join(&secret.file);
         }
+        config.calls.files = config.calls.files.map(|files| folder.join(files));
+        config.calls.ca = config.calls.ca.map(|ca| folder.join(ca));
         Ok(config)
     }
+}
+
+/// `host:port` in the spelling that an origin has.
+pub fn is_callee(text: &str) -> bool {
+    let origin: Result<Origin, _> = format!("http://{text}").parse();
+    origin.is_ok_and(|origin| origin.authority() == text)
 }
 
 /// `host:port`, the form of a template's egress.

@@ -258,6 +258,7 @@ fn line(recorded: &Recorded) -> Option<String> {
         | Event::ExtendedTaskEnded { .. }
         | Event::IterationStarted { .. }
         | Event::AttemptStarted { .. }
+        | Event::CallStarted { .. }
         | Event::HostCallCompleted { .. }
         | Event::IterationCompleted { .. }
         | Event::TimerStarted { .. }

@@ -23,7 +23,7 @@ use workflow::capability::{
 };
 use workflow::definition::Definition;
 use workflow::policy::{PolicyProblem, PolicySources};
-use workflow::{Digest, InstanceId, PluginName, TemplateName, Timestamp};
+use workflow::{Digest, InstanceId, Origin, PluginName, TemplateName, Timestamp};
 
 use self::liveness::Liveness;
 use crate::config::{Config, Paths};
@@ -40,6 +40,9 @@ pub struct Parts {
     pub template_digests: BTreeMap<TemplateName, Digest>,
     pub manifests: BTreeMap<PluginName, PluginManifest>,
     pub lock: PluginsLock,
+    /// The way out of the host itself.
+    pub client: Arc<calls::Client>,
+    approved_calls: BTreeSet<Origin>,
 }
 
 impl Parts {
@@ -51,7 +54,17 @@ impl Parts {
         };
         let template_digests = templates.digests();
         let (manifests, lock) = read_plugins(&config.paths)?;
-        Ok(Self { config, templates: Arc::new(templates), template_digests, manifests, lock })
+        let rules = calls::Rules {
+            allow: config.calls.allow.clone(),
+            internal: config.calls.internal.clone(),
+            resolve: config.calls.resolve.clone(),
+            files: config.calls.files.clone(),
+        };
+        let approved_calls = rules.approved();
+        let client = calls::Client::new(rules, config.calls.ca.clone(), calls::Limits::default())
+            .map_err(|error| Failure::used_wrongly(format!("{:#}", anyhow::Error::from(error))))?;
+        let (templates, client) = (Arc::new(templates), Arc::new(client));
+        Ok(Self { config, templates, template_digests, manifests, lock, client, approved_calls })
     }
 
     /// What each task of `definition` may do on this host.
@@ -78,18 +91,30 @@ impl Parts {
             plugin: &|name, grants| self.plugin_policy(name, grants),
             workflow: &|name| library.find(name),
             allow_auto_approval,
+            approved_calls: &self.approved_calls,
             echo: false,
         };
         workflow::policy::examine(definition, &sources)
     }
 
+    /// Origins that stand in the definition and that the operator did not approve.
+    pub fn unapproved_calls(policy: &EffectivePolicy) -> Vec<String> {
+        let unapproved = policy.unapproved_calls();
+        unapproved
+            .map(|(task, origin)| {
+                format!(
+                    "{task} calls `{origin}`, which is not approved; approve it with `[calls] allow` or --allow-call"
+                )
+            })
+            .collect()
+    }
+
     /// Secrets under `policy` that this host cannot read: found now, and not after half a release.
     pub fn missing_secrets(&self, policy: &EffectivePolicy) -> Vec<String> {
         let secrets = self.secrets();
-        let policies = policy.definitions.values().chain([policy]);
-        let used: BTreeSet<_> =
-            policies.flat_map(|policy| policy.tasks.values()).flat_map(|task| &task.secrets).collect();
-        used.into_iter()
+        policy
+            .secrets()
+            .into_iter()
             .filter_map(|name| Some(format!("{:#}", anyhow::Error::from(secrets.value(name).err()?))))
             .collect()
     }
@@ -217,6 +242,7 @@ impl Host {
             plugin_host: Arc::new(plugin_host),
             plugins: Arc::new(self.parts.catalog()),
             secrets: Arc::new(self.parts.secrets()),
+            client: self.parts.client.clone(),
             running: Arc::default(),
         };
         let options = WorkerOptions::new(self.liveness.host().clone());

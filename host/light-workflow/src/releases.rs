@@ -38,8 +38,9 @@ pub enum NotStarted {
     /// A release publishes; what holds its secrets needs a person first.
     #[error("{definition} publishes without an approval")]
     Unapproved { definition: String, problems: Vec<String> },
-    #[error("a secret is missing")]
-    Secrets { problems: Vec<String> },
+    /// Secrets that are not there, origins that nobody approved.
+    #[error("this host lacks what it needs")]
+    Lacking { problems: Vec<String> },
     #[error(transparent)]
     Store(#[from] StartError),
     #[error(transparent)]
@@ -57,9 +58,9 @@ pub async fn start(host: &Host, run: NewRun) -> Result<(InstanceId, Started), No
         .parts
         .policy(&definition, &library, allow_auto_approval)
         .map_err(|problems| NotStarted::Policy { definition: definition.full_name(), problems })?;
-    let problems = host.parts.missing_secrets(&policy);
+    let problems = [Parts::unapproved_calls(&policy), host.parts.missing_secrets(&policy)].concat();
     if !problems.is_empty() {
-        return Err(NotStarted::Secrets { problems });
+        return Err(NotStarted::Lacking { problems });
     }
     let mut problems = unapproved(&definition);
     for child in library.all().filter(|child| policy.definitions.contains_key(&child.digest)) {
@@ -131,7 +132,7 @@ pub fn refuse_unusable(parts: &Parts, definition: &Definition, path: &Path) -> R
     let policy = parts.policy(definition, &library, false).map_err(|problems| {
         Failure::wrong_input(problems.iter().map(|problem| format!("{}: {problem}", path.display())))
     })?;
-    let problems = parts.missing_secrets(&policy);
+    let problems = [Parts::unapproved_calls(&policy), parts.missing_secrets(&policy)].concat();
     if problems.is_empty() { Ok(()) } else { Err(Failure::wrong_input(problems)) }
 }
 
@@ -188,7 +189,7 @@ impl api::Starter for ReleaseStarter {
             Err(NotStarted::Unapproved { problems, definition }) => {
                 Err(api::StartReleaseError::Unavailable { detail: format!("{definition}: {}", problems.join("; ")) })
             }
-            Err(NotStarted::Secrets { problems }) => {
+            Err(NotStarted::Lacking { problems }) => {
                 Err(api::StartReleaseError::Unavailable { detail: problems.join("; ") })
             }
             Err(NotStarted::Store(StartError::KeyReused { key })) => Err(api::StartReleaseError::KeyReused { key }),
@@ -231,7 +232,7 @@ pub fn failure_of(error: NotStarted) -> Failure {
         NotStarted::Unapproved { problems, definition } => {
             Failure::wrong_input(problems.into_iter().map(|problem| format!("{definition}:{problem}")))
         }
-        NotStarted::Secrets { problems } => Failure::wrong_input(problems),
+        NotStarted::Lacking { problems } => Failure::wrong_input(problems),
         NotStarted::Store(StartError::Store(error @ StoreError::Database { .. })) => Failure::from(error),
         NotStarted::Store(error) => Failure::used_wrongly(error),
         NotStarted::Drive(error) => Failure::from(anyhow::Error::from(error)),

@@ -87,6 +87,7 @@ pub(crate) fn derive(events: &[Recorded]) -> Derived {
             | Event::CommandsPlanned { .. }
             | Event::CommandStarted { .. }
             | Event::CommandCompleted { .. }
+            | Event::CallStarted { .. }
             | Event::HostCallCompleted { .. }
             | Event::TimerStarted { .. }
             | Event::TimerFired { .. }
@@ -167,6 +168,7 @@ fn open_attempt(path: &TaskPath, attempt: u32, effect: &Effect, at: Timestamp) -
         Effect::Command { .. } => EffectKind::Command,
         Effect::Plugin { .. } => EffectKind::Plugin,
         Effect::Workflow { .. } => EffectKind::Workflow,
+        Effect::Call { .. } => EffectKind::Call,
         Effect::Echo { .. } => EffectKind::Echo,
     };
     AttemptRow {

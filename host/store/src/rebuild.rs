@@ -110,6 +110,7 @@ fn final_phase(event: &Event) -> Option<Phase> {
         | Event::CommandsPlanned { .. }
         | Event::CommandStarted { .. }
         | Event::CommandCompleted { .. }
+        | Event::CallStarted { .. }
         | Event::HostCallCompleted { .. }
         | Event::AttemptCompleted { .. }
         | Event::QuestionAsked { .. }

@@ -187,6 +187,7 @@ pub enum EffectKind {
     Command,
     Plugin,
     Workflow,
+    Call,
     Echo,
 }
 

@@ -154,6 +154,7 @@ impl<'a> Run<'a> {
                 started_at: open.started_at,
                 calls: open.host_calls.to_vec(),
                 templates: instance.policy().templates.clone(),
+                approved_calls: instance.policy().calls.approved.clone(),
             })
             .collect();
         for attempt in open {
@@ -250,6 +251,7 @@ fn note_entry(entry: JournalEntry, incoming: &mut Incoming) {
         Event::CommandsPlanned { path, attempt, .. }
         | Event::CommandStarted { path, attempt, .. }
         | Event::CommandCompleted { path, attempt, .. }
+        | Event::CallStarted { path, attempt }
         | Event::HostCallCompleted { path, attempt, .. } => (path.clone(), *attempt),
         other => unreachable!("`{}` is not an event of the journal", other.name()),
     };

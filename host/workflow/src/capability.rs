@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::SandboxMode;
 use crate::ids::{CommandName, Digest, HttpOrigin, McpTool, ModelName, PluginName, SecretName, TaskPath, TemplateName};
+use crate::origin::Origin;
 
 pub use algebra::Excess;
 pub use approval::{LockEntry, LockError, PluginsLock};
@@ -184,6 +185,39 @@ pub struct PluginPolicy {
     pub grants: Grants,
 }
 
+/// What the outbound calls of an instance may reach, fixed when it starts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallsPolicy {
+    /// Origins that the operator approved.
+    pub approved: BTreeSet<Origin>,
+    /// What each task calls, by task reference.
+    pub tasks: BTreeMap<String, CallPolicy>,
+}
+
+/// What one task with an outbound call names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallPolicy {
+    /// Origins that stand in the definition. One that is computed is compared
+    /// with [`CallsPolicy::approved`] when it is called.
+    pub origins: BTreeSet<Origin>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub secrets: BTreeSet<SecretName>,
+}
+
+impl CallsPolicy {
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// Origins that stand in the definition and that nobody approved, with the task that calls them.
+    pub fn unapproved(&self) -> impl Iterator<Item = (&str, &Origin)> {
+        let named = self.tasks.iter().flat_map(|(task, call)| call.origins.iter().map(move |origin| (&**task, origin)));
+        named.filter(|(_, origin)| !self.approved.contains(origin))
+    }
+}
+
 /// The effective policy of an instance, by task reference (a JSON pointer).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -196,6 +230,8 @@ pub struct EffectivePolicy {
     /// `call: echo` is an effect that answers its input: for benchmarks and simulations.
     #[serde(default)]
     pub echo: bool,
+    #[serde(default, skip_serializing_if = "CallsPolicy::is_empty")]
+    pub calls: CallsPolicy,
     /// The definition that each `run.workflow` runs, by reference of its task.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub children: BTreeMap<String, ChildDefinition>,
@@ -222,5 +258,25 @@ impl EffectivePolicy {
     pub fn of_child(&self, definition: &Digest) -> Option<EffectivePolicy> {
         let own = self.definitions.get(definition)?.clone();
         Some(EffectivePolicy { definitions: self.definitions.clone(), ..own })
+    }
+
+    /// This policy and those of all definitions that it runs.
+    fn with_children(&self) -> impl Iterator<Item = &EffectivePolicy> {
+        [self].into_iter().chain(self.definitions.values())
+    }
+
+    /// Every secret that some task uses, those of children too.
+    pub fn secrets(&self) -> BTreeSet<&SecretName> {
+        self.with_children()
+            .flat_map(|policy| {
+                let of_tasks = policy.tasks.values().flat_map(|task| &task.secrets);
+                of_tasks.chain(policy.calls.tasks.values().flat_map(|call| &call.secrets))
+            })
+            .collect()
+    }
+
+    /// As [`CallsPolicy::unapproved`], those of children too.
+    pub fn unapproved_calls(&self) -> impl Iterator<Item = (&str, &Origin)> {
+        self.with_children().flat_map(|policy| policy.calls.unapproved())
     }
 }

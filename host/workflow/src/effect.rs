@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::calls::Call;
 use crate::capability::Grants;
 use crate::command::{Command, CommandResult, SandboxMode};
 use crate::ids::{Digest, InstanceId, PluginName, TemplateName};
@@ -51,6 +52,8 @@ pub enum Effect {
         /// False: the attempt is over when the child has started.
         awaited: bool,
     },
+    /// `call: http` and kin: the host itself asks another system.
+    Call { call: Box<Call>, class: EffectClass },
     /// Answers its input at once. For benchmarks and simulations of the engine;
     /// no definition can ask for it unless the host was started for that.
     Echo { input: Value },
@@ -59,7 +62,7 @@ pub enum Effect {
 impl Effect {
     pub fn class(&self) -> EffectClass {
         match self {
-            Effect::Command { class, .. } | Effect::Plugin { class, .. } => *class,
+            Effect::Command { class, .. } | Effect::Plugin { class, .. } | Effect::Call { class, .. } => *class,
             Effect::Workflow { .. } => EffectClass::Idempotent,
             Effect::Echo { .. } => EffectClass::Pure,
         }
@@ -72,7 +75,7 @@ impl Effect {
 pub enum EffectOutcome {
     /// A command ended, well or not.
     Command { result: Box<CommandResult> },
-    /// A plugin returned its output.
+    /// A plugin returned its output, or an outbound call its answer.
     Output { output: Value },
     /// The attempt ended without an output; becomes an error in the workflow.
     Faulted { error: Fault },

@@ -175,6 +175,12 @@ pub enum Event {
         sequence: u32,
         result: Box<CommandResult>,
     },
+    /// The request of an outbound call that must not be made twice is about to
+    /// be sent: from now on it may have happened.
+    CallStarted {
+        path: TaskPath,
+        attempt: u32,
+    },
     /// A host call of a plugin other than a command, with its answer; a denial is one too.
     HostCallCompleted {
         path: TaskPath,
@@ -292,6 +298,7 @@ impl Event {
             Event::CommandsPlanned { .. } => "CommandsPlanned",
             Event::CommandStarted { .. } => "CommandStarted",
             Event::CommandCompleted { .. } => "CommandCompleted",
+            Event::CallStarted { .. } => "CallStarted",
             Event::HostCallCompleted { .. } => "HostCallCompleted",
             Event::AttemptCompleted { .. } => "AttemptCompleted",
             Event::QuestionAsked { .. } => "QuestionAsked",
@@ -327,6 +334,7 @@ impl Event {
             | Event::CommandsPlanned { path, .. }
             | Event::CommandStarted { path, .. }
             | Event::CommandCompleted { path, .. }
+            | Event::CallStarted { path, .. }
             | Event::HostCallCompleted { path, .. }
             | Event::AttemptCompleted { path, .. }
             | Event::QuestionAsked { path, .. }

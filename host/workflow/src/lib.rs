@@ -4,7 +4,9 @@
 //! container. Time, identifiers and randomness are handed in; effects are
 //! described as values that the worker carries out.
 
+pub mod address;
 pub mod approval;
+pub mod calls;
 pub mod capability;
 pub mod cloud_event;
 pub mod command;
@@ -17,6 +19,7 @@ pub mod forecast;
 pub mod ids;
 pub mod lifecycle;
 pub mod located;
+pub mod origin;
 pub mod policy;
 pub mod redaction;
 pub mod request;
@@ -29,3 +32,4 @@ pub use command::{Command, CommandResult, CommandStatus};
 pub use effect::{Effect, EffectClass, EffectOutcome};
 pub use event::{Event, Recorded};
 pub use ids::*;
+pub use origin::Origin;

@@ -1,13 +1,15 @@
 //! The effective policy of an instance: what each task may do, resolved once,
 //! before anything is written.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::capability::{ChildDefinition, EffectivePolicy, Grants, PluginPolicy, TaskPolicy};
+use crate::capability::{CallPolicy, ChildDefinition, EffectivePolicy, Grants, PluginPolicy, TaskPolicy};
 use crate::command::SandboxMode;
+use crate::definition::outbound::{Endpoint, Outbound};
 use crate::definition::{Definition, Task, TaskKind, TaskList, WorkflowName};
 use crate::ids::{Digest, PluginName, TemplateName};
+use crate::origin::Origin;
 
 /// What the host has to offer: its templates, and its answer for each plugin.
 pub struct PolicySources<'a> {
@@ -22,6 +24,8 @@ pub struct PolicySources<'a> {
     pub workflow: &'a WorkflowAnswer<'a>,
     /// Whether a terminal's `--yes` may answer approvals.
     pub allow_auto_approval: bool,
+    /// Origins that the host's own calls may reach.
+    pub approved_calls: &'a BTreeSet<Origin>,
     /// Whether `call: echo` exists (benchmarks and simulations).
     pub echo: bool,
 }
@@ -115,6 +119,7 @@ impl Resolver<'_> {
         match &task.kind {
             TaskKind::Run(_) => self.effect(task, None),
             TaskKind::RunWorkflow(run) => self.child(task, &run.workflow),
+            TaskKind::Outbound(outbound) => self.outbound(task, outbound),
             TaskKind::Call(call) if self.sources.echo && call.plugin.as_str() == "echo" => {}
             TaskKind::Call(call) => match (self.sources.plugin)(&call.plugin, &task.light.grants) {
                 Ok(plugin) => self.effect(task, Some(plugin)),
@@ -149,6 +154,19 @@ impl Resolver<'_> {
             }
             Err(reason) => self.problem(task, format!("runs workflow `{name}`: {reason}")),
         }
+    }
+
+    /// What the host itself calls. An origin that nobody approved is no problem
+    /// of the definition: who starts it looks at [`EffectivePolicy::unapproved_calls`].
+    fn outbound(&mut self, task: &Task, outbound: &Outbound) {
+        let authentications = outbound.authentications();
+        let authorities = authentications.iter().filter_map(|policy| policy.authority());
+        let call = CallPolicy {
+            origins: outbound.endpoints().into_iter().filter_map(Endpoint::origin).chain(authorities).collect(),
+            secrets: outbound.secrets().cloned().collect(),
+        };
+        self.policy.calls.approved.clone_from(self.sources.approved_calls);
+        self.policy.calls.tasks.insert(task.reference.clone(), call);
     }
 
     /// A task that acts on the world: it needs a template, and secrets need a fresh sandbox.
@@ -228,6 +246,7 @@ mod tests {
             plugin: &|_, _| Err(vec!["there is none".to_owned()]),
             workflow: &|_| Err("there is none".to_owned()),
             allow_auto_approval: false,
+            approved_calls: &BTreeSet::new(),
             echo: false,
         };
         match resolve(&definition, &sources) {

@@ -162,6 +162,7 @@ impl Summary {
             | Event::IterationStarted { .. }
             | Event::CommandsPlanned { .. }
             | Event::CommandStarted { .. }
+            | Event::CallStarted { .. }
             | Event::HostCallCompleted { .. }
             | Event::TimerStarted { .. }
             | Event::TimerFired { .. }

@@ -36,6 +36,7 @@ fn policy(definition: &Definition, known: &[Arc<Definition>]) -> Result<Effectiv
         found.cloned().ok_or_else(|| format!("there is no `{name}`"))
     };
     let sources = PolicySources {
+        approved_calls: &Default::default(),
         templates: &Default::default(),
         providers: &[],
         plugin: &|_, _| Err(vec!["there are no plugins".to_owned()]),

@@ -91,7 +91,7 @@ fn an_authentication_policy_is_one_of_five_kinds() {
         "{ oauth2: { authority: 'http://a', grant: client_credentials, client: { id: i, secret: s, authentication: client_secret_basic }, endpoints: { token: /t }, request: { encoding: application/json }, scopes: [x], audiences: [y], issuers: [z], subject: { token: t, type: jwt } } }",
         "{ oidc: { authority: 'http://a', grant: password, username: u, password: p } }",
     ] {
-        assert_eq!(policy(valid), "accepted", "{valid}");
+        assert!(policy(valid).starts_with("accepted"), "{valid}: {}", policy(valid));
     }
     assert_snapshot!(policy("{ basic: { username: u }, bearer: { use: s } }"), @r#"d.yaml:2:44: `use.authentications.a` must be one of `basic`, `bearer`, `digest`, `oauth2` and `oidc`; write for example `bearer: { use: SECRET }`"#);
     assert_snapshot!(policy("{ bearer: { use: t } }"), @r#"d.yaml:2:61: `use.authentications.a.bearer.use`: `use.secrets` does not name `t`; add `t` to `use.secrets`"#);
@@ -289,7 +289,7 @@ fn run_takes_a_shell_command_or_a_script() {
 
 #[test]
 fn call_names_a_plugin() {
-    assert_snapshot!(task("{ call: http, with: { method: get } }"), @r#"d.yaml:3:14: `call: http` is not supported yet (see docs/dsl.md)"#);
+    assert_snapshot!(task("{ call: http, with: { method: get } }"), @r#"d.yaml:3:26: `with.endpoint` is missing"#);
     assert_snapshot!(task("{ call: 'https://x/function.yaml' }"), @r#"d.yaml:3:14: `call` of a function by its URL is not supported yet (see docs/dsl.md)"#);
     assert_snapshot!(task("{ call: 'cargo:1.0.0@elsewhere' }"), @r#"d.yaml:3:14: `call` of a function in the catalog `elsewhere` is not supported yet (see docs/dsl.md)"#);
     assert_snapshot!(task("{ call: 'cargo:1@default' }"), @r#"d.yaml:3:14: `call`: `cargo:1@default` does not name a plugin; write `call: NAME` or `call: NAME:1.2.3@default`"#);
@@ -430,9 +430,9 @@ fn every_field_of_light_workflow_means_something() {
 
 #[test]
 fn all_problems_come_at_once_and_in_order() {
-    assert_snapshot!(said("- a: { run: { shell: { comand: ls } } }\n- b: { call: grpc }\n- c: { wait: PT }\n- d: { set: { x: '${ ( }' }, then: z }"), @r#"
+    assert_snapshot!(said("- a: { run: { shell: { comand: ls } } }\n- b: { call: openrpc }\n- c: { wait: PT }\n- d: { set: { x: '${ ( }' }, then: z }"), @r#"
     d.yaml:3:24: unknown field `comand` in `run.shell`; did you mean `command`?
-    d.yaml:4:14: `call: grpc` is not supported yet (see docs/dsl.md)
+    d.yaml:4:14: `call: openrpc` is not supported yet (see docs/dsl.md)
     d.yaml:5:14: `wait`: `PT` is not an ISO 8601 duration such as `PT30S` or `P1DT12H`
     d.yaml:6:18: `set`: `${ ( }` is not a jq expression: expected closing parenthesis, found its end
     d.yaml:6:36: `then`: there is no task `z` in this list; name a task of the same list (`a`, `b`, `c`, `d`), or `continue`, `exit`, `end`

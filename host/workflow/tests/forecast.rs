@@ -15,6 +15,7 @@ fn forecast_of(tasks: &str) -> Forecast {
     let definition = Arc::new(definition::parse(&text, "d.yaml").unwrap_or_else(|problems| panic!("{problems:?}")));
     let templates = [("t".parse().unwrap(), Digest::of(b"t"))].into();
     let sources = PolicySources {
+        approved_calls: &Default::default(),
         templates: &templates,
         providers: &["local"],
         plugin: &|name, _| Ok(PluginPolicy { name: name.clone(), digest: Digest::of(b"p"), grants: Grants::default() }),

@@ -198,6 +198,7 @@ impl House {
             Ok(PluginPolicy { name: name.clone(), digest: component.digest.clone(), grants })
         };
         let sources = PolicySources {
+            approved_calls: &Default::default(),
             templates: &templates,
             providers: &["local"],
             plugin: &answer,

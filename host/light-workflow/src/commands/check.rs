@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use workflow::Origin;
 use workflow::capability::EffectivePolicy;
-use workflow::definition;
+use workflow::definition::{self, Definition, Severity};
 
 use super::{Context, print_json};
 use crate::cli::{Check, Format};
@@ -95,7 +96,12 @@ fn check_file(parts: &Parts, file: PathBuf) -> Checked {
             checked.warnings = definition::warnings(&definition, &shown).iter().map(ToString::to_string).collect();
             let library = Library::read(&parts.config.paths.definitions);
             match parts.policy(&definition, &library, false) {
-                Ok(policy) => checked.policy = Some(policy),
+                Ok(policy) => {
+                    checked.warnings.extend(
+                        policy.calls.unapproved().map(|(task, origin)| unapproved(&definition, &shown, task, origin)),
+                    );
+                    checked.policy = Some(policy);
+                }
                 Err(problems) => {
                     checked.problems.extend(problems.iter().map(|problem| {
                         format!("{shown}:{}: task `{}` {}", problem.line, problem.task, problem.message)
@@ -105,6 +111,15 @@ fn check_file(parts: &Parts, file: PathBuf) -> Checked {
         }
     }
     checked
+}
+
+/// A host that should call it refuses to start; the definition is none the worse for it.
+fn unapproved(definition: &Definition, file: &str, task: &str, origin: &Origin) -> String {
+    let message = format!("calls `{origin}`, which this host's configuration does not approve");
+    let help = "add it to `[calls] allow`";
+    let mut problem = definition::problem_at(definition, file, task, &message, Some(help));
+    problem.severity = Severity::Warning;
+    problem.to_string()
 }
 
 fn as_json(checked: &Checked) -> serde_json::Value {
@@ -139,6 +154,19 @@ fn print(checked: &Checked) {
         }
         if let Some(write) = &plugin.grants.artifacts_write {
             outln!("    writes   {}", write.names.iter().cloned().collect::<Vec<_>>().join(" "));
+        }
+    }
+    for (reference, call) in checked.policy.iter().flat_map(|policy| &policy.calls.tasks) {
+        outln!("  {reference}");
+        for origin in &call.origins {
+            let approved = checked.policy.iter().any(|policy| policy.calls.approved.contains(origin));
+            outln!("    calls    {origin} ({})", if approved { "approved" } else { "not approved" });
+        }
+        if call.origins.is_empty() {
+            outln!("    calls    what it computes, where that is approved");
+        }
+        if !call.secrets.is_empty() {
+            outln!("    secrets  {}", call.secrets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
         }
     }
 }

@@ -16,7 +16,7 @@ use std::path::Path;
 
 use workflow::Actor;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{CallOptions, Cli, Command};
 use crate::config::Config;
 use crate::host::{Host, Parts};
 use crate::output::{Failure, outln};
@@ -44,7 +44,16 @@ pub struct Context {
 
 impl Context {
     pub fn parts(&self) -> Result<Parts, Failure> {
-        Parts::read(Config::read(self.config.as_deref())?)
+        self.parts_with(&CallOptions::default())
+    }
+
+    /// As [`Self::parts`], with what the command line says about outbound calls.
+    pub fn parts_with(&self, calls: &CallOptions) -> Result<Parts, Failure> {
+        Parts::read(Config::read(self.config.as_deref())?.with_calls(calls))
+    }
+
+    pub async fn host_with(&self, calls: &CallOptions) -> Result<Host, Failure> {
+        Host::open(&self.data, self.parts_with(calls)?).await
     }
 
     pub async fn host(&self) -> Result<Host, Failure> {

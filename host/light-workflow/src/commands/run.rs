@@ -30,7 +30,7 @@ pub async fn run(context: &Context, run: Run) -> Result<u8, Failure> {
         }
         None => json!({}),
     };
-    let parts = context.parts()?;
+    let parts = context.parts_with(&run.calls)?;
     // Refused before anything is written.
     releases::refuse_unusable(&parts, &definition, &run.definition)?;
     // A run is alone: other instances of the main store are not its business,

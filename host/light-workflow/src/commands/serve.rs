@@ -15,7 +15,7 @@ use crate::releases::ReleaseStarter;
 use crate::schedules;
 
 pub async fn run(context: &Context, serve: Serve) -> Result<u8, Failure> {
-    let host = Arc::new(context.host().await?);
+    let host = Arc::new(context.host_with(&serve.calls).await?);
     let mut working = match serve.role {
         Role::All | Role::Worker => Some(host.work().await?),
         Role::Api => None,

@@ -9,7 +9,6 @@
 //! Known limit: inside a TLS connection only the server name of the first
 //! message is compared with the name that was asked for.
 
-mod address;
 mod connection;
 mod forward;
 mod head;
@@ -32,9 +31,9 @@ use std::time::Duration;
 
 use crate::EgressDecision;
 
-pub use address::is_public;
 pub use forward::forward;
 pub use policy::{Policy, is_target};
+pub use workflow::address::is_public;
 
 /// Where the sandbox's first process listens, inside.
 pub const LISTEN: &str = "127.0.0.1:3128";

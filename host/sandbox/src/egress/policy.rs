@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, ToSocketAddrs};
 
-use super::address::is_public;
+use workflow::address::is_public;
 
 /// The list of one sandbox.
 #[derive(Debug)]

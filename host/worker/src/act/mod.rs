@@ -1,5 +1,6 @@
 //! Carrying out effects: one file per kind of effect.
 
+mod call;
 mod command;
 mod plugin;
 
@@ -16,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use workflow::effect::StandardError;
 use workflow::event::Event;
 use workflow::redaction::Redactor;
-use workflow::{Digest, Effect, EffectKey, EffectOutcome, InstanceId, TemplateName, Timestamp};
+use workflow::{Digest, Effect, EffectKey, EffectOutcome, InstanceId, Origin, TemplateName, Timestamp};
 
 use crate::plugins::PluginCatalog;
 use crate::secrets::Secrets;
@@ -29,10 +30,12 @@ pub struct Attempt {
     pub effect: Effect,
     /// When its intent was recorded.
     pub started_at: Timestamp,
-    /// `CommandStarted`, `CommandCompleted` and `HostCallCompleted` of this attempt so far.
+    /// `CommandStarted`, `CommandCompleted`, `HostCallCompleted` and `CallStarted` of this attempt so far.
     pub calls: Vec<Event>,
     /// The sandbox templates that the instance's policy was made of.
     pub templates: BTreeMap<TemplateName, Digest>,
+    /// Origins that the instance's policy lets outbound calls reach.
+    pub approved_calls: BTreeSet<Origin>,
 }
 
 /// What a host does with attempts. The real one is [`Hands`]; simulations and
@@ -130,7 +133,7 @@ impl Drop for RunningGuard {
     }
 }
 
-/// Real effects: sandboxes and plugins.
+/// Real effects: sandboxes, plugins and outbound calls.
 #[derive(Clone)]
 pub struct Hands {
     pub store: SharedStore,
@@ -139,6 +142,8 @@ pub struct Hands {
     pub plugin_host: Arc<PluginHost>,
     pub plugins: Arc<PluginCatalog>,
     pub secrets: Arc<Secrets>,
+    /// The way out of the host itself.
+    pub client: Arc<calls::Client>,
     /// Commands that run now, for [`Act::stop`].
     pub running: Arc<Running>,
 }
@@ -151,6 +156,7 @@ impl Act for Hands {
             Effect::Plugin { .. } => self.call_plugin(attempt, journal).await,
             // The commit of its intent has started it; the engine does not give it out as open.
             Effect::Workflow { .. } => None,
+            Effect::Call { call, .. } => self.call_out(&attempt, call, journal).await,
             Effect::Echo { input } => Some(EffectOutcome::Output { output: input.clone() }),
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::model::{Ask, Definition, Task, TaskKind, TaskList};
+use super::outbound::Outbound;
 use super::targets;
 use crate::event::FlowTarget;
 
@@ -59,7 +60,10 @@ fn after_list<'d>(tasks: &'d TaskList, approved: bool, found: &mut Vec<&'d Task>
 
 /// Whether a task leaves an approved path, and what it and the tasks inside it do without one.
 fn after_task<'d>(task: &'d Task, approved: bool, found: &mut Vec<&'d Task>) -> bool {
-    if !approved && !task.light.secrets.is_empty() {
+    let writes_as = |outbound: &Outbound| outbound.may_write() && outbound.secrets().next().is_some();
+    let calls_with_secrets = matches!(&task.kind, TaskKind::Outbound(outbound) if writes_as(outbound));
+    let holds_secrets = calls_with_secrets || !task.light.secrets.is_empty();
+    if !approved && holds_secrets {
         found.push(task);
     }
     // What happens around a task may be left out, so it approves nothing.
@@ -100,6 +104,7 @@ fn after_task<'d>(task: &'d Task, approved: bool, found: &mut Vec<&'d Task>) -> 
         | TaskKind::Switch(_)
         | TaskKind::Assert(_)
         | TaskKind::Call(_)
+        | TaskKind::Outbound(_)
         | TaskKind::Run(_)
         // What it runs is held to this by itself.
         | TaskKind::RunWorkflow(_)

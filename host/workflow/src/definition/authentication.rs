@@ -3,8 +3,10 @@
 //! The texts of an inline policy are templates; a secret is named and read
 //! where the call is made, so its value is in no definition and no history.
 
+use super::outbound::UriTemplate;
 use crate::expression::Template;
 use crate::ids::SecretName;
+use crate::origin::Origin;
 
 /// One authentication policy, inline or from `use.authentications`.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +26,34 @@ impl Authentication {
             Authentication::Basic(credentials) | Authentication::Digest(credentials) => credentials.secret(),
             Authentication::Bearer(credentials) => credentials.secret(),
             Authentication::OAuth2(credentials) | Authentication::Oidc(credentials) => credentials.secret(),
+        }
+    }
+
+    /// How a token is got, where the definition says so.
+    pub fn grant(&self) -> Option<Grant> {
+        match self {
+            Authentication::OAuth2(Credentials::Inline(oauth2)) | Authentication::Oidc(Credentials::Inline(oauth2)) => {
+                Some(oauth2.grant)
+            }
+            Authentication::OAuth2(Credentials::Secret(_))
+            | Authentication::Oidc(Credentials::Secret(_))
+            | Authentication::Basic(_)
+            | Authentication::Bearer(_)
+            | Authentication::Digest(_) => None,
+        }
+    }
+
+    /// The authority that gives a token, where the definition writes it out.
+    pub fn authority(&self) -> Option<Origin> {
+        match self {
+            Authentication::OAuth2(Credentials::Inline(oauth2)) | Authentication::Oidc(Credentials::Inline(oauth2)) => {
+                UriTemplate::parse(oauth2.authority.source.as_str()?).ok()?.origin()
+            }
+            Authentication::OAuth2(Credentials::Secret(_))
+            | Authentication::Oidc(Credentials::Secret(_))
+            | Authentication::Basic(_)
+            | Authentication::Bearer(_)
+            | Authentication::Digest(_) => None,
         }
     }
 
@@ -117,6 +147,19 @@ pub enum Grant {
     TokenExchange,
 }
 
+impl Grant {
+    /// As definitions and authorities name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Grant::AuthorizationCode => "authorization_code",
+            Grant::ClientCredentials => "client_credentials",
+            Grant::Password => "password",
+            Grant::RefreshToken => "refresh_token",
+            Grant::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct OAuth2Client {
     pub id: Option<Template>,
@@ -135,6 +178,19 @@ pub enum ClientAuthentication {
     SecretJwt,
     PrivateKeyJwt,
     None,
+}
+
+impl ClientAuthentication {
+    /// As definitions name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ClientAuthentication::SecretBasic => "client_secret_basic",
+            ClientAuthentication::SecretPost => "client_secret_post",
+            ClientAuthentication::SecretJwt => "client_secret_jwt",
+            ClientAuthentication::PrivateKeyJwt => "private_key_jwt",
+            ClientAuthentication::None => "none",
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -160,6 +216,16 @@ pub enum TokenEncoding {
     /// `application/x-www-form-urlencoded`, the default.
     Form,
     Json,
+}
+
+impl TokenEncoding {
+    /// The media type.
+    pub fn name(self) -> &'static str {
+        match self {
+            TokenEncoding::Form => "application/x-www-form-urlencoded",
+            TokenEncoding::Json => "application/json",
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::model::{Definition, Task, TaskKind, TaskList, WorkflowName};
+use crate::calls::AuthenticationScheme;
 use crate::event::FlowTarget;
 use crate::ids::PluginName;
-use crate::located::{Node, Problem, Problems, Severity, among, closest, yaml};
+use crate::located::{Node, NodeValue, Problem, Problems, Severity, among, closest, yaml};
 
 /// Problems of plugins that a definition calls: unknown ones, and other versions.
 ///
@@ -54,7 +55,13 @@ pub fn warnings(definition: &Definition, file: &str) -> Vec<Problem> {
         each_list(&extension.before, &mut unreached);
         each_list(&extension.after, &mut unreached);
     }
+    if let Some(shared) = place.root.get("use").and_then(|uses| uses.get("authentications")) {
+        written_credentials(&place, shared);
+    }
     each_task(&definition.tasks, &mut |task| {
+        if let TaskKind::Outbound(_) = &task.kind {
+            written_credentials(&place, place.at(&format!("{}/with", task.reference)));
+        }
         let TaskKind::Try(block) = &task.kind else {
             return;
         };
@@ -72,6 +79,44 @@ pub fn warnings(definition: &Definition, file: &str) -> Vec<Problem> {
         place.problems.warning(place.at(&task.reference), message, Some(help.to_owned()));
     }
     place.problems.into_sorted()
+}
+
+/// Fields of authentication that hold a credential.
+const CREDENTIALS: [&str; 4] = ["password", "token", "secret", "assertion"];
+
+/// What stands in a definition or comes from data is kept in the history, where everybody can read it.
+fn written_credentials(place: &Places, node: &Node) {
+    let members = match &node.value {
+        NodeValue::Map(members) => members,
+        NodeValue::List(items) => return items.iter().for_each(|item| written_credentials(place, item)),
+        NodeValue::Null | NodeValue::Bool(_) | NodeValue::Number(_) | NodeValue::Text(_) => return,
+    };
+    for (key, value) in members {
+        let scheme = AuthenticationScheme::ALL.into_iter().find(|scheme| key.is_text(scheme.name()));
+        match scheme {
+            Some(scheme) => scheme_credentials(place, scheme, value),
+            None => written_credentials(place, value),
+        }
+    }
+}
+
+fn scheme_credentials(place: &Places, scheme: AuthenticationScheme, node: &Node) {
+    let NodeValue::Map(members) = &node.value else { return };
+    for (key, value) in members {
+        match value.text() {
+            Some(text) if CREDENTIALS.iter().any(|name| key.is_text(name)) => {
+                let name = key.text().unwrap_or_default();
+                let from = if text.trim().starts_with("${") { "comes from data" } else { "stands in the definition" };
+                let message = format!("`{name}` {from}, so it is kept in the history");
+                let help = format!("put it into a secret of the host and write `{}: {{ use: NAME }}`", scheme.name());
+                place.problems.warning(value, message, Some(help));
+            }
+            Some(_) => {}
+            // `endpoints.token` is a path.
+            None if key.is_text("endpoints") => {}
+            None => scheme_credentials(place, scheme, value),
+        }
+    }
 }
 
 /// A problem at a place of a definition, for checks made elsewhere. `pointer`
@@ -158,6 +203,7 @@ pub(super) fn targets(task: &Task) -> Vec<&FlowTarget> {
         | TaskKind::Set(_)
         | TaskKind::Assert(_)
         | TaskKind::Call(_)
+        | TaskKind::Outbound(_)
         | TaskKind::Run(_)
         | TaskKind::RunWorkflow(_)
         | TaskKind::Ask(_)

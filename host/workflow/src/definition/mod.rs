@@ -5,7 +5,7 @@
 //! to check needs to know more than the text: [`check_plugins`].
 
 mod approved;
-mod authentication;
+pub mod authentication;
 mod check;
 mod consumption;
 mod cron;
@@ -13,6 +13,7 @@ mod duration;
 mod error_type;
 mod listen;
 pub mod model;
+pub mod outbound;
 mod parse;
 mod schedule;
 mod variables;

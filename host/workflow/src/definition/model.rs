@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::listen::Listen;
+use super::outbound::Outbound;
 use super::schedule::Schedule;
 use crate::capability::Grants;
 use crate::command::SandboxMode;
@@ -146,6 +147,8 @@ pub enum TaskKind {
     Switch(Vec<SwitchCase>),
     Assert(Assert),
     Call(Call),
+    /// `call: http` and kin.
+    Outbound(Box<Outbound>),
     Run(Run),
     RunWorkflow(RunWorkflow),
     Ask(Ask),
@@ -173,6 +176,7 @@ impl TaskKind {
             | TaskKind::Switch(_)
             | TaskKind::Assert(_)
             | TaskKind::Call(_)
+            | TaskKind::Outbound(_)
             | TaskKind::Run(_)
             | TaskKind::RunWorkflow(_)
             | TaskKind::Ask(_)

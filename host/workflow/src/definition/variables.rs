@@ -83,6 +83,9 @@ impl Check<'_> {
                 templates.for_each(|template| self.template(template, &below("/assert"), known));
             }
             TaskKind::Call(call) => self.template(&call.with, &below("/with"), known),
+            TaskKind::Outbound(outbound) => {
+                outbound.templates().into_iter().for_each(|template| self.template(template, &below("/with"), known));
+            }
             TaskKind::Run(run) => {
                 let process = match &run.process {
                     Process::Shell { command } => command,

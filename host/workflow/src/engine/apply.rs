@@ -52,6 +52,7 @@ impl Instance {
             Event::AttemptStarted { path, attempt, effect } => self.attempt_started(&path, attempt, effect, at),
             Event::CommandsPlanned { ref path, attempt, .. }
             | Event::CommandStarted { ref path, attempt, .. }
+            | Event::CallStarted { ref path, attempt }
             | Event::HostCallCompleted { ref path, attempt, .. } => self.host_call(&path.clone(), attempt, event),
             Event::CommandCompleted { path, attempt, sequence, result } => {
                 let kept = RecordedResult::new(&path, attempt, sequence, &result);
@@ -527,6 +528,7 @@ pub(super) fn is_done(frame: &Frame, definition: &Definition) -> bool {
             // A loop over nothing is never more than entered.
             TaskKind::Set(_) | TaskKind::Switch(_) | TaskKind::Assert(_) | TaskKind::For(_) => true,
             TaskKind::Call(_)
+            | TaskKind::Outbound(_)
             | TaskKind::Run(_)
             | TaskKind::RunWorkflow(_)
             | TaskKind::Ask(_)
@@ -594,6 +596,7 @@ pub(super) fn own_state(kind: &TaskKind, at: Timestamp) -> State {
         | TaskKind::Switch(_)
         | TaskKind::Assert(_)
         | TaskKind::Call(_)
+        | TaskKind::Outbound(_)
         | TaskKind::Run(_)
         | TaskKind::RunWorkflow(_)
         | TaskKind::Ask(_)

@@ -137,6 +137,7 @@ fn enter(running: Running<'_>, now: Timestamp) -> Event {
         TaskKind::Listen(_) => tasks::listen::start(running),
         TaskKind::Wait(wait) => tasks::wait::start(running, wait, now),
         TaskKind::Call(call) => tasks::effects::call(running, call),
+        TaskKind::Outbound(outbound) => tasks::outbound::call(running, outbound),
         TaskKind::Run(run) => tasks::effects::run(running, run),
         TaskKind::RunWorkflow(run) => tasks::children::start(running, run),
         TaskKind::Ask(ask) => tasks::ask::ask(running, ask, now),

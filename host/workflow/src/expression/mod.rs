@@ -202,6 +202,11 @@ impl Template {
         Self { node: Arc::new(Node::Literal(source.clone())), source }
     }
 
+    /// Whether there is no expression in it.
+    pub fn is_literal(&self) -> bool {
+        matches!(*self.node, Node::Literal(_))
+    }
+
     /// Names, without `$`, of the variables that must be given.
     pub fn variables(&self) -> BTreeSet<&str> {
         let mut names = BTreeSet::new();

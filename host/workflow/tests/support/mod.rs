@@ -195,6 +195,7 @@ pub fn line(event: &Event) -> String {
         Event::CommandsPlanned { path, commands, .. } => format!("{path} planned {}", commands.len()),
         Event::CommandStarted { path, sequence, .. } => format!("{path} command {sequence}"),
         Event::CommandCompleted { path, sequence, .. } => format!("{path} command {sequence} ended"),
+        Event::CallStarted { path, .. } => format!("{path} sends"),
         Event::HostCallCompleted { path, sequence, .. } => format!("{path} host call {sequence}"),
         Event::AttemptCompleted { path, attempt, .. } => format!("{path} attempt {attempt} ended"),
         Event::QuestionAsked { path, question } => format!("{path} asks {:?}", question.prompt),

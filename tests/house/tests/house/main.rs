@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod audit;
+mod calls;
 mod canary;
 mod crash;
 mod database;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::world::root;
 
 /// Crate, those of our own it may name in its manifest, and what it must not reach by any way.
-const HOUSE: [(&str, &[&str], &[&str]); 7] = [
+const HOUSE: [(&str, &[&str], &[&str]); 8] = [
     (
         "workflow",
         &[],
@@ -30,9 +30,10 @@ const HOUSE: [(&str, &[&str], &[&str]); 7] = [
     ("store", &["workflow"], &["wasmtime", "axum", "sandbox", "plugin-host", "worker", "api"]),
     ("sandbox", &["workflow"], &["sqlx", "wasmtime", "axum", "store", "plugin-host", "worker", "api"]),
     ("plugin-host", &["workflow"], &["sqlx", "axum", "store", "sandbox", "worker", "api"]),
-    ("worker", &["workflow", "store", "sandbox", "plugin-host"], &["axum", "api", "light-workflow"]),
-    ("api", &["workflow", "store"], &["sandbox", "plugin-host", "worker", "wasmtime", "light-workflow"]),
-    ("light-workflow", &["workflow", "store", "sandbox", "plugin-host", "worker", "api"], &["fixtures"]),
+    ("calls", &["workflow"], &["sqlx", "wasmtime", "axum", "store", "sandbox", "plugin-host", "worker", "api"]),
+    ("worker", &["workflow", "store", "sandbox", "plugin-host", "calls"], &["axum", "api", "light-workflow"]),
+    ("api", &["workflow", "store"], &["sandbox", "plugin-host", "calls", "worker", "wasmtime", "light-workflow"]),
+    ("light-workflow", &["workflow", "store", "sandbox", "plugin-host", "calls", "worker", "api"], &["fixtures"]),
 ];
 
 /// What a component is made of: nothing of the host.

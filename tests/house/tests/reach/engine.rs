@@ -85,6 +85,7 @@ impl Engine {
             plugin_host: Arc::new(PluginHost::new(HostConfig::default()).unwrap()),
             plugins: Arc::new(PluginCatalog::new(installed)),
             secrets: Arc::new(Secrets::from_files(secrets.into())),
+            client: Arc::new(calls::Client::new(calls::Rules::default(), None, calls::Limits::default()).unwrap()),
             running: Arc::default(),
         };
         Self { hands, provider, digests, attempts: Mutex::default() }
@@ -111,6 +112,7 @@ impl Engine {
             },
             started_at: Timestamp::UNIX_EPOCH,
             calls: Vec::new(),
+            approved_calls: Default::default(),
             templates: self.hands.templates.digests(),
         };
         let (sender, mut entries) = mpsc::channel::<JournalEntry>(8);

@@ -16,7 +16,6 @@ use crate::located::{Field, Slot};
 type Declared<'d> = Option<&'d BTreeSet<SecretName>>;
 
 /// `authentication` of a call: `use: NAME`, or a policy.
-#[allow(dead_code, reason = "for the calls of the host that are to come")]
 pub fn referenceable(field: &Field, uses: &Uses) -> Option<Authentication> {
     if !field.slot("use").is_given() {
         return policy(field, uses.secrets.as_ref());

@@ -1,21 +1,24 @@
-//! `call`: a plugin by name, or a function of the definition.
+//! `call`: a function of the definition, a plugin by name, or a protocol that
+//! the host speaks itself.
 
 use serde_json::json;
 
 use super::super::model::{Call, TaskKind};
 use super::tasks::Context;
-use super::{expand, values};
+use super::{expand, outbound, values};
 use crate::expression::Template;
 use crate::ids::PluginName;
 use crate::located::Field;
 
-/// Calls of the specification, and of the product before this one, that are no plugins.
-const PROTOCOLS: [&str; 10] =
-    ["http", "grpc", "openapi", "asyncapi", "a2a", "mcp", "agent", "jsonrpc", "openrpc", "rule"];
+/// Calls of the product before this one that are no plugins.
+const OTHER_CALLS: [&str; 4] = ["agent", "jsonrpc", "openrpc", "rule"];
 
 pub fn call(task: &Field, field: &Field, context: Context) -> Option<TaskKind> {
     if let Some(function) = field.node.text().and_then(|name| context.uses.functions.get(name)) {
         return expand::call(task, field, function, context).map(TaskKind::Function);
+    }
+    if let Some(protocol) = field.node.text().filter(|text| outbound::PROTOCOLS.contains(text)) {
+        return outbound::outbound(task, field, protocol, context);
     }
     let function = function(field);
     let with = match task.slot("with").given() {
@@ -29,7 +32,7 @@ pub fn call(task: &Field, field: &Field, context: Context) -> Option<TaskKind> {
 /// `NAME` or `NAME:VERSION@default`; `default` is the catalog of this host.
 fn function(field: &Field) -> Option<(PluginName, Option<String>)> {
     let text = field.text()?;
-    if PROTOCOLS.contains(&text) {
+    if OTHER_CALLS.contains(&text) {
         return field.unsupported(&format!("`call: {text}`"));
     }
     if text.contains("://") {

@@ -28,10 +28,13 @@ const FIELD_KINDS: [(&str, &[&str]); 6] = [
     ("security", &["run", "call"]),
     ("artifactPolicy", &["run", "call"]),
     ("onFailure", &["run", "call"]),
-    ("effect", &["run", "call"]),
+    ("effect", &["run", "call", OUTBOUND]),
     ("grants", &["call"]),
     ("egress", &["run"]),
 ];
+
+/// What `call: http` and kin are called here: the host itself acts, so nothing of a sandbox applies.
+pub const OUTBOUND: &str = "a call of the host itself";
 
 /// `document.metadata`.
 pub fn document(metadata: &Field) -> Option<DocumentSecurity> {
@@ -111,8 +114,10 @@ fn refuse_without_effect(light: &Field, kind: &str) {
     for (key, _) in light.members().unwrap_or_default() {
         let name = key.text().unwrap_or_default();
         for (_, kinds) in FIELD_KINDS.iter().filter(|(field, kinds)| *field == name && !kinds.contains(&kind)) {
-            let message = format!("`{}.{name}` has no effect on `{kind}`", light.label);
-            let help = format!("remove it, or move it to a task with {}", among(kinds.iter()));
+            let what = if kind == OUTBOUND { kind.to_owned() } else { format!("`{kind}`") };
+            let message = format!("`{}.{name}` has no effect on {what}", light.label);
+            let kinds = kinds.iter().filter(|kind| **kind != OUTBOUND);
+            let help = format!("remove it, or move it to a task with {}", among(kinds));
             light.problems.error(key, message, Some(help));
         }
     }

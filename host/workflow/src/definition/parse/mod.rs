@@ -17,6 +17,7 @@ mod expand;
 mod flow;
 mod light;
 mod listen;
+mod outbound;
 mod reuse;
 mod run;
 mod schedule;

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::super::model::{DataFlow, DocumentSecurity, LightMetadata, Task, TaskKind, TaskList};
 use super::expand::{self, Expansion};
 use super::reuse::Uses;
-use super::{ask, call, data, flow, light, listen, run, values};
+use super::{ask, call, data, flow, light, listen, outbound, run, values};
 use crate::event::FlowTarget;
 use crate::ids::TaskPath;
 use crate::located::{Field, Node, Problems, among, closest};
@@ -156,12 +156,14 @@ pub fn task(task: &Field, name: &Node, context: Context) -> Option<Task> {
     })
 }
 
-/// What `metadata.lightWorkflow` is about: of a function, its own tasks say what they may do.
+/// What `metadata.lightWorkflow` is about: of a function, its own tasks say what
+/// they may do; of an outbound call, nothing of a sandbox applies.
 fn light_kind(task: &Field, kind: &Kind, context: Context) -> &'static str {
-    let called = task.slot("call").given().and_then(|field| field.node.text());
-    match called.is_some_and(|name| kind.name == "call" && context.uses.functions.contains_key(name)) {
-        true => "call of a function",
-        false => kind.name,
+    let called = task.slot("call").given().and_then(|field| field.node.text()).filter(|_| kind.name == "call");
+    match called {
+        Some(name) if context.uses.functions.contains_key(name) => "call of a function",
+        Some(name) if outbound::PROTOCOLS.contains(&name) => light::OUTBOUND,
+        Some(_) | None => kind.name,
     }
 }
 

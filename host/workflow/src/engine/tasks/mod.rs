@@ -10,5 +10,6 @@ pub(super) mod flow;
 pub(super) mod forks;
 pub(super) mod listen;
 pub(super) mod loops;
+pub(super) mod outbound;
 pub(super) mod tries;
 pub(super) mod wait;

@@ -1,0 +1,8 @@
+//! Outbound calls against servers on loopback, honest and hostile.
+
+mod authentication;
+mod hostile;
+mod house;
+mod http;
+mod policy;
+mod protocols;

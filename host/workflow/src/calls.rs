@@ -1,0 +1,224 @@
+//! Outbound calls: what the host itself sends to another system (`call: http`
+//! and kin), with every expression evaluated.
+//!
+//! A [`Call`] is part of the intent of an attempt, so it is in the history
+//! before anything is sent. Credentials are in it by the name of a secret only,
+//! unless the definition or its data held them.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::effect::EffectClass;
+use crate::ids::SecretName;
+
+/// One outbound call, whatever its protocol.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Call {
+    pub request: CallRequest,
+    /// What the definition says about doing it twice; none: the method says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<EffectClass>,
+    /// The task's timeout; 0: the host's own limit.
+    pub time_limit_ms: u64,
+}
+
+impl Call {
+    /// What may be done when its answer got lost, as far as the definition tells.
+    pub fn class(&self) -> EffectClass {
+        self.class.unwrap_or_else(|| match &self.request {
+            CallRequest::Http(http) => class_of_method(&http.method),
+            // Its method is in the document.
+            CallRequest::OpenApi(_) => EffectClass::Reconcilable,
+            CallRequest::A2a(a2a) => class_of_rpc(&a2a.method),
+            CallRequest::Mcp(mcp) => class_of_rpc(&mcp.method),
+        })
+    }
+}
+
+/// What an HTTP method promises about doing it twice.
+pub fn class_of_method(method: &str) -> EffectClass {
+    match method {
+        "GET" | "HEAD" | "OPTIONS" => EffectClass::Pure,
+        "PUT" | "DELETE" => EffectClass::Idempotent,
+        _ => EffectClass::Reconcilable,
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "protocol", rename_all = "camelCase")]
+pub enum CallRequest {
+    Http(Box<HttpCall>),
+    OpenApi(Box<OpenApiCall>),
+    A2a(Box<A2aCall>),
+    Mcp(Box<McpCall>),
+}
+
+impl CallRequest {
+    /// As the definition names it: `http`.
+    pub fn protocol(&self) -> &'static str {
+        match self {
+            CallRequest::Http(_) => "http",
+            CallRequest::OpenApi(_) => "openapi",
+            CallRequest::A2a(_) => "a2a",
+            CallRequest::Mcp(_) => "mcp",
+        }
+    }
+}
+
+/// `call: http`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpCall {
+    /// In capitals.
+    pub method: String,
+    pub endpoint: CallEndpoint,
+    /// In the order of the definition; no value has line ends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// Appended to the query of the URI.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub query: Vec<(String, String)>,
+    /// None: the request has no body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Value>,
+    pub output: HttpOutput,
+    /// Follows redirections, and takes any status below 400 for an answer.
+    pub redirect: bool,
+}
+
+/// Where a call goes and as whom.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallEndpoint {
+    /// Absolute.
+    pub uri: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authentication: Option<Authentication>,
+}
+
+/// What of an answer is the task's output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum HttpOutput {
+    /// The body in base64.
+    Raw,
+    /// The body: parsed if it is JSON, text if it is text.
+    Content,
+    /// `{ request, statusCode, headers, content }`.
+    Response,
+}
+
+/// How a call says who asks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Authentication {
+    pub scheme: AuthenticationScheme,
+    pub properties: AuthenticationProperties,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthenticationScheme {
+    Basic,
+    Bearer,
+    Digest,
+    Oauth2,
+    Oidc,
+}
+
+impl AuthenticationScheme {
+    pub const ALL: [AuthenticationScheme; 5] = [
+        AuthenticationScheme::Basic,
+        AuthenticationScheme::Bearer,
+        AuthenticationScheme::Digest,
+        AuthenticationScheme::Oauth2,
+        AuthenticationScheme::Oidc,
+    ];
+
+    /// As the definition names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            AuthenticationScheme::Basic => "basic",
+            AuthenticationScheme::Bearer => "bearer",
+            AuthenticationScheme::Digest => "digest",
+            AuthenticationScheme::Oauth2 => "oauth2",
+            AuthenticationScheme::Oidc => "oidc",
+        }
+    }
+}
+
+/// The fields of a scheme, written out or in a secret of the host: the secret's
+/// value is then a JSON object with the same fields, or the plain text of a
+/// token, or `username:password`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AuthenticationProperties {
+    Given(Value),
+    Secret(SecretName),
+}
+
+/// `call: openapi`: an operation of a document that is fetched when it is called.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenApiCall {
+    /// `http`, `https`, or `file` below the folder that the operator gave.
+    pub document: CallEndpoint,
+    pub operation_id: String,
+    /// By the names that the document gives them; `body` is the request body.
+    pub parameters: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authentication: Option<Authentication>,
+    pub output: HttpOutput,
+    pub redirect: bool,
+}
+
+/// `call: a2a`: one JSON-RPC request to an agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct A2aCall {
+    pub method: String,
+    pub agent: Agent,
+    pub parameters: Value,
+}
+
+/// Where an agent is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Agent {
+    /// A document that says so.
+    Card(CallEndpoint),
+    Server(CallEndpoint),
+}
+
+/// `call: mcp` over HTTP.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct McpCall {
+    pub protocol_version: String,
+    pub method: String,
+    pub parameters: Value,
+    pub endpoint: CallEndpoint,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    pub client: McpClient,
+}
+
+/// Who the server is told to be talking to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct McpClient {
+    pub name: String,
+    pub version: String,
+}
+
+/// What a method of MCP or A2A promises about doing it twice.
+pub fn class_of_rpc(method: &str) -> EffectClass {
+    match method {
+        "tools/call" | "message/send" | "message/stream" | "tasks/pushNotificationConfig/set" => {
+            EffectClass::Reconcilable
+        }
+        "tasks/cancel" | "tasks/pushNotificationConfig/delete" => EffectClass::Idempotent,
+        _ => EffectClass::Pure,
+    }
+}
