@@ -42,6 +42,9 @@ pub enum Command {
     /// Plugins and what they can do.
     #[command(subcommand)]
     Plugin(Plugin),
+    /// Sandbox templates and their commands.
+    #[command(subcommand)]
+    Template(Template),
     /// The hash-linked record of everything that happened.
     #[command(subcommand)]
     Audit(Audit),
@@ -297,6 +300,75 @@ pub enum Plugin {
     List(Output),
     /// Make a component of a core module that was built for `wasm32-unknown-unknown`.
     Encode(PluginEncode),
+    /// Start a plugin: a project that builds, with tests.
+    New(PluginNew),
+    /// Build the plugin of a project, with the author's own tools, and say what it can do.
+    Build(PluginBuild),
+    /// Run a built plugin against a scripted host, and once with everything denied.
+    Test(PluginTest),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Language {
+    Rust,
+    Js,
+    Python,
+}
+
+#[derive(Debug, Args)]
+pub struct PluginNew {
+    /// Lower-case words with dashes: `tool-version`.
+    pub name: workflow::PluginName,
+    #[arg(long, value_enum, default_value = "rust")]
+    pub lang: Language,
+    /// What the step may do: `pure`, `diagnose`, `probe`, `build` or `publish`.
+    #[arg(long, default_value = "build", value_parser = world)]
+    pub world: workflow::capability::World,
+    /// Where to write it [default: a folder of that name, here].
+    #[arg(long, value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+}
+
+fn world(text: &str) -> Result<workflow::capability::World, String> {
+    let worlds = workflow::capability::World::ALL;
+    let found = worlds.into_iter().find(|world| world.name() == text);
+    found.ok_or_else(|| format!("the worlds are {}", crate::output::listed(worlds)))
+}
+
+#[derive(Debug, Args)]
+pub struct PluginBuild {
+    /// Folder with the `plugin.toml`.
+    #[arg(default_value = ".")]
+    pub folder: PathBuf,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct PluginTest {
+    /// Folder with the `plugin.toml`; its component is the one that `plugin build` made.
+    #[arg(default_value = ".")]
+    pub folder: PathBuf,
+    /// Cases as TOML or JSON [default: `tests/cases.toml` in the folder].
+    #[arg(long, value_name = "FILE")]
+    pub cases: Vec<PathBuf>,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Template {
+    /// Write the commands of a sandbox template as types for a plugin in Rust.
+    Stubs(TemplateStubs),
+}
+
+#[derive(Debug, Args)]
+pub struct TemplateStubs {
+    /// A template of this host, or the folder of one.
+    pub template: PathBuf,
+    /// [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

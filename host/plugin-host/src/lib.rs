@@ -15,6 +15,7 @@ mod baseline;
 mod bindings;
 mod call;
 pub mod compiler;
+mod description;
 mod encode;
 mod engine;
 mod facts;
@@ -30,6 +31,7 @@ mod surroundings;
 mod trap;
 
 pub use call::{Call, CallError, Description, LimitReached, StepFailure};
+pub use description::{DescriptionError, description_of, with_description};
 pub use encode::{EncodeError, encode, reproducible_rustflags};
 pub use engine::{HostConfig, PluginHost, StartError};
 pub use facts::component_facts;

@@ -10,6 +10,7 @@ mod release_plan;
 mod run;
 mod serve;
 mod task;
+mod template;
 
 use std::io::Read as _;
 use std::path::Path;
@@ -31,6 +32,7 @@ pub async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Task(task) => task::run(&context, task).await,
         Command::Event(event) => event::run(&context, event).await,
         Command::Plugin(plugin) => plugin::run(&context, plugin).await,
+        Command::Template(template) => template::run(&context, template),
         Command::Audit(audit) => audit::run(&context, audit).await,
         Command::Doctor(output) => doctor::run(&context, output),
     }

@@ -1,13 +1,18 @@
 //! `plugin`: one subcommand, one file.
 
 mod approve;
+mod build;
 mod diff;
 mod encode;
 mod explain;
 mod facts;
 mod inspect;
 mod list;
+mod new;
+mod project;
 mod report;
+mod test;
+mod tool;
 
 use serde_json::json;
 use workflow::capability::PluginManifest;
@@ -25,6 +30,9 @@ pub async fn run(context: &Context, plugin: Plugin) -> Result<u8, Failure> {
         Plugin::Explain(explain) => explain::run(context, explain).await,
         Plugin::List(output) => list::run(&context.parts()?, output),
         Plugin::Encode(encode) => encode::run(encode),
+        Plugin::New(new) => new::run(&new),
+        Plugin::Build(build) => build::run(build).await,
+        Plugin::Test(test) => test::run(test).await,
     }
 }
 
