@@ -149,8 +149,11 @@ pub struct Run {
 #[derive(Debug, Args)]
 pub struct Check {
     /// Definitions, sandbox templates, or folders of them.
-    #[arg(required = true)]
+    #[arg(required_unless_present = "schema")]
     pub paths: Vec<PathBuf>,
+    /// Print the JSON schema of definitions instead, with the plugins of this host, for editors.
+    #[arg(long, conflicts_with = "paths")]
+    pub schema: bool,
     #[command(flatten)]
     pub output: Output,
 }

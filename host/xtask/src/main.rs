@@ -14,7 +14,8 @@ use xshell::Shell;
 
 const HELP: &str = "\
 cargo xtask demo [--yes]   set up, build, and release a Cargo workspace to a local registry
-cargo xtask test [ARGS]    set up, build, and run all tests (ARGS go to cargo nextest)
+cargo xtask test [ARGS]    set up, build, and run all tests (ARGS go to cargo nextest; --all: also the steps in
+                           JavaScript and Python, whose tools come from npm and PyPI)
 cargo xtask check          what has to hold before work is shared: format, clippy, deny, docs, tests
 cargo xtask bench SUITE [--format json]   engine, plugins, sandbox or redaction
 cargo xtask setup          install what the others need (they do it themselves)

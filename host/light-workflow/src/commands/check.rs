@@ -1,11 +1,14 @@
 //! `check`: definitions and templates, and what each task may do.
 
+mod schema;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use workflow::Origin;
 use workflow::capability::EffectivePolicy;
-use workflow::definition::{self, Definition, Severity};
+use workflow::definition::{self, Definition, PluginFacts, Severity};
+use workflow::{Origin, PluginName};
 
 use super::{Context, print_json};
 use crate::cli::{Check, Format};
@@ -25,6 +28,11 @@ struct Checked {
 
 pub fn run(context: &Context, check: Check) -> Result<u8, Failure> {
     let parts = context.parts()?;
+    let plugins = plugins(&parts)?;
+    if check.schema {
+        print_json(&schema::of_definitions(&plugins))?;
+        return Ok(DONE);
+    }
     let mut files = Vec::new();
     for path in &check.paths {
         collect(path, &mut files)?;
@@ -32,7 +40,7 @@ pub fn run(context: &Context, check: Check) -> Result<u8, Failure> {
     if files.is_empty() {
         return Err(Failure::used_wrongly("found no `.yaml`, `.yml` or `template.toml` in what was named"));
     }
-    let checked: Vec<Checked> = files.into_iter().map(|file| check_file(&parts, file)).collect();
+    let checked: Vec<Checked> = files.into_iter().map(|file| check_file(&parts, &plugins, file)).collect();
     let wrong = checked.iter().any(|checked| !checked.problems.is_empty());
     match check.output.format {
         Format::Json => print_json(&checked.iter().map(as_json).collect::<Vec<_>>())?,
@@ -71,7 +79,35 @@ pub fn definitions_in(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
-fn check_file(parts: &Parts, file: PathBuf) -> Checked {
+/// What the components of this host say of themselves; one that is not built says nothing.
+fn plugins(parts: &Parts) -> Result<BTreeMap<PluginName, PluginFacts>, Failure> {
+    let mut plugins = BTreeMap::new();
+    for (name, manifest) in &parts.manifests {
+        let path = parts.component(name);
+        let description = match std::fs::read(&path) {
+            Ok(bytes) => plugin_host::description_of(&bytes)
+                .map_err(|error| Failure::used_wrongly(format!("{}: {error}", path.display())))?,
+            Err(_) => None,
+        };
+        let input_schema = description.map(|description| description.input_schema);
+        plugins.insert(name.clone(), PluginFacts { version: manifest.version.to_string(), input_schema });
+    }
+    Ok(plugins)
+}
+
+/// Calls whose input cannot be checked.
+fn unchecked(definition: &Definition, plugins: &BTreeMap<PluginName, PluginFacts>) -> Vec<String> {
+    let called = definition::plugins_called(definition);
+    let silent = called.iter().filter(|name| plugins.get(*name).is_some_and(|facts| facts.input_schema.is_none()));
+    let text = |name| {
+        format!(
+            "warning: plugin `{name}` does not say what it takes, so its `with` is not checked; build it with `light-workflow plugin build`"
+        )
+    };
+    silent.map(text).collect()
+}
+
+fn check_file(parts: &Parts, plugins: &BTreeMap<PluginName, PluginFacts>, file: PathBuf) -> Checked {
     let mut checked = Checked { file, name: None, policy: None, problems: Vec::new(), warnings: Vec::new() };
     if checked.file.extension().is_some_and(|end| end == "toml") {
         let folder = checked.file.parent().unwrap_or(Path::new("."));
@@ -94,6 +130,9 @@ fn check_file(parts: &Parts, file: PathBuf) -> Checked {
         Ok(definition) => {
             checked.name = Some(definition.full_name());
             checked.warnings = definition::warnings(&definition, &shown).iter().map(ToString::to_string).collect();
+            checked.warnings.extend(unchecked(&definition, plugins));
+            let calls = definition::check_calls(&definition, &shown, plugins);
+            checked.problems.extend(calls.iter().map(ToString::to_string));
             let library = Library::read(&parts.config.paths.definitions);
             match parts.policy(&definition, &library, false) {
                 Ok(policy) => {

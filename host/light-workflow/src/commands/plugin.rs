@@ -29,7 +29,7 @@ pub async fn run(context: &Context, plugin: Plugin) -> Result<u8, Failure> {
         Plugin::Approve(approve) => approve::run(context, approve),
         Plugin::Explain(explain) => explain::run(context, explain).await,
         Plugin::List(output) => list::run(&context.parts()?, output),
-        Plugin::Encode(encode) => encode::run(encode),
+        Plugin::Encode(encode) => encode::run(encode).await,
         Plugin::New(new) => new::run(&new),
         Plugin::Build(build) => build::run(build).await,
         Plugin::Test(test) => test::run(test).await,

@@ -137,13 +137,13 @@ pub fn problem_at(definition: &Definition, file: &str, pointer: &str, message: &
 }
 
 /// The source read again: the model does not carry a place for every value.
-struct Places {
+pub(super) struct Places {
     root: Node,
-    problems: Problems,
+    pub(super) problems: Problems,
 }
 
 impl Places {
-    fn of(definition: &Definition, file: &str) -> Self {
+    pub(super) fn of(definition: &Definition, file: &str) -> Self {
         let problems = Problems::of(file);
         match yaml::read(&definition.source, &problems) {
             Some(root) => Self { root, problems },
@@ -151,7 +151,7 @@ impl Places {
         }
     }
 
-    fn at(&self, pointer: &str) -> &Node {
+    pub(super) fn at(&self, pointer: &str) -> &Node {
         self.root.nearest(pointer)
     }
 

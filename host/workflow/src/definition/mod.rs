@@ -6,11 +6,13 @@
 
 mod approved;
 pub mod authentication;
+mod calls;
 mod check;
 mod consumption;
 mod cron;
 mod duration;
 mod error_type;
+mod holes;
 mod listen;
 pub mod model;
 pub mod outbound;
@@ -23,6 +25,7 @@ pub use authentication::{
     Authentication, Bearer, ClientAuthentication, Credentials, Grant, Login, OAuth2, OAuth2Client, OAuth2Endpoints,
     OAuth2Token, TokenEncoding,
 };
+pub use calls::{PluginFacts, check_calls, plugins_called};
 pub use check::{check_plugins, each_task, problem_at, warnings, workflows_run};
 pub use consumption::{Correlation, EventConsumption, EventFilter, Until};
 pub use cron::{Cron, CronError};
@@ -30,7 +33,7 @@ pub use duration::{DURATION_MAX, DurationError, parse_duration};
 pub use error_type::canonical_error_type;
 pub use listen::{Foreach, Listen, ReadAs};
 pub use model::*;
-pub use parse::parse;
+pub use parse::{as_json, parse};
 pub use schedule::Schedule;
 
 use check::targets;

@@ -270,6 +270,11 @@ impl Node {
 }
 
 /// The jq text inside `${ … }`; none when the whole text does not have that form.
+/// Whether a text of a definition is an expression as a whole.
+pub fn is_expression(text: &str) -> bool {
+    unwrap(text).is_some()
+}
+
 fn unwrap(text: &str) -> Option<&str> {
     text.trim().strip_prefix("${")?.strip_suffix('}')
 }

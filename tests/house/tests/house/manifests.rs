@@ -142,6 +142,31 @@ fn no_plugin_is_made_of_parts_of_the_host() {
     assert!(plugins >= 3, "{plugins} plugins");
 }
 
+/// Files of the host, beside the crate `sandbox` and `xtask`, that may start programs: an author's tools, and the
+/// compiler of plugins. `clippy.toml` refuses it everywhere else.
+const START_PROGRAMS: [&str; 2] = ["light-workflow/src/commands/plugin/tool.rs", "plugin-host/src/compiler.rs"];
+
+#[test]
+fn programs_are_started_where_it_is_said_and_nowhere_else() {
+    let mut found = Vec::new();
+    let mut open = vec![root().join("host")];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(root().join("host")).unwrap().to_str().unwrap().to_owned();
+            let is_free = name == "sandbox" || name == "xtask" || name.ends_with("/tests");
+            if path.is_dir() && !is_free {
+                open.push(path);
+            } else if name.ends_with(".rs") && fs::read_to_string(&path).unwrap().contains("clippy::disallowed_methods")
+            {
+                found.push(name);
+            }
+        }
+    }
+    found.sort();
+    assert_eq!(found, START_PROGRAMS);
+}
+
 #[test]
 fn the_top_level_is_as_the_design_document_draws_it() {
     for folder in ["host", "plugins", "wit", "definitions", "sandbox-templates", "tests", "docs"] {

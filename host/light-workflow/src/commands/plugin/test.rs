@@ -9,9 +9,10 @@ mod script;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use plugin_host::{Call, CallError, Limits, Plugin, PluginHost};
+use plugin_host::{Call, CallError, Plugin, PluginHost, Surroundings};
 use serde::Serialize;
 use serde_json::Value;
+use workflow::Timestamp;
 use workflow::capability::Grants;
 
 use self::cases::{Case, Cases};
@@ -130,6 +131,9 @@ async fn all_denied(host: &PluginHost, plugin: &Plugin, asks: &Grants, case: &Ca
     grants.artifacts_write.iter_mut().for_each(|grant| grant.names.clear());
     grants.sandbox.iter_mut().for_each(|grant| grant.commands.clear());
     grants.secrets.iter_mut().for_each(|grant| grant.names.clear());
+    grants.model.iter_mut().for_each(|grant| grant.models.clear());
+    grants.mcp.iter_mut().for_each(|grant| grant.tools.clear());
+    grants.http.iter_mut().for_each(|grant| grant.origins.clear());
     let (script, record) = Script::of(case);
     let result = execute(host, plugin, grants, case, script).await;
     let denials = record.lock().unwrap_or_else(std::sync::PoisonError::into_inner).denials;
@@ -160,7 +164,9 @@ async fn execute(
     case: &Case,
     script: Script,
 ) -> Result<Value, CallError> {
-    let call = Call { grants: &grants, limits: Limits::default(), input: case.input.clone() };
+    // The same at each run, so that a case means the same each time.
+    let surroundings = Surroundings { started_at: Timestamp::UNIX_EPOCH, seed: [0; 32] };
+    let call = Call { grants: &grants, surroundings, input: case.input.clone() };
     host.execute(plugin, call, Box::new(script)).await
 }
 

@@ -27,6 +27,8 @@ mod values;
 use std::cell::Cell;
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use super::model::{DataFlow, Definition};
 use super::variables;
 use crate::ids::{Digest, TaskPath};
@@ -51,6 +53,19 @@ pub fn parse(source: &str, file: &str) -> Result<Definition, Vec<Problem>> {
             assert!(!problems.is_empty(), "a definition was refused without a reason: {refused:?}");
             Err(problems.into_sorted())
         }
+    }
+}
+
+/// The document as JSON, whatever it means: what a JSON schema is compared with.
+///
+/// # Errors
+///
+/// What keeps it from being YAML of one document.
+pub fn as_json(source: &str, file: &str) -> Result<Value, Vec<Problem>> {
+    let problems = Problems::of(file);
+    match yaml::read(source, &problems) {
+        Some(root) if problems.is_empty() => Ok(root.to_json()),
+        Some(_) | None => Err(problems.into_sorted()),
     }
 }
 

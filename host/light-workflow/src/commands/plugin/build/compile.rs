@@ -22,7 +22,8 @@ pub fn component(project: &Project) -> Result<Vec<u8>, Failure> {
 fn rust(project: &Project) -> Result<Vec<u8>, Failure> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| project.folder.join("target"), PathBuf::from);
-    let flags = plugin_host::reproducible_rustflags(&project.folder, &cargo_home()?);
+    // Cargo names sources of the project by relative paths; those of its own home end up in panic messages.
+    let flags = format!("--remap-path-prefix={}=/cargo", cargo_home()?.display());
     Tool {
         program: &cargo,
         arguments: ["build", "--release", "--lib", "--target", TARGET, "--target-dir"]

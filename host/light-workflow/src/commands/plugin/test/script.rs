@@ -4,9 +4,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use plugin_host::{ArtifactStat, Denial, HostCallError, HostCalls, LogLevel, Parameter};
+use plugin_host::{
+    ArtifactStat, CallSite, Denial, HostCallError, HostCalls, HttpRequest, HttpResponse, LogLevel, ModelAnswer,
+    ModelQuestion, Parameter, ToolAnswer,
+};
 use serde_json::{Map, Value};
+
 use workflow::command::Artifact;
+use workflow::ids::McpTool;
 use workflow::{ArtifactUri, CommandName, CommandResult, CommandStatus, Digest, SecretName, TaskPath, Timestamp};
 
 use super::cases::{Case, CommandCase, RefusedKind};
@@ -66,7 +71,7 @@ impl Script {
 impl HostCalls for Script {
     async fn exec(
         &mut self,
-        sequence: u32,
+        site: CallSite,
         command: &CommandName,
         parameters: Vec<(String, Parameter)>,
         secrets: Vec<SecretName>,
@@ -105,10 +110,10 @@ impl HostCalls for Script {
         let status =
             case.status.unwrap_or(if case.exit_code == 0 { CommandStatus::Succeeded } else { CommandStatus::Failed });
         let ended_by_itself = matches!(status, CommandStatus::Succeeded | CommandStatus::Failed);
-        let stdout_ref = self.keep(sequence, "stdout.log", case.stdout.as_bytes());
-        let stderr_ref = self.keep(sequence, "stderr.log", case.stderr.as_bytes());
+        let stdout_ref = self.keep(site.sequence, "stdout.log", case.stdout.as_bytes());
+        let stderr_ref = self.keep(site.sequence, "stderr.log", case.stderr.as_bytes());
         let artifacts = case.files.iter().map(|(name, text)| Artifact {
-            uri: self.keep(sequence, &format!("files/{name}"), text.as_bytes()),
+            uri: self.keep(site.sequence, &format!("files/{name}"), text.as_bytes()),
             digest: Digest::of(text.as_bytes()),
             size_bytes: text.len() as u64,
         });
@@ -134,7 +139,7 @@ impl HostCalls for Script {
         })
     }
 
-    async fn stat_artifact(&mut self, _sequence: u32, uri: &ArtifactUri) -> Result<ArtifactStat, HostCallError> {
+    async fn stat_artifact(&mut self, _site: CallSite, uri: &ArtifactUri) -> Result<ArtifactStat, HostCallError> {
         let bytes = self.stored(uri)?;
         let digest = Digest::of(bytes).to_string();
         Ok(ArtifactStat { size_bytes: bytes.len() as u64, digest, media_type: "text/plain".to_owned() })
@@ -142,7 +147,7 @@ impl HostCalls for Script {
 
     async fn read_artifact(
         &mut self,
-        _sequence: u32,
+        _site: CallSite,
         uri: &ArtifactUri,
         offset: u64,
         length: u32,
@@ -153,19 +158,36 @@ impl HostCalls for Script {
 
     async fn put_artifact(
         &mut self,
-        sequence: u32,
+        site: CallSite,
         name: &str,
         _media_type: &str,
         bytes: Vec<u8>,
     ) -> Result<ArtifactUri, HostCallError> {
-        let uri = self.keep(sequence, name, &bytes);
+        let uri = self.keep(site.sequence, name, &bytes);
         self.record().written.insert(name.to_owned(), bytes);
         Ok(uri)
     }
 
+    async fn ask_model(&mut self, _site: CallSite, question: ModelQuestion) -> Result<ModelAnswer, HostCallError> {
+        Err(self.stop(format!("it asks model `{}`, and a case has no answers of models", question.model)))
+    }
+
+    async fn call_tool(
+        &mut self,
+        _site: CallSite,
+        tool: &McpTool,
+        _arguments: Value,
+    ) -> Result<ToolAnswer, HostCallError> {
+        Err(self.stop(format!("it calls tool `{tool}`, and a case has no answers of tools")))
+    }
+
+    async fn fetch(&mut self, _site: CallSite, request: HttpRequest) -> Result<HttpResponse, HostCallError> {
+        Err(self.stop(format!("it requests `{}`, and a case has no answers to requests", request.url)))
+    }
+
     async fn log(&mut self, _level: LogLevel, _message: String, _fields: Vec<(String, String)>) {}
 
-    async fn denied(&mut self, _sequence: u32, _denial: &Denial) {
+    async fn denied(&mut self, _site: CallSite, _denial: &Denial) {
         self.record().denials += 1;
     }
 }
