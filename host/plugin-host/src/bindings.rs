@@ -38,12 +38,6 @@ impl From<host_calls::Denial> for types::Denial {
     }
 }
 
-impl From<types::Denial> for host_calls::Denial {
-    fn from(denial: types::Denial) -> Self {
-        Self { capability: denial.capability, subject: denial.subject, reason: denial.reason }
-    }
-}
-
 impl From<http::Method> for host_calls::HttpMethod {
     fn from(method: http::Method) -> Self {
         match method {

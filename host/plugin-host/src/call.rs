@@ -5,21 +5,36 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::{CallHook, Store, Trap, UpdateDeadline};
-use workflow::capability::{Grants, Limits};
+use workflow::capability::{Grants, Limits, LimitsGrant};
 use workflow::command::PlannedCommand;
 use workflow::{ArtifactUri, CommandName, Timestamp};
 
 use crate::baseline::Baseline;
 use crate::bindings::{EveryCapability, step, types};
-use crate::engine::{PluginHost, TABLE_ELEMENTS_MAX};
+use crate::engine::{PluginHost, Room, TABLE_ELEMENTS_MAX};
 use crate::host_calls::{Denial, HostCalls};
 use crate::interface::{Interface, MissingGrants};
 use crate::load::Plugin;
 use crate::state::{State, Stop, Turn};
 use crate::surroundings::Surroundings;
+use crate::texts::{ERROR_BYTES_MAX, SUBJECT_BYTES_MAX, SUMMARY_BYTES_MAX, one_line};
 use crate::trap::plain_words;
+
+/// Commands of one plan: more than any person reads.
+const PLANNED_MAX: usize = 1_000;
+
+/// References of one failure: more than any command leaves.
+const FAILURE_LOGS_MAX: usize = 100;
+
+/// For `describe` and `plan`, which only speak: a tenth of what a step may compute.
+const QUIET_FUEL_MAX: u64 = Limits::DEFAULT.fuel_max / 10;
+
+/// What `describe` and `plan` run under: no power, and little time.
+fn quiet() -> Grants {
+    let limits = LimitsGrant { fuel_max: Some(QUIET_FUEL_MAX), ..LimitsGrant::default() };
+    Grants { limits, ..Grants::default() }
+}
 
 /// What a plugin is called with.
 pub struct Call<'a> {
@@ -120,15 +135,15 @@ pub struct Description {
 impl PluginHost {
     /// What the plugin says about itself. Every host call is refused meanwhile.
     pub async fn describe(&self, plugin: &Plugin) -> Result<Description, CallError> {
-        let mut run = self.start(plugin, Turn::Describe, &Grants::default(), NOWHERE).await?;
+        let mut run = self.start(plugin, Turn::Describe, &quiet(), NOWHERE).await?;
         let answer = run.bindings.lightapi_release_step().call_describe(&mut run.store).await;
         let description = run.finish(answer).await?;
         Ok(Description {
             input_schema: run.json(&description.input_schema)?,
             output_schema: run.json(&description.output_schema)?,
-            name: description.name,
-            version: description.version,
-            summary: description.summary,
+            name: one_line(&description.name, SUMMARY_BYTES_MAX),
+            version: one_line(&description.version, SUMMARY_BYTES_MAX),
+            summary: one_line(&description.summary, SUMMARY_BYTES_MAX),
             idempotent: description.idempotent,
         })
     }
@@ -136,12 +151,20 @@ impl PluginHost {
     /// The commands that `input` would run. Every host call but `log` is
     /// refused meanwhile, and log lines are dropped.
     pub async fn plan(&self, plugin: &Plugin, input: &Value) -> Result<Vec<PlannedCommand>, CallError> {
-        let mut run = self.start(plugin, Turn::Plan, &Grants::default(), NOWHERE).await?;
+        let mut run = self.start(plugin, Turn::Plan, &quiet(), NOWHERE).await?;
         let answer = run.bindings.lightapi_release_step().call_plan(&mut run.store, &input.to_string()).await;
         let planned = run.finish(answer).await?.map_err(step_error)?;
+        if planned.len() > PLANNED_MAX {
+            return Err(run.broken(format!("it planned {} commands; at most {PLANNED_MAX} are read", planned.len())));
+        }
         let convert = |planned: step::PlannedCommand| {
-            let command = CommandName::new(planned.command).map_err(|error| run.broken(error.to_string()))?;
-            Ok(PlannedCommand { command, parameters: run.json(&planned.parameters)?, why: planned.why })
+            let command = CommandName::new(planned.command)
+                .map_err(|error| run.broken(one_line(&error.to_string(), SUMMARY_BYTES_MAX)))?;
+            let parameters = run.json(&planned.parameters)?;
+            if !parameters.is_object() {
+                return Err(run.broken(format!("the parameters of the planned `{command}` are not an object")));
+            }
+            Ok(PlannedCommand { command, parameters, why: one_line(&planned.why, SUMMARY_BYTES_MAX) })
         };
         planned.into_iter().map(convert).collect()
     }
@@ -197,7 +220,7 @@ impl PluginHost {
         surroundings: Surroundings,
     ) -> Result<Run, CallError> {
         // Before the guest's time begins, and dropped after its store.
-        let room = self.room().await;
+        let room = self.room(&plugin.running).await;
         // A turn without effects refuses inside the functions: what it would
         // have called is not known yet, so everything imported is linked.
         let is_linked = |interface: &Interface| !matches!(turn, Turn::Execute(_)) || interface.is_granted(grants);
@@ -253,7 +276,7 @@ struct Run {
     store: Store<State>,
     bindings: EveryCapability,
     /// Given back after the store is dropped.
-    _room: OwnedSemaphorePermit,
+    _room: Room,
 }
 
 impl Run {
@@ -306,16 +329,28 @@ fn ending(plugin: String, store: &Store<State>, error: &wasmtime::Error) -> Call
     CallError::Trapped { plugin, words: plain_words(error), last_error: state.last_error.clone() }
 }
 
+/// The step's own words, each one line and bounded: they go into the history and before people.
 fn step_error(error: types::StepError) -> CallError {
+    let line = |text: String| one_line(&text, ERROR_BYTES_MAX);
     match error {
-        types::StepError::InvalidInput(detail) => CallError::InvalidInput(detail),
-        types::StepError::Denied(denial) => CallError::Denied(denial.into()),
-        types::StepError::Transient(detail) => CallError::Transient(detail),
-        types::StepError::Failed(failure) => CallError::Failed(StepFailure {
-            summary: failure.summary,
-            exit_code: failure.exit_code,
-            logs: failure.logs.into_iter().filter_map(|uri| ArtifactUri::new(uri).ok()).collect(),
+        types::StepError::InvalidInput(detail) => CallError::InvalidInput(line(detail)),
+        types::StepError::Denied(denial) => CallError::Denied(Denial {
+            capability: one_line(&denial.capability, SUBJECT_BYTES_MAX),
+            subject: one_line(&denial.subject, SUBJECT_BYTES_MAX),
+            reason: line(denial.reason),
         }),
-        types::StepError::NeedsHuman(detail) => CallError::NeedsHuman(detail),
+        types::StepError::Transient(detail) => CallError::Transient(line(detail)),
+        types::StepError::Failed(failure) => CallError::Failed(StepFailure {
+            summary: line(failure.summary),
+            exit_code: failure.exit_code,
+            logs: failure
+                .logs
+                .into_iter()
+                .filter_map(|uri| ArtifactUri::new(uri).ok())
+                .filter(|uri| uri.as_str().len() <= SUMMARY_BYTES_MAX)
+                .take(FAILURE_LOGS_MAX)
+                .collect(),
+        }),
+        types::StepError::NeedsHuman(detail) => CallError::NeedsHuman(line(detail)),
     }
 }

@@ -24,6 +24,13 @@ pub(crate) const TABLE_ELEMENTS_MAX: usize = 20_000;
 /// Of one component: a Rust one has four, a Python one with its libraries
 /// more than twenty.
 const CORE_INSTANCES_MAX: u32 = 100;
+/// Of one plugin: an eighth of the slots is left to the others, however many
+/// steps of it compute or wait.
+pub(crate) const INSTANCES_OF_PLUGIN_MAX: usize = 224;
+
+/// Memories and tables that one component may have, so that no component takes those of another.
+const MEMORIES_MAX: u32 = 4;
+const TABLES_MAX: u32 = 64;
 
 /// What every instance of this host is bound by.
 #[derive(Debug, Clone)]
@@ -110,15 +117,24 @@ impl PluginHost {
         let _ = self.waiting.subscribe().wait_for(|waiting| *waiting > 0).await;
     }
 
-    /// Room for an instance, until it is dropped.
-    pub(crate) async fn room(&self) -> OwnedSemaphorePermit {
-        if let Ok(room) = self.instances.clone().try_acquire_owned() {
-            return room;
+    /// Room for an instance of a plugin, until it is dropped.
+    pub(crate) async fn room(&self, of_plugin: &Arc<Semaphore>) -> Room {
+        let free = [of_plugin, &self.instances].map(|room| room.clone().try_acquire_owned().ok());
+        if let [Some(of_plugin), Some(of_host)] = free {
+            return Room(of_plugin, of_host);
         }
         let _counted = Counted::new(&self.waiting);
-        self.instances.clone().acquire_owned().await.expect("nobody closes it")
+        // Of the plugin first: while it waits for its own it keeps nobody else's.
+        let of_plugin = of_plugin.clone().acquire_owned().await.expect("nobody closes it");
+        Room(of_plugin, self.instances.clone().acquire_owned().await.expect("nobody closes it"))
     }
 }
+
+/// A slot of the pool: one of the plugin's share, and one of all.
+pub(crate) struct Room(
+    #[expect(dead_code, reason = "held until it is dropped")] OwnedSemaphorePermit,
+    #[expect(dead_code, reason = "held until it is dropped")] OwnedSemaphorePermit,
+);
 
 struct Counted<'a>(&'a watch::Sender<usize>);
 
@@ -139,11 +155,11 @@ fn engine_config(host: &HostConfig) -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(INSTANCES_MAX)
         .total_core_instances(CORE_INSTANCES_MAX * INSTANCES_MAX)
-        .total_memories(INSTANCES_MAX)
-        .total_tables(8 * INSTANCES_MAX)
+        .total_memories(MEMORIES_MAX * INSTANCES_MAX)
+        .total_tables(TABLES_MAX * INSTANCES_MAX)
         .total_stacks(INSTANCES_MAX)
-        .max_memories_per_component(4)
-        .max_tables_per_component(64)
+        .max_memories_per_component(MEMORIES_MAX)
+        .max_tables_per_component(TABLES_MAX)
         .max_core_instances_per_component(CORE_INSTANCES_MAX)
         .table_elements(TABLE_ELEMENTS_MAX)
         .max_memory_size(host.memory_bytes_max)

@@ -12,6 +12,9 @@ use workflow::capability::{Grants, World};
 use crate::baseline;
 use crate::interface::{Interface, MissingGrant, OFFER, OverGrant, PACKAGE, STEP, missing_grants, over_grants};
 
+/// Items of a component's outer sections: JavaScript and Python components have some hundreds.
+const ITEMS_MAX: u64 = 10_000;
+
 /// Why the bytes are not a component that could be inspected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InspectError {
@@ -25,6 +28,9 @@ pub enum InspectError {
     CoreModule,
     #[error("the file is a WIT package, not a component: it has no code")]
     WitPackage,
+    /// What reads a component looks at each of its items beside all others.
+    #[error("the component has {items} imports, exports and types; this host reads at most {ITEMS_MAX}")]
+    TooMany { items: u64 },
     /// Cut off, changed, or made with a feature of the component model that this host does not read.
     #[error("the component is damaged or truncated: {0}")]
     Malformed(String),
@@ -113,6 +119,10 @@ pub enum ImportProblem {
 /// Reads the capabilities of a component from its bytes.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, InspectError> {
     check_header(bytes)?;
+    let items = items(bytes);
+    if items > ITEMS_MAX {
+        return Err(InspectError::TooMany { items });
+    }
     let decoded = wit_component::decode(bytes).map_err(|error| InspectError::Malformed(format!("{error:#}")))?;
     let DecodedWasm::Component(resolve, world) = decoded else {
         return Err(InspectError::WitPackage);
@@ -300,6 +310,33 @@ fn check_header(bytes: &[u8]) -> Result<(), InspectError> {
             Err(InspectError::NotWasm(format!("`{}`", start.escape_ascii())))
         }
     }
+}
+
+/// How many items the outer sections say that they have: known from their
+/// headers, before anything is decoded. Damage is for the decoder to find.
+fn items(bytes: &[u8]) -> u64 {
+    let (mut items, mut rest) = (0u64, bytes.get(8..).unwrap_or_default());
+    while let Some((id, after)) = rest.split_first() {
+        let Some((size, content)) = number(after) else { break };
+        // Core modules, components and custom sections are one item each.
+        let count = if matches!(id, 0 | 1 | 4) { Some(1) } else { number(content).map(|(count, _)| count) };
+        items = items.saturating_add(count.unwrap_or(0));
+        let Some(next) = usize::try_from(size).ok().and_then(|size| content.get(size..)) else { break };
+        rest = next;
+    }
+    items
+}
+
+/// An unsigned number in LEB128, and what follows it.
+fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut value = 0u64;
+    for (at, byte) in bytes.iter().take(5).enumerate() {
+        value |= u64::from(byte & 0x7f) << (7 * at);
+        if byte & 0x80 == 0 {
+            return Some((value, &bytes[at + 1..]));
+        }
+    }
+    None
 }
 
 fn list(names: impl Iterator<Item = impl AsRef<str>>) -> String {

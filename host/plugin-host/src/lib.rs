@@ -28,6 +28,7 @@ pub mod measure;
 mod precompiled;
 mod state;
 mod surroundings;
+mod texts;
 mod trap;
 
 pub use call::{Call, CallError, Description, LimitReached, StepFailure};

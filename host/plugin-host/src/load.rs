@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::Semaphore;
 use wasmtime::component::Component;
 use workflow::capability::Grants;
 use workflow::{Digest, PluginName};
 
 use crate::bindings::EveryCapabilityPre;
-use crate::engine::PluginHost;
+use crate::engine::{INSTANCES_OF_PLUGIN_MAX, PluginHost};
 use crate::inspect::{ImportProblem, InspectError, Inspection, count_functions, inspect};
 use crate::interface::{Interface, MissingGrant, OverGrant, missing_grants};
 use crate::link::link;
@@ -51,6 +52,8 @@ pub struct Plugin {
     component: Component,
     /// Linked once for each set of granted interfaces.
     linked: Mutex<BTreeMap<BTreeSet<Interface>, EveryCapabilityPre<State>>>,
+    /// A permit for each of its instances.
+    pub(crate) running: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Plugin {
@@ -123,7 +126,8 @@ impl PluginHost {
         let (component, provenance) = self.component(name, bytes, &inspection.digest).await?;
         let capabilities = inspection.capabilities();
         let linked = Mutex::default();
-        let plugin = Plugin { name: name.clone(), inspection, provenance, capabilities, component, linked };
+        let running = Arc::new(Semaphore::new(INSTANCES_OF_PLUGIN_MAX));
+        let plugin = Plugin { name: name.clone(), inspection, provenance, capabilities, component, linked, running };
         plugin
             .linked(&plugin.capabilities.keys().copied().collect())
             .map_err(|error| LoadError::Types { name: name.clone(), detail: format!("{error:#}") })?;

@@ -10,17 +10,24 @@ use crate::bindings::{self, artifacts_read, artifacts_write, log, sandbox, sandb
 use crate::call::LimitReached;
 use crate::host_calls::LogLevel;
 use crate::interface::Interface;
+use crate::texts::{LOG_LINE_BYTES_MAX, SUBJECT_BYTES_MAX, is_media_type, one_line};
 
-/// A longer log line is cut: it is for people.
-const LOG_LINE_BYTES_MAX: usize = 8 << 10;
+/// Fields of one log line; more are counted and left out.
+const LOG_FIELDS_MAX: usize = 32;
 
 impl types::Host for State {}
 
 impl log::Host for State {
     async fn emit(&mut self, level: log::Level, message: String, fields: Vec<(String, String)>) -> Result<()> {
         self.log_output(false).await?;
-        let message = one_line(&message);
-        let fields: Vec<_> = fields.iter().map(|(name, value)| (one_line(name), one_line(value))).collect();
+        let message = one_line(&message, LOG_LINE_BYTES_MAX);
+        let left_out = fields.len().saturating_sub(LOG_FIELDS_MAX);
+        let line = |text: &String| one_line(text, LOG_LINE_BYTES_MAX);
+        let mut fields: Vec<_> =
+            fields.iter().take(LOG_FIELDS_MAX).map(|(name, value)| (line(name), line(value))).collect();
+        if left_out > 0 {
+            fields.push(("…".to_owned(), format!("{left_out} fields more")));
+        }
         if level == log::Level::Error {
             self.last_error = Some(message.clone());
         }
@@ -35,6 +42,8 @@ impl State {
         self.used.log_bytes += message.len() as u64;
         self.used.log_bytes += fields.iter().map(|(name, value)| (name.len() + value.len()) as u64).sum::<u64>();
         let Turn::Execute(host) = &mut self.turn else {
+            // Dropped, and counted all the same: a flood costs the host as much as any other call.
+            self.begin()?;
             return Ok(());
         };
         let grant = self.grants.log.as_ref().map_or((0, 0), |grant| (grant.lines_max, grant.bytes_max));
@@ -58,7 +67,7 @@ impl State {
         };
         let lines = if rest { output.take_rest() } else { output.take() };
         for (written, line) in lines {
-            let line = one_line(&line);
+            let line = one_line(&line, LOG_LINE_BYTES_MAX);
             match written {
                 Written::Stdout => self.log_line(LogLevel::Info, line, Vec::new()).await?,
                 Written::Stderr => {
@@ -125,6 +134,10 @@ impl artifacts_write::Host for State {
             let reason = "the name is not in `artifacts-write.names` of the task's grants".to_owned();
             return self.deny(site, Interface::ArtifactsWrite, &name, reason).await;
         };
+        if !is_media_type(&media_type) {
+            let text = format!("`{}` is not a media type", one_line(&media_type, SUBJECT_BYTES_MAX));
+            return Ok(Err(types::CallError::Invalid(text)));
+        }
         let total = self.used.written_bytes + bytes.len() as u64;
         if total > grant.bytes_max {
             let text =
@@ -238,42 +251,5 @@ impl State {
             baseline.advance(result.duration_ms.saturating_mul(1_000_000));
         }
         Ok(result.map(Into::into))
-    }
-}
-
-/// Text that cannot move a terminal's cursor or forge a second line.
-fn one_line(text: &str) -> String {
-    let end = text.floor_char_boundary(LOG_LINE_BYTES_MAX);
-    let mut line: String = text[..end]
-        .chars()
-        .map(|c| {
-            if c == '\n' || c == '\t' {
-                ' '
-            } else if c.is_control() {
-                '\u{fffd}'
-            } else {
-                c
-            }
-        })
-        .collect();
-    if end < text.len() {
-        line.push_str(&format!("… ({} bytes more)", text.len() - end));
-    }
-    line
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{LOG_LINE_BYTES_MAX, one_line};
-
-    #[test]
-    fn a_log_line_stays_one_line_and_moves_no_cursor() {
-        assert_eq!(one_line("a\nb\x1b[2Jc\0"), "a b\u{fffd}[2Jc\u{fffd}");
-    }
-
-    #[test]
-    fn a_long_log_line_is_cut_at_a_character() {
-        let line = one_line(&"é".repeat(LOG_LINE_BYTES_MAX));
-        assert!(line.ends_with("é… (8192 bytes more)"), "{}", &line[line.len() - 40..]);
     }
 }

@@ -27,6 +27,7 @@ use crate::bindings::{call_error, types};
 use crate::call::LimitReached;
 use crate::host_calls::{CallSite, Denial, HostCallError, HostCalls, Recorded};
 use crate::interface::Interface;
+use crate::texts::{SUBJECT_BYTES_MAX, one_line};
 
 pub(crate) use budget::GuestClock;
 
@@ -171,7 +172,8 @@ impl State {
 
     /// Tells the worker and the plugin that a call is refused.
     async fn deny<T>(&mut self, site: CallSite, interface: Interface, subject: &str, reason: String) -> Answer<T> {
-        let denial = Denial { capability: interface.name().to_owned(), subject: subject.to_owned(), reason };
+        let denial =
+            Denial { capability: interface.name().to_owned(), subject: one_line(subject, SUBJECT_BYTES_MAX), reason };
         if let Turn::Execute(host) = &mut self.turn {
             self.clock.pause();
             host.denied(site, &denial).await;
