@@ -309,6 +309,17 @@ pub enum Plugin {
     Build(PluginBuild),
     /// Run a built plugin against a scripted host, and once with everything denied.
     Test(PluginTest),
+    /// Run the malicious plugin suite against this host's configuration: hostile components, and what comes of each.
+    Attack(PluginAttack),
+}
+
+#[derive(Debug, Args)]
+pub struct PluginAttack {
+    /// Only attacks with one of these in their name [default: all].
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    #[command(flatten)]
+    pub output: Output,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,6 +1,7 @@
 //! `plugin`: one subcommand, one file.
 
 mod approve;
+mod attack;
 mod build;
 mod diff;
 mod encode;
@@ -33,6 +34,7 @@ pub async fn run(context: &Context, plugin: Plugin) -> Result<u8, Failure> {
         Plugin::New(new) => new::run(&new),
         Plugin::Build(build) => build::run(build).await,
         Plugin::Test(test) => test::run(test).await,
+        Plugin::Attack(attack) => attack::run(&context.parts()?, attack).await,
     }
 }
 

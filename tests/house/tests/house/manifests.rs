@@ -33,7 +33,16 @@ const HOUSE: [(&str, &[&str], &[&str]); 8] = [
     ("calls", &["workflow"], &["sqlx", "wasmtime", "axum", "store", "sandbox", "plugin-host", "worker", "api"]),
     ("worker", &["workflow", "store", "sandbox", "plugin-host", "calls"], &["axum", "api", "light-workflow"]),
     ("api", &["workflow", "store"], &["sandbox", "plugin-host", "calls", "worker", "wasmtime", "light-workflow"]),
-    ("light-workflow", &["workflow", "store", "sandbox", "plugin-host", "calls", "worker", "api"], &["fixtures"]),
+    (
+        "attack",
+        &["workflow", "store", "sandbox", "plugin-host", "calls", "worker"],
+        &["axum", "api", "light-workflow", "fixtures"],
+    ),
+    (
+        "light-workflow",
+        &["workflow", "store", "sandbox", "plugin-host", "calls", "worker", "api", "attack"],
+        &["fixtures"],
+    ),
 ];
 
 /// What a component is made of: nothing of the host.

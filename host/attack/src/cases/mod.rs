@@ -1,0 +1,27 @@
+//! All attacks, by what they aim at.
+
+mod calls;
+mod exhaustion;
+mod files;
+mod handles;
+mod imports;
+mod loops;
+mod scenes;
+mod values;
+
+use crate::case::Case;
+
+/// Every case of the suite, in the order a reviewer reads them.
+pub fn all() -> Vec<Case> {
+    let groups = [
+        loops::cases(),
+        exhaustion::cases(),
+        values::cases(),
+        handles::cases(),
+        imports::cases(),
+        calls::cases(),
+        files::cases(),
+        scenes::cases(),
+    ];
+    groups.into_iter().flatten().collect()
+}
