@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use workflow::Timestamp;
-use workflow::event::Decision;
+use workflow::event::{AnswerForm, Decision};
 
 use crate::ApiState;
 use crate::problem::{ErrorType, Problem};
@@ -40,6 +40,11 @@ pub(crate) struct HumanTaskView {
     role: Option<String>,
     /// The values that a decision may have.
     options: Vec<OptionView>,
+    /// What the answer must be where it is no choice: `isText`, `schema` (JSON schema), `required`, `default`.
+    #[schema(value_type = Option<Object>)]
+    answer: Option<AnswerForm>,
+    category: Option<String>,
+    reason: Option<String>,
     /// What a decision is on: plan, artifacts, results.
     #[schema(value_type = Object)]
     subject: Value,
@@ -63,6 +68,7 @@ pub(crate) struct HumanTaskView {
 struct OptionView {
     label: String,
     value: String,
+    description: Option<String>,
 }
 
 /// A person's recorded answer.
@@ -82,8 +88,11 @@ impl From<HumanTask> for HumanTaskView {
     fn from(task: HumanTask) -> Self {
         let open = task.is_open();
         let HumanTask { id, instance, release_id, path, question, asked_at, decision, closed_at } = task;
-        let options =
-            question.options.into_iter().map(|option| OptionView { label: option.label, value: option.value });
+        let options = question.options.into_iter().map(|option| OptionView {
+            label: option.label,
+            value: option.value,
+            description: option.description,
+        });
         Self {
             id,
             instance: instance.into(),
@@ -94,6 +103,9 @@ impl From<HumanTask> for HumanTaskView {
             assignee: question.assignee,
             role: question.role,
             options: options.collect(),
+            answer: question.answer,
+            category: question.category,
+            reason: question.reason,
             subject: question.subject,
             subject_digest: question.subject_digest.into(),
             asked_at,

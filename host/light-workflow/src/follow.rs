@@ -120,8 +120,14 @@ impl Follow {
         *asked = Some(task.id.clone());
         let question = &task.question;
         if self.yes && question.auto_approvable {
-            let value = question.options.first().map(|option| option.value.clone()).unwrap_or_default();
-            return self.decide(&task, value, Some("answered by --yes".to_owned())).await;
+            let first = match &question.answer {
+                None => question.options.first().map(|option| option.value.clone()),
+                // Only what the definition itself proposes.
+                Some(form) => form.default.as_ref().map(|default| form.write(default)),
+            };
+            if let Some(value) = first {
+                return self.decide(&task, value, Some("answered by --yes".to_owned())).await;
+            }
         }
         if self.yes {
             errln!("    `--yes` may not answer this: the request or the host's policy demands a person");
@@ -147,7 +153,10 @@ impl Follow {
         errln!("{}", question_text(task));
         let values: Vec<String> = task.question.options.iter().map(|option| option.value.clone()).collect();
         loop {
-            write_err(format_args!("    decide ({}): ", values.join(" / ")));
+            match &task.question.answer {
+                None => write_err(format_args!("    decide ({}): ", values.join(" / "))),
+                Some(form) => write_err(format_args!("    answer ({}): ", if form.is_text { "text" } else { "JSON" })),
+            }
             let _ = std::io::stderr().flush();
             let answer = tokio::select! {
                 answer = tokio::task::spawn_blocking(read_line) => answer??,
@@ -157,6 +166,14 @@ impl Follow {
                 }
             };
             let Some(answer) = answer else { return Ok(None) };
+            if let Some(form) = &task.question.answer {
+                let answer = answer.trim_end_matches(['\r', '\n']);
+                match form.read(answer) {
+                    Ok(_) => return Ok(Some(answer.to_owned())),
+                    Err(why) => errln!("    {}", plain(&why)),
+                }
+                continue;
+            }
             match values.iter().find(|value| value.eq_ignore_ascii_case(answer.trim())) {
                 Some(value) => return Ok(Some(value.clone())),
                 None => errln!("    `{}` is none of them", plain(answer.trim())),

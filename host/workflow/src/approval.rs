@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::event::{Decision, Question, QuestionOption};
+use crate::event::{AnswerForm, Decision, Question, QuestionOption};
 use crate::ids::Digest;
 
 /// Why a decision is refused. Nothing is recorded then.
@@ -10,6 +10,8 @@ use crate::ids::Digest;
 pub enum RefusedDecision {
     #[error("`{value}` is not one of the options: {options}")]
     NotAnOption { value: String, options: String },
+    #[error("the answer does not conform: {why}")]
+    NotAnAnswer { why: String },
     #[error("the decision names `{named}`, but what is asked now is `{current}`: look again and decide on that")]
     Stale { named: Digest, current: Digest },
 }
@@ -27,11 +29,45 @@ pub fn check(question: &Question, decision: &Decision) -> Result<(), RefusedDeci
             current: question.subject_digest.clone(),
         });
     }
+    if let Some(form) = &question.answer {
+        return match form.read(&decision.value) {
+            Err(why) if form.retry_on_invalid => Err(RefusedDecision::NotAnAnswer { why }),
+            Ok(_) | Err(_) => Ok(()),
+        };
+    }
     if question.options.iter().any(|option| option.value == decision.value) {
         return Ok(());
     }
     let options = question.options.iter().map(|option| format!("`{}`", option.value)).collect::<Vec<_>>();
     Err(RefusedDecision::NotAnOption { value: decision.value.clone(), options: options.join(", ") })
+}
+
+impl AnswerForm {
+    /// The answer in the value of a decision.
+    ///
+    /// # Errors
+    ///
+    /// Why it is none, for the person who gave it.
+    pub fn read(&self, value: &str) -> Result<Value, String> {
+        if value.trim().is_empty() && !self.required {
+            return Ok(self.default.clone().unwrap_or_default());
+        }
+        let answer = match self.is_text {
+            true => Value::from(value),
+            false => serde_json::from_str(value).map_err(|error| format!("it is not JSON: {error}"))?,
+        };
+        let schema = jsonschema::validator_for(&self.schema).map_err(|error| error.to_string())?;
+        let wrong: Vec<String> = schema.iter_errors(&answer).take(5).map(|error| error.to_string()).collect();
+        if wrong.is_empty() { Ok(answer) } else { Err(wrong.join("; ")) }
+    }
+
+    /// An answer as the value of a decision.
+    pub fn write(&self, answer: &Value) -> String {
+        match answer {
+            Value::String(text) if self.is_text => text.clone(),
+            other => other.to_string(),
+        }
+    }
 }
 
 /// JSON text with sorted keys and no spaces: the same value always gives the same bytes.

@@ -52,19 +52,46 @@ pub struct Question {
     pub on_timeout: Option<String>,
     /// False when policy demands a person: `--yes` is refused then.
     pub auto_approvable: bool,
+    /// For a question that is no choice between the options.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<AnswerForm>,
+    /// `assignment.categoryCode` and `reasonCode`: labels for a worklist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What a free answer must be. A decision's value holds it: a text as it is,
+/// anything else as JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AnswerForm {
+    pub is_text: bool,
+    /// JSON schema of the answer.
+    pub schema: Value,
+    /// Whether an empty value is an answer; it means `default`, or `null`.
+    pub required: bool,
+    #[serde(default)]
+    pub default: Option<Value>,
+    /// Whether an answer that does not conform is refused and the question
+    /// stays open; otherwise the task faults with `validation`.
+    pub retry_on_invalid: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuestionOption {
     pub label: String,
     pub value: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
 }
 
 /// A person's recorded answer to a [`Question`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Decision {
-    /// One of the question's option values.
+    /// One of the question's option values, or what its [`AnswerForm`] asks for.
     pub value: String,
     pub decided_by: Actor,
     pub decided_at: Timestamp,

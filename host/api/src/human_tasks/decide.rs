@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
+use serde_json::Value;
 use store::{DecideError, SharedStore, StoreError};
 use utoipa::ToSchema;
 use workflow::Digest;
@@ -21,9 +22,10 @@ const COMMENT_CHARACTERS_MAX: usize = 4_000;
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct DecisionRequest {
-    /// One of the values of the human task's options.
+    /// One of the values of the human task's options; for one with an `answer`,
+    /// what its schema describes.
     #[schema(example = "approved")]
-    value: String,
+    value: Value,
     /// `subjectDigest` of the human task as it was shown to the one who decides.
     #[schema(value_type = String)]
     subject_digest: Digest,
@@ -41,7 +43,7 @@ pub(crate) struct DecisionRequest {
         (status = 200, description = "The decision is recorded", body = HumanTaskView),
         (status = 404, description = "No such human task"),
         (status = 409, description = "Decided already, closed, or the digest is not of what is asked now"),
-        (status = 422, description = "None of the options"),
+        (status = 422, description = "None of the options, or an answer that does not conform"),
     ))]
 pub(crate) async fn decide_human_task(
     State(state): State<ApiState>,
@@ -54,8 +56,13 @@ pub(crate) async fn decide_human_task(
         let problem = RequestProblem { pointer: "/comment".to_owned(), detail: detail.clone() };
         return Err(Problem::new(ErrorType::InvalidRequest, detail).with_errors(vec![problem]));
     }
+    // A text is itself; any other answer is recorded as its JSON.
+    let value = match request.value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    };
     let decision = Decision {
-        value: request.value,
+        value,
         decided_by: by,
         decided_at: (state.clock)(),
         subject_digest: request.subject_digest,
@@ -74,7 +81,7 @@ async fn refused(store: &SharedStore, id: &str, error: DecideError) -> Problem {
     match error {
         DecideError::Decided { .. } => Problem::new(ErrorType::DecidedAlready, text),
         DecideError::Refused(RefusedDecision::Stale { .. }) => Problem::new(ErrorType::StaleDecision, text),
-        DecideError::Refused(RefusedDecision::NotAnOption { .. }) => {
+        DecideError::Refused(RefusedDecision::NotAnOption { .. } | RefusedDecision::NotAnAnswer { .. }) => {
             let problem = RequestProblem { pointer: "/value".to_owned(), detail: text.clone() };
             Problem::new(ErrorType::NotAnOption, text).with_errors(vec![problem])
         }

@@ -85,7 +85,7 @@ pub fn task_completed(task: &str) -> Event {
 
 pub fn question(prompt: &str) -> Question {
     let options = ["approved", "rejected"]
-        .map(|value| QuestionOption { label: value.to_uppercase(), value: value.to_owned() })
+        .map(|value| QuestionOption { label: value.to_uppercase(), value: value.to_owned(), description: None })
         .to_vec();
     let subject = json!({ "crates": ["a", "b"] });
     Question {
@@ -97,6 +97,9 @@ pub fn question(prompt: &str) -> Question {
         subject,
         due: None,
         on_timeout: None,
+        answer: None,
+        category: None,
+        reason: None,
         auto_approvable: false,
     }
 }

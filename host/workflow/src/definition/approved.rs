@@ -122,7 +122,8 @@ fn may_exit(tasks: &TaskList) -> bool {
 }
 
 fn is_answered_by_a_person(ask: &Ask) -> bool {
-    ask.on_timeout.as_ref().is_none_or(|value| !ask.proceed_on.contains(value))
+    // A free answer says neither yes nor no.
+    ask.answer.is_none() && ask.on_timeout.as_ref().is_none_or(|value| !ask.proceed_on.contains(value))
 }
 
 #[cfg(test)]

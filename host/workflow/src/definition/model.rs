@@ -212,6 +212,21 @@ pub enum AssertCheck {
     Contains(Template),
     Matches(Pattern),
     Exists(bool),
+    /// A JSON schema.
+    Schema(Value),
+    /// What stands at a path of the value.
+    At(Box<At>),
+}
+
+/// `assert.json`: a path, and what holds there.
+#[derive(Debug, Clone)]
+pub struct At {
+    /// As the definition has it.
+    pub path: String,
+    pub find: Expression,
+    pub checks: Vec<AssertCheck>,
+    /// `hasLength`: at least and at most so many items, members or characters.
+    pub length: Option<(u64, u64)>,
 }
 
 /// `call: PLUGIN` with `with`.
@@ -283,13 +298,22 @@ pub struct Ask {
     pub prompt: Template,
     pub assignee: Option<Template>,
     pub role: Option<Template>,
+    pub category: Option<Template>,
+    pub reason: Option<Template>,
     pub options: Vec<crate::event::QuestionOption>,
+    /// Gives more options: texts, or `{label, value, description}`.
+    pub options_from: Option<Template>,
+    /// None: one of the options. Any other answer has this form.
+    pub answer: Option<crate::event::AnswerForm>,
+    /// `mode: multiChoice`: the answer is a list of option values.
+    pub is_multiple: bool,
     /// What the person is shown beside the prompt.
     pub subject: Option<Template>,
     pub timeout: Option<Duration>,
     pub on_timeout: Option<String>,
     /// Option values that let the flow go on; any other faults with
-    /// `authorization`. `approved` when the definition names no options.
+    /// `authorization`. `approved` when the definition names no options. Empty:
+    /// all of them, for options that are not known yet, and for other answers.
     pub proceed_on: Vec<String>,
 }
 

@@ -75,9 +75,17 @@ impl Check<'_> {
                 }
             }
             TaskKind::Assert(assert) => {
-                let checks = assert.checks.iter().filter_map(|check| match check {
+                let inner = assert.checks.iter().flat_map(|check| match check {
+                    AssertCheck::At(at) => at.checks.as_slice(),
+                    _ => std::slice::from_ref(check),
+                });
+                let checks = inner.filter_map(|check| match check {
                     AssertCheck::Equals(template) | AssertCheck::Contains(template) => Some(template),
-                    AssertCheck::Holds | AssertCheck::Matches(_) | AssertCheck::Exists(_) => None,
+                    AssertCheck::Holds
+                    | AssertCheck::Matches(_)
+                    | AssertCheck::Exists(_)
+                    | AssertCheck::Schema(_)
+                    | AssertCheck::At(_) => None,
                 });
                 let templates = checks.chain([&assert.value]).chain(&assert.message);
                 templates.for_each(|template| self.template(template, &below("/assert"), known));
@@ -99,6 +107,7 @@ impl Check<'_> {
             }
             TaskKind::Ask(ask) => {
                 let templates = [&ask.prompt].into_iter().chain(&ask.assignee).chain(&ask.role).chain(&ask.subject);
+                let templates = templates.chain(&ask.category).chain(&ask.reason).chain(&ask.options_from);
                 templates.for_each(|template| self.template(template, &below("/ask"), known));
             }
             TaskKind::Try(block) => self.try_(block, &below(""), bound),

@@ -1,4 +1,4 @@
-//! jq expressions, compiled once.
+//! Expressions in jq or CEL, compiled once.
 //!
 //! An expression is part of a definition, which is reviewed; the data it reads
 //! is not. So data can never become an expression: only [`Expression::compile`]
@@ -7,6 +7,7 @@
 //! Evaluation depends on its arguments alone: no environment, no clock, no
 //! input stream, no time zone of the machine, no output, no exit.
 
+mod cel;
 mod jq;
 mod meter;
 mod regex;
@@ -21,18 +22,81 @@ use serde_json::Value;
 
 use crate::effect::{Fault, StandardError};
 use crate::ids::Timestamp;
-use jq::Program;
 use regex::{Flags, Regex};
+
+/// Why no expression names a secret.
+const NO_SECRETS: &str = "`$secrets` is not available: secrets are never in expressions: \
+    name them under `metadata.lightWorkflow.security.secrets`";
 
 /// Longest text of one expression.
 pub const SOURCE_BYTES_MAX: usize = 64 * 1024;
 
 /// Why a text is not an expression: said at `check`, with its place in the file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{source_text}` is not a jq expression: {detail}")]
+#[error("`{source_text}` is not a {language} expression: {detail}")]
 pub struct ExpressionError {
     pub source_text: String,
+    pub language: Language,
     pub detail: String,
+}
+
+/// `evaluate.language`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Language {
+    #[default]
+    Jq,
+    Cel,
+}
+
+impl fmt::Display for Language {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Language::Jq => "jq",
+            Language::Cel => "CEL",
+        })
+    }
+}
+
+/// `evaluate` of a document: in what its expressions are written, and which
+/// texts are expressions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Dialect {
+    pub language: Language,
+    /// `mode: loose`: a text without `${ }` is tried as an expression, too, and
+    /// stays what it is where that fails.
+    pub is_loose: bool,
+}
+
+impl Dialect {
+    /// `text` is bare or inside `${ }`.
+    ///
+    /// # Errors
+    ///
+    /// What the language does not have, and what this host leaves out of it.
+    pub fn expression(self, text: &str) -> Result<Expression, ExpressionError> {
+        Expression::compile_in(self.language, text)
+    }
+
+    /// # Errors
+    ///
+    /// The first string of the form `${ … }` that is no expression.
+    pub fn template(self, source: &Value) -> Result<Template, ExpressionError> {
+        Ok(Template { source: source.clone(), node: Arc::new(Node::compile(self, source)?) })
+    }
+
+    /// For fields whose text is an expression with or without `${ }` (`input.from`, `output.as`, `export.as`).
+    ///
+    /// # Errors
+    ///
+    /// As [`Dialect::template`].
+    pub fn template_of_expression(self, source: &Value) -> Result<Template, ExpressionError> {
+        match source {
+            Value::String(text) => {
+                Ok(Template { source: source.clone(), node: Arc::new(Node::Expression(self.expression(text)?)) })
+            }
+            _ => self.template(source),
+        }
+    }
 }
 
 /// Gives the value of a variable, asked for only when an expression names it.
@@ -64,12 +128,18 @@ impl Variables for Scope {
     }
 }
 
-/// A compiled jq expression.
+/// A compiled expression.
 #[derive(Clone)]
 pub struct Expression {
-    /// The jq text, without `${ }`.
+    /// The text, without `${ }`.
     pub source: String,
-    program: Arc<Program>,
+    program: Program,
+}
+
+#[derive(Clone)]
+enum Program {
+    Jq(Arc<jq::Program>),
+    Cel(Arc<cel::Program>),
 }
 
 impl fmt::Debug for Expression {
@@ -86,7 +156,7 @@ impl PartialEq for Expression {
 }
 
 impl Expression {
-    /// `text` is bare jq or `${ jq }`.
+    /// Strict jq; a definition may have another [`Dialect`].
     ///
     /// # Errors
     ///
@@ -94,18 +164,29 @@ impl Expression {
     /// modules, `$secrets`, and every filter that reads or writes more than
     /// its input.
     pub fn compile(text: &str) -> Result<Self, ExpressionError> {
-        let source = unwrap(text).unwrap_or(text).trim().to_owned();
-        let refuse = |detail: String| ExpressionError { source_text: excerpt(text, 200), detail };
+        Self::compile_in(Language::Jq, text)
+    }
+
+    fn compile_in(language: Language, text: &str) -> Result<Self, ExpressionError> {
+        let source = unwrap(language, text).unwrap_or(text).trim().to_owned();
+        let refuse = |detail: String| ExpressionError { source_text: excerpt(text, 200), language, detail };
         if source.len() > SOURCE_BYTES_MAX {
             return Err(refuse(format!("it is longer than {SOURCE_BYTES_MAX} bytes")));
         }
-        let program = Program::compile(&source).map_err(refuse)?;
-        Ok(Self { source, program: Arc::new(program) })
+        let program = match language {
+            Language::Jq => jq::Program::compile(&source).map(|program| Program::Jq(Arc::new(program))),
+            Language::Cel => cel::Program::compile(&source).map(|program| Program::Cel(Arc::new(program))),
+        };
+        Ok(Self { source, program: program.map_err(refuse)? })
     }
 
     /// Names, without `$`, of the variables that must be given.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
-        self.program.variables()
+        let (jq, cel) = match &self.program {
+            Program::Jq(program) => (Some(program.variables()), None),
+            Program::Cel(program) => (None, Some(program.variables())),
+        };
+        jq.into_iter().flatten().chain(cel.into_iter().flatten())
     }
 
     /// The first output; `null` when there is none.
@@ -115,7 +196,11 @@ impl Expression {
     /// A fault of type `expression`: the filter failed, a variable is not
     /// there, it took too many steps, or its output is too large.
     pub fn evaluate(&self, input: &Value, variables: &dyn Variables) -> Result<Value, Fault> {
-        self.program.run(input, variables).map_err(|detail| {
+        let result = match &self.program {
+            Program::Jq(program) => program.run(input, variables),
+            Program::Cel(program) => program.run(input, variables),
+        };
+        result.map_err(|detail| {
             StandardError::Expression.fault(format!("`{}`: {}", excerpt(&self.source, 200), excerpt(&detail, 400)))
         })
     }
@@ -171,30 +256,20 @@ pub struct Template {
 enum Node {
     Literal(Value),
     Expression(Expression),
+    /// Loose mode: the text itself where it fails.
+    Tried(Expression, String),
     Array(Vec<Node>),
     Object(Vec<(String, Node)>),
 }
 
 impl Template {
+    /// In strict jq; a definition may have another [`Dialect`].
+    ///
     /// # Errors
     ///
     /// The first string of the form `${ … }` that is no expression.
     pub fn compile(source: &Value) -> Result<Self, ExpressionError> {
-        Ok(Self { source: source.clone(), node: Arc::new(Node::compile(source)?) })
-    }
-
-    /// For fields whose text is an expression with or without `${ }` (`input.from`, `output.as`, `export.as`).
-    ///
-    /// # Errors
-    ///
-    /// As [`Template::compile`].
-    pub fn compile_expression_field(source: &Value) -> Result<Self, ExpressionError> {
-        match source {
-            Value::String(text) => {
-                Ok(Self { source: source.clone(), node: Arc::new(Node::Expression(Expression::compile(text)?)) })
-            }
-            _ => Self::compile(source),
-        }
+        Dialect::default().template(source)
     }
 
     /// A template without expressions.
@@ -223,14 +298,22 @@ impl Template {
 }
 
 impl Node {
-    fn compile(source: &Value) -> Result<Self, ExpressionError> {
+    fn compile(dialect: Dialect, source: &Value) -> Result<Self, ExpressionError> {
         let node = match source {
-            Value::String(text) if unwrap(text).is_some() => return Expression::compile(text).map(Node::Expression),
-            Value::Array(items) => Node::Array(items.iter().map(Node::compile).collect::<Result<_, _>>()?),
+            Value::String(text) if unwrap(dialect.language, text).is_some() => {
+                return dialect.expression(text).map(Node::Expression);
+            }
+            Value::String(text) if dialect.is_loose => match dialect.expression(text) {
+                Ok(expression) => Node::Tried(expression, text.clone()),
+                Err(_) => Node::Literal(source.clone()),
+            },
+            Value::Array(items) => {
+                Node::Array(items.iter().map(|item| Node::compile(dialect, item)).collect::<Result<_, _>>()?)
+            }
             Value::Object(members) => Node::Object(
                 members
                     .iter()
-                    .map(|(key, member)| Ok((key.clone(), Node::compile(member)?)))
+                    .map(|(key, member)| Ok((key.clone(), Node::compile(dialect, member)?)))
                     .collect::<Result<_, ExpressionError>>()?,
             ),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Node::Literal(source.clone()),
@@ -239,14 +322,18 @@ impl Node {
     }
 
     fn is_literal(&self) -> bool {
-        let mut literal = true;
-        self.visit(&mut |_| literal = false);
-        literal
+        match self {
+            Node::Literal(_) => true,
+            Node::Expression(_) | Node::Tried(..) => false,
+            Node::Array(items) => items.iter().all(Node::is_literal),
+            Node::Object(members) => members.iter().all(|(_, member)| member.is_literal()),
+        }
     }
 
     fn visit<'a>(&'a self, see: &mut dyn FnMut(&'a Expression)) {
         match self {
-            Node::Literal(_) => {}
+            // One that names what is not there is a text.
+            Node::Literal(_) | Node::Tried(..) => {}
             Node::Expression(expression) => see(expression),
             Node::Array(items) => items.iter().for_each(|item| item.visit(see)),
             Node::Object(members) => members.iter().for_each(|(_, member)| member.visit(see)),
@@ -257,6 +344,9 @@ impl Node {
         match self {
             Node::Literal(value) => Ok(value.clone()),
             Node::Expression(expression) => expression.evaluate(input, variables),
+            Node::Tried(expression, text) => {
+                Ok(expression.evaluate(input, variables).unwrap_or_else(|_| Value::String(text.clone())))
+            }
             Node::Array(items) => {
                 items.iter().map(|item| item.evaluate(input, variables)).collect::<Result<_, _>>().map(Value::Array)
             }
@@ -269,18 +359,24 @@ impl Node {
     }
 }
 
-/// The jq text inside `${ … }`; none when the whole text does not have that form.
-/// Whether a text of a definition is an expression as a whole.
+/// Whether a text of a definition is an expression as a whole, in any language.
 pub fn is_expression(text: &str) -> bool {
-    unwrap(text).is_some()
+    unwrap(Language::Jq, text).is_some()
 }
 
-fn unwrap(text: &str) -> Option<&str> {
-    text.trim().strip_prefix("${")?.strip_suffix('}')
+/// The text inside `${ … }`; none when the whole text does not have that form.
+/// The portal's CEL is also inside `${{ … }}`.
+fn unwrap(language: Language, text: &str) -> Option<&str> {
+    let text = text.trim();
+    let twice = text.strip_prefix("${{").and_then(|text| text.strip_suffix("}}"));
+    match (language, twice) {
+        (Language::Cel, Some(inner)) => Some(inner),
+        (Language::Jq | Language::Cel, _) => text.strip_prefix("${")?.strip_suffix('}'),
+    }
 }
 
 /// The first `bytes_max` bytes, cut at a character.
-fn excerpt(text: &str, bytes_max: usize) -> String {
+pub(crate) fn excerpt(text: &str, bytes_max: usize) -> String {
     if text.len() <= bytes_max {
         return text.to_owned();
     }

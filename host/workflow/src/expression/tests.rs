@@ -44,6 +44,7 @@ fn results_are_those_of_jq() {
         (". as {a: $x} | $x", json!({"a": 7}), json!(7)),
         ("reduce .[] as $n (0; . + $n)", json!([1, 2, 3]), json!(6)),
         ("to_entries | map(.key) | join(\",\")", json!({"b": 1, "a": 2}), json!("b,a")),
+        ("[path(getpath([\"a\", 0]))]", json!(null), json!([["a", 0]])),
         ("gmtime | mktime", json!(86400), json!(86400)),
     ] {
         assert_eq!(evaluate(source, input), output, "{source}");
@@ -123,9 +124,41 @@ fn only_whole_strings_in_the_definition_are_expressions() {
 #[test]
 fn an_expression_field_needs_no_braces() {
     let evaluate = |source: Value| {
-        Template::compile_expression_field(&source).unwrap().evaluate(&json!({"x": 1}), &Scope::default()).unwrap()
+        Dialect::default()
+            .template_of_expression(&source)
+            .unwrap()
+            .evaluate(&json!({"x": 1}), &Scope::default())
+            .unwrap()
     };
     assert_eq!(evaluate(json!(".x")), json!(1));
     assert_eq!(evaluate(json!("${ .x }")), json!(1));
     assert_eq!(evaluate(json!({"y": "${ .x }", "z": ".x"})), json!({"y": 1, "z": ".x"}));
+}
+
+#[test]
+fn loose_mode_tries_every_text() {
+    let loose = Dialect { language: Language::Jq, is_loose: true };
+    let template = loose.template(&json!({
+        "path": ".x", "enclosed": "${ .x }", "text": "no filter here", "sum": "1 + 1", "fails": ".x.y", "unknown": "$nobody",
+        "list": [".x", true, 3]
+    }));
+    assert_eq!(
+        template.unwrap().evaluate(&json!({"x": 7}), &Scope::default()).unwrap(),
+        json!({
+            "path": 7, "enclosed": 7, "text": "no filter here", "sum": 2, "fails": ".x.y", "unknown": "$nobody",
+            "list": [7, true, 3]
+        })
+    );
+    // What is enclosed was meant as an expression.
+    assert!(loose.template(&json!("${ no filter here }")).is_err());
+    assert!(loose.template(&json!("${ .x.y }")).unwrap().evaluate(&json!({"x": 7}), &Scope::default()).is_err());
+}
+
+#[test]
+fn now_is_the_moment_that_is_handed_in() {
+    let scope = Scope { now: Some("2026-11-25T12:00:00.5Z".parse().unwrap()), ..Scope::default() };
+    let now = |source: &str| Expression::compile(source).unwrap().evaluate(&json!(null), &scope).unwrap();
+    assert_eq!(now("now"), json!(1_795_608_000.5));
+    assert_eq!(now("now | todate"), json!("2026-11-25T12:00:00Z"));
+    assert_eq!(fault("now", json!(null)), "`now`: there is no `now` here");
 }

@@ -1,9 +1,10 @@
 //! What is wrong in a file, where, and what to do about it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use super::Node;
+use crate::expression::Dialect;
 
 /// One thing that is wrong in a file.
 ///
@@ -58,11 +59,13 @@ const PROBLEMS_MAX: usize = 100;
 pub struct Problems {
     file: String,
     found: RefCell<Vec<Problem>>,
+    /// What the document says about its expressions, for whoever reads one.
+    pub dialect: Cell<Dialect>,
 }
 
 impl Problems {
     pub fn of(file: &str) -> Self {
-        Self { file: file.to_owned(), found: RefCell::default() }
+        Self { file: file.to_owned(), found: RefCell::default(), dialect: Cell::default() }
     }
 
     pub fn error(&self, node: &Node, message: impl Into<String>, help: Option<String>) {

@@ -2,6 +2,7 @@
 
 use super::super::model::DocumentSecurity;
 use super::light;
+use crate::expression::{Dialect, Language};
 use crate::located::Field;
 
 pub struct Document {
@@ -68,16 +69,15 @@ pub fn semantic_version(field: &Field) -> Option<semver::Version> {
     version.ok()
 }
 
-/// `evaluate`: jq, where only `${ … }` is an expression.
+/// `evaluate`: how all other fields are read.
 pub fn evaluate(field: &Field) -> Option<()> {
     let [language, mode] = field.fields(["language", "mode"])?;
-    let language = language.or((), |field| match field.text()? {
-        "jq" => Some(()),
+    let language = language.or(Language::Jq, |field| match field.text()? {
+        "jq" => Some(Language::Jq),
+        "cel" => Some(Language::Cel),
         other => field.unsupported(&format!("expression language `{other}`")),
     });
-    let mode = mode.or((), |field| match field.text()? {
-        "strict" => Some(()),
-        other => field.unsupported(&format!("evaluation mode `{other}`")),
-    });
-    language.and(mode)
+    let is_loose = mode.or(false, |field| field.choice(&[("strict", false), ("loose", true)]));
+    field.problems.dialect.set(Dialect { language: language?, is_loose: is_loose? });
+    Some(())
 }

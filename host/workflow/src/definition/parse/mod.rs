@@ -72,10 +72,11 @@ pub fn as_json(source: &str, file: &str) -> Result<Value, Vec<Problem>> {
 fn workflow(root: &Field, source: &str) -> Option<Definition> {
     let [document, input, reuse, evaluate, tasks, timeout, output, schedule] =
         root.fields(["document", "input", "use", "evaluate", "do", "timeout", "output", "schedule"])?;
+    // First: it says how the others are written.
+    let evaluate = evaluate.optional(document::evaluate);
     let document = document.required(document::document);
     let reuse = reuse.given();
     let uses = reuse.as_ref().map(reuse::uses).unwrap_or_default();
-    let evaluate = evaluate.optional(document::evaluate);
     let input = input.or(DataFlow::default(), |field| values::data_flow(field, "from"));
     let output = output.or(DataFlow::default(), |field| values::data_flow(field, "as"));
     let timeout = timeout.optional(|field| values::timeout(field, &uses.timeouts));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::super::duration::{parse_duration, sum};
 use super::super::model::DataFlow;
 use crate::event::FlowTarget;
-use crate::expression::{Expression, ExpressionError, Template};
+use crate::expression::{Dialect, Expression, ExpressionError, Language, Template};
 use crate::located::{Field, Node, NodeValue, among, closest};
 
 /// jq, with or without `${ }`.
@@ -18,7 +18,7 @@ pub fn expression(field: &Field) -> Option<Expression> {
 
 /// `text` compiled; what is wrong with it is said at `field`.
 pub fn expression_of(field: &Field, text: &str) -> Option<Expression> {
-    match Expression::compile(text) {
+    match field.problems.dialect.get().expression(text) {
         Ok(expression) => Some(expression),
         Err(error) => {
             field.error(format!("`{}`: {error}", field.label), None);
@@ -36,7 +36,7 @@ pub fn expression_template(field: &Field) -> Option<Template> {
 /// Any value whose texts of the form `${ … }` are expressions.
 pub fn template(field: &Field) -> Option<Template> {
     refuse_half_expressions(field);
-    compiled(field, Template::compile)
+    compiled(field, Dialect::template)
 }
 
 /// A text that is literal or of the form `${ … }`.
@@ -49,7 +49,7 @@ pub fn text_template(field: &Field) -> Option<Template> {
 /// an expression only if the whole text is one.
 pub fn code_template(field: &Field) -> Option<Template> {
     field.text_some()?;
-    compiled(field, Template::compile)
+    compiled(field, |dialect, value| Dialect { is_loose: false, ..dialect }.template(value))
 }
 
 /// A text for people: each `${ … }` in it is an expression, also in the middle.
@@ -58,23 +58,25 @@ pub fn code_template(field: &Field) -> Option<Template> {
 /// texts that are an expression as a whole.
 pub fn prose(field: &Field) -> Option<Template> {
     let text = field.text_some()?;
-    if is_expression(text) || !text.contains("${") {
-        return text_template(field);
+    let language = field.problems.dialect.get().language;
+    let dialect = Dialect { language, is_loose: false };
+    let is_one = || text.match_indices("${").count() == 1 || dialect.expression(text).is_ok();
+    if !text.contains("${") || is_expression(text) && is_one() {
+        return code_template(field);
     }
-    let mut jq = String::new();
+    let mut parts = Vec::new();
     let mut rest = text;
     while let Some(start) = rest.find("${") {
-        let Some((expression, after)) = first_expression(&rest[start + 2..]) else {
+        let Some((expression, after)) = first_expression(language, &rest[start + 2..]) else {
             let message = format!("`{}`: what follows `${{` in `{text}` is not an expression", field.label);
             field.error(message, Some("write `${ .release.version }`"));
             return None;
         };
-        jq.push_str(&in_jq_string(&rest[..start]));
-        jq.push_str(&format!("\\({expression})"));
+        parts.extend([Part::Text(&rest[..start]), Part::Expression(expression)]);
         rest = after;
     }
-    jq.push_str(&in_jq_string(rest));
-    match Template::compile(&Value::String(format!("${{ \"{jq}\" }}"))) {
+    parts.push(Part::Text(rest));
+    match dialect.template(&Value::String(format!("${{ {} }}", joined(language, &parts)))) {
         Ok(template) => Some(template),
         Err(error) => {
             field.error(format!("`{}`: {error}", field.label), None);
@@ -83,18 +85,42 @@ pub fn prose(field: &Field) -> Option<Template> {
     }
 }
 
-/// The expression that a text begins with, up to its `}`, and what follows that.
-fn first_expression(text: &str) -> Option<(&str, &str)> {
-    /// A `}` inside the expression is tried too, so this bounds the work.
-    const ENDS_MAX: usize = 32;
-    let ends = text.match_indices('}').map(|(end, _)| end).take(ENDS_MAX);
-    ends.map(|end| (&text[..end], &text[end + 1..])).find(|(expression, _)| Expression::compile(expression).is_ok())
+enum Part<'a> {
+    Text(&'a str),
+    Expression(&'a str),
 }
 
-/// Literal text as it stands between the quotes of a jq string.
-fn in_jq_string(text: &str) -> String {
-    let quoted = Value::from(text).to_string();
-    quoted[1..quoted.len() - 1].to_owned()
+/// One expression that gives the whole text.
+fn joined(language: Language, parts: &[Part]) -> String {
+    let quoted = |text: &str| Value::from(text).to_string();
+    match language {
+        Language::Jq => {
+            let parts = parts.iter().map(|part| match part {
+                Part::Text(text) => {
+                    let text = quoted(text);
+                    text[1..text.len() - 1].to_owned()
+                }
+                Part::Expression(expression) => format!("\\({expression})"),
+            });
+            format!("\"{}\"", parts.collect::<String>())
+        }
+        Language::Cel => {
+            let parts = parts.iter().map(|part| match part {
+                Part::Text(text) => quoted(text),
+                Part::Expression(expression) => format!("string({expression})"),
+            });
+            parts.collect::<Vec<_>>().join(" + ")
+        }
+    }
+}
+
+/// The expression that a text begins with, up to its `}`, and what follows that.
+fn first_expression(language: Language, text: &str) -> Option<(&str, &str)> {
+    /// A `}` inside the expression is tried too, so this bounds the work.
+    const ENDS_MAX: usize = 32;
+    let dialect = Dialect { language, is_loose: false };
+    let ends = text.match_indices('}').map(|(end, _)| end).take(ENDS_MAX);
+    ends.map(|end| (&text[..end], &text[end + 1..])).find(|(expression, _)| dialect.expression(expression).is_ok())
 }
 
 /// `--version=${ .version }` would be passed on as it is written: nobody means that.
@@ -130,14 +156,15 @@ pub fn has_expression(node: &Node) -> bool {
 }
 
 /// Compiles a value; if that fails, says so at each text that does not compile.
-fn compiled(field: &Field, compile: fn(&Value) -> Result<Template, ExpressionError>) -> Option<Template> {
-    let whole = match compile(&field.node.to_json()) {
+fn compiled(field: &Field, compile: fn(Dialect, &Value) -> Result<Template, ExpressionError>) -> Option<Template> {
+    let dialect = field.problems.dialect.get();
+    let whole = match compile(dialect, &field.node.to_json()) {
         Ok(template) => return Some(template),
         Err(error) => error,
     };
     let mut said = false;
     for (node, text) in field.node.texts() {
-        if let Err(error) = Template::compile(&Value::from(text)) {
+        if let Err(error) = dialect.template(&Value::from(text)) {
             field.problems.error(node, format!("`{}`: {error}", field.label), None);
             said = true;
         }
@@ -159,7 +186,7 @@ pub fn data_flow(field: &Field, transform: &'static str) -> Option<DataFlow> {
 /// Bare jq, `${ jq }`, or a mapping whose texts of the form `${ … }` are expressions.
 fn expression_or_mapping(field: &Field) -> Option<Template> {
     match &field.node.value {
-        NodeValue::Text(_) | NodeValue::Map(_) => compiled(field, Template::compile_expression_field),
+        NodeValue::Text(_) | NodeValue::Map(_) => compiled(field, Dialect::template_of_expression),
         NodeValue::Null | NodeValue::Bool(_) | NodeValue::Number(_) | NodeValue::List(_) => {
             let message = format!("`{}` must be an expression or a mapping, not {}", field.label, field.node.kind());
             field.error(message, None);
@@ -190,6 +217,21 @@ fn json_schema(field: &Field) -> Option<Value> {
         Ok(_) => Some(schema),
         Err(error) => {
             document.error(format!("`{}` is no JSON Schema: {error}", document.label), None);
+            None
+        }
+    }
+}
+
+/// A JSON schema: as it is, or under `document` as the specification has it.
+pub fn inline_schema(field: &Field) -> Option<Value> {
+    let schema = match field.members()?.iter().any(|(key, _)| key.text() == Some("document")) {
+        true => json_schema(field)?,
+        false => field.node.to_json(),
+    };
+    match jsonschema::validator_for(&schema) {
+        Ok(_) => Some(schema),
+        Err(error) => {
+            field.error(format!("`{}` is no JSON schema: {error}", field.label), None);
             None
         }
     }

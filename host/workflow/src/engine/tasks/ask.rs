@@ -7,7 +7,7 @@ use crate::definition::{Ask, TaskKind};
 use crate::effect::{Fault, StandardError};
 use crate::engine::data_flow::{Running, after, timeout_fault};
 use crate::engine::frame::Asking;
-use crate::event::{Decision, Event, Question, QuestionOption};
+use crate::event::{AnswerForm, Decision, Event, Question, QuestionOption};
 use crate::expression::Template;
 use crate::ids::{Actor, Timestamp};
 
@@ -24,7 +24,14 @@ pub fn ask(running: Running<'_>, ask: &Ask, now: Timestamp) -> Result<Event, Fau
     };
     let prompt = text(evaluate(&ask.prompt)?);
     let subject = ask.subject.as_ref().map(evaluate).transpose()?.unwrap_or_default();
-    let options = if ask.options.is_empty() { default_options() } else { ask.options.clone() };
+    let mut options = ask.options.clone();
+    if let Some(template) = &ask.options_from {
+        options.extend(options_from(&evaluate(template)?)?);
+    }
+    let answer = ask.answer.clone().map(|form| match ask.is_multiple {
+        true => among(form, &options),
+        false => form,
+    });
     let question = Question {
         subject_digest: subject_digest(&prompt, &options, &subject),
         prompt,
@@ -35,13 +42,45 @@ pub fn ask(running: Running<'_>, ask: &Ask, now: Timestamp) -> Result<Event, Fau
         due: ask.timeout.map(|timeout| after(now, timeout)),
         on_timeout: ask.on_timeout.clone(),
         auto_approvable: running.instance.policy().allow_auto_approval,
+        answer,
+        category: optional_text(&ask.category)?,
+        reason: optional_text(&ask.reason)?,
     };
     Ok(Event::QuestionAsked { path: running.path.clone(), question: Box::new(question) })
 }
 
-fn default_options() -> Vec<QuestionOption> {
-    let option = |label: &str, value: &str| QuestionOption { label: label.to_owned(), value: value.to_owned() };
-    vec![option("Approve", "approved"), option("Reject", "rejected")]
+/// Most options that an expression may give: what a person reads through.
+const OPTIONS_MAX: usize = 100;
+
+/// Texts, or objects with `value`, `label` and `description`.
+fn options_from(found: &Value) -> Result<Vec<QuestionOption>, Fault> {
+    let wrong = || {
+        let shown = crate::expression::excerpt(&found.to_string(), 200);
+        let detail = format!("`optionsFrom` gives no list of 1 to {OPTIONS_MAX} options: {shown}");
+        StandardError::Validation.fault(detail)
+    };
+    let items = found.as_array().filter(|items| (1..=OPTIONS_MAX).contains(&items.len())).ok_or_else(wrong)?;
+    let option = |item: &Value| match item {
+        Value::String(text) => Some(QuestionOption { label: text.clone(), value: text.clone(), description: None }),
+        Value::Object(members) => {
+            let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
+            let value = text("value")?;
+            Some(QuestionOption {
+                label: text("label").unwrap_or_else(|| value.clone()),
+                value,
+                description: text("description"),
+            })
+        }
+        _ => None,
+    };
+    items.iter().map(option).collect::<Option<Vec<_>>>().ok_or_else(wrong)
+}
+
+/// The form of a list of these options' values.
+fn among(mut form: AnswerForm, options: &[QuestionOption]) -> AnswerForm {
+    let values: Vec<&str> = options.iter().map(|option| option.value.as_str()).collect();
+    form.schema = json!({ "allOf": [form.schema, { "items": { "enum": values } }] });
+    form
 }
 
 /// A text as it is, anything else as JSON.
@@ -55,25 +94,27 @@ fn text(value: Value) -> String {
 pub fn conclude(running: Running<'_>, asking: &Asking, now: Timestamp) -> Option<Event> {
     let TaskKind::Ask(ask) = &running.task.kind else { return None };
     if let Some(decision) = &asking.answer {
-        return Some(running.or_fault(answered(running, ask, decision)));
+        return Some(running.or_fault(answered(running, asking, ask, decision)));
     }
     let due = asking.question.due?;
     (due <= now).then(|| running.or_fault(unanswered(running, asking, ask, now)))
 }
 
-fn answered(running: Running<'_>, ask: &Ask, decision: &Decision) -> Result<Event, Fault> {
+fn answered(running: Running<'_>, asking: &Asking, ask: &Ask, decision: &Decision) -> Result<Event, Fault> {
     let Decision { value, decided_by, decided_at, subject_digest, comment } = decision;
-    let proceeds = match ask.proceed_on.is_empty() {
-        true => value == "approved",
-        false => ask.proceed_on.contains(value),
+    let answer = match &asking.question.answer {
+        None => Value::from(value.as_str()),
+        Some(form) => form.read(value).map_err(|why| {
+            StandardError::Validation.fault(format!("the answer to `{}` does not conform: {why}", running.task.name))
+        })?,
     };
-    if !proceeds {
+    if !ask.proceed_on.is_empty() && !ask.proceed_on.contains(value) {
         let why = comment.as_ref().map_or(String::new(), |comment| format!(": {comment}"));
         let detail = format!("`{}` was answered `{value}` by {decided_by}{why}", running.task.name);
         return Err(StandardError::Authorization.fault(detail));
     }
     Ok(running.complete(json!({
-        "value": value,
+        "value": answer,
         "decidedBy": decided_by,
         "decidedAt": decided_at.to_string(),
         "comment": comment,
@@ -86,8 +127,12 @@ fn unanswered(running: Running<'_>, asking: &Asking, ask: &Ask, now: Timestamp) 
         let waited = ask.timeout.unwrap_or_default();
         return Err(timeout_fault(&format!("an answer to `{}`", running.task.name), waited));
     };
-    if !asking.question.options.iter().any(|option| option.value == *value) {
-        return Err(StandardError::Configuration.fault(format!("`onTimeout: {value}` is not one of the options")));
+    let is_answer = match &asking.question.answer {
+        None => asking.question.options.iter().any(|option| option.value == *value),
+        Some(form) => form.read(value).is_ok(),
+    };
+    if !is_answer {
+        return Err(StandardError::Configuration.fault(format!("`onTimeout: {value}` is no answer to the question")));
     }
     let decision = Decision {
         value: value.clone(),

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::definition::{Assert, AssertCheck};
+use crate::definition::{Assert, AssertCheck, At};
 use crate::effect::{Fault, StandardError};
 use crate::engine::data_flow::Running;
+use crate::engine::schema;
 use crate::engine::scope::Scope;
 use crate::event::Event;
 use crate::expression::is_true;
@@ -55,7 +56,31 @@ fn violation(check: &AssertCheck, value: &Value, input: &Value, scope: &Scope<'_
         }
         AssertCheck::Exists(expected) => (value.is_null() == *expected)
             .then(|| if *expected { "it is not there".to_owned() } else { format!("{} is there", shown(value)) }),
+        AssertCheck::Schema(document) => {
+            schema::check(Some(document), value, "value").err().map(|fault| fault.detail.unwrap_or_default())
+        }
+        AssertCheck::At(at) => at_path(at, value, input, scope)?,
     })
+}
+
+fn at_path(at: &At, value: &Value, input: &Value, scope: &Scope<'_>) -> Result<Option<String>, Fault> {
+    let found = at.find.evaluate(value, scope)?;
+    for check in &at.checks {
+        if let Some(why) = violation(check, &found, input, scope)? {
+            return Ok(Some(format!("at `{}` {why}", at.path)));
+        }
+    }
+    let Some((least, most)) = at.length else { return Ok(None) };
+    let length = match &found {
+        Value::String(text) => text.chars().count(),
+        Value::Array(items) => items.len(),
+        Value::Object(members) => members.len(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {
+            return Ok(Some(format!("at `{}` {} has no length", at.path, shown(&found))));
+        }
+    } as u64;
+    let fits = (least..=most).contains(&length);
+    Ok((!fits).then(|| format!("at `{}` {} has length {length}", at.path, shown(&found))))
 }
 
 /// A text in a text, an element in an array, members in an object.

@@ -12,10 +12,8 @@ def join($by): reduce .[] as $item (null;
     (if . == null then "" else . + $by end)
     + ($item | if . == null then "" elif isboolean or isnumber then tojson else . end)) // "";
 def flatten: flatten(1000000);
-def getpath($path): if . == null then null elif $path == [] then .
-    else reduce $path[] as $part (.; if . == null then null else .[$part] end) end;
 def paths(f): path(..) as $path | if $path != [] and (getpath($path) | f) then $path else empty end;
-def leaf_paths: paths(isstring or isnumber or isboolean or . == null);
+def leaf_paths: paths(scalars);
 def tostream: path(def rec: (.[]?|rec), .; rec) as $path | getpath($path) | reduce path(.[]?) as $inner ([$path, .]; [$path + $inner]);
 def transpose: if . == [] then [] else . as $rows | (map(length) | max) as $width
     | [range(0; $width) as $column | [range(0; $rows | length) as $row | $rows[$row][$column]]] end;
@@ -61,10 +59,10 @@ def gsub(pattern; f; flags): sub(pattern; f; "g" + flags);
 def gsub(pattern; f): sub(pattern; f; "g");
 
 def @json: tojson;
-def @csv: [.[] | if isnumber or isboolean then tojson elif . == null then ""
+def @csv: if isarray | not then error("\(type) (\(tojson)) cannot be csv-formatted, only an array can be") else [.[] | if isnumber or isboolean then tojson elif . == null then ""
     elif isstring then "\"" + (if . == "" then . else . / "\"" | join("\"\"") end) + "\""
-    else error("\(type) (\(tojson)) is not valid in a csv row") end] | join(",");
-def @tsv: [.[] | if isnumber or isboolean then tojson elif . == null then ""
+    else error("\(type) (\(tojson)) is not valid in a csv row") end] | join(",") end;
+def @tsv: if isarray | not then error("\(type) (\(tojson)) cannot be tsv-formatted, only an array can be") else [.[] | if isnumber or isboolean then tojson elif . == null then ""
     elif isstring then (if . == "" then . else . / "\\" | join("\\\\") end) | (if . == "" then . else . / "\t" | join("\\t") end)
       | (if . == "" then . else . / "\n" | join("\\n") end) | (if . == "" then . else . / "\r" | join("\\r") end)
-    else error("\(type) (\(tojson)) is not valid in a tsv row") end] | join("\t");
+    else error("\(type) (\(tojson)) is not valid in a tsv row") end] | join("\t") end;

@@ -5,13 +5,14 @@
 //! counted, and nothing else can loop so.
 
 mod natives;
+mod prelude;
 mod source;
 mod value;
 
-use std::sync::OnceLock;
+pub use natives::split;
 
 use jaq_core::load::lex::{StrPart, Tok, Token};
-use jaq_core::load::{self, Arena, File, Lexer, Loader, parse::Def};
+use jaq_core::load::{self, Arena, File, Lexer, Loader};
 use jaq_core::native::Fun;
 use jaq_core::{Compiler, Ctx, DataT, Filter, Lut, Vars, compile, data::HasLut};
 use serde_json::Value;
@@ -60,14 +61,10 @@ const UNCOUNTED: &[(&str, usize)] = &[
 
 /// Variables that jq knows and this host keeps away from expressions.
 const KEPT_AWAY: &[(&str, &str)] = &[
-    ("$secrets", "secrets are never in expressions: name them under `metadata.lightWorkflow.security.secrets`"),
     ("$ENV", "an expression sees no environment"),
     ("$__loc__", "an expression has no place to tell"),
     ("$__prog_args", "an expression has no arguments"),
 ];
-
-/// What is as jq has it, and not as the library does.
-const DEFINITIONS: &str = include_str!("definitions.jq");
 
 struct Machine;
 
@@ -133,12 +130,12 @@ impl Program {
         // otherwise jq tells which ones are.
         let variables = match names.binds {
             false => names.variables,
-            true => match compile_with(source, &[])? {
+            true => match compile_with(source, &names.words, &[])? {
                 Compiled::Filter(filter) => return Ok(Self { filter, variables: Vec::new(), is_deep }),
                 Compiled::Undefined(variables) => variables,
             },
         };
-        match compile_with(source, &variables)? {
+        match compile_with(source, &names.words, &variables)? {
             Compiled::Filter(filter) => Ok(Self { filter, variables, is_deep }),
             Compiled::Undefined(names) => Err(format!("undefined variable {}", names.join(", "))),
         }
@@ -215,11 +212,15 @@ impl Names {
                 StrPart::Term(token) => self.collect_one(token),
                 StrPart::Str(_) | StrPart::Char(_) => {}
             }),
-            Tok::Fmt | Tok::Num | Tok::Sym => {}
+            Tok::Fmt => self.words.push((*text).to_owned()),
+            Tok::Num | Tok::Sym => {}
         }
     }
 
     fn refuse_what_is_left_out(&self) -> Result<(), String> {
+        if self.variables.iter().any(|variable| variable == "$secrets") {
+            return Err(super::NO_SECRETS.to_owned());
+        }
         for (name, why) in KEPT_AWAY {
             if self.variables.iter().any(|variable| variable == name) {
                 return Err(format!("`{name}` is not available: {why}"));
@@ -241,9 +242,20 @@ enum Compiled {
     Undefined(Vec<String>),
 }
 
-fn compile_with(source: &str, variables: &[String]) -> Result<Compiled, String> {
+/// With the definitions that the text names; with all of them if that is not enough.
+fn compile_with(source: &str, words: &[String], variables: &[String]) -> Result<Compiled, String> {
+    let needed = prelude::needed(words.iter().map(String::as_str));
+    compile_after(needed.into_iter(), source, variables)
+        .or_else(|_| compile_after(prelude::all().iter().cloned(), source, variables))
+}
+
+fn compile_after(
+    prelude: impl Iterator<Item = load::parse::Def<&'static str>>,
+    source: &str,
+    variables: &[String],
+) -> Result<Compiled, String> {
     let arena = Arena::default();
-    let modules = Loader::new(prelude().iter().cloned())
+    let modules = Loader::new(prelude)
         .load(&arena, File { code: source, path: () })
         .map_err(|errors| errors.iter().map(|(_, error)| load_error(error)).collect::<Vec<_>>().join("; "))?;
     let compiled = Compiler::<_, Machine>::default()
@@ -296,25 +308,6 @@ fn expected_error(expected: &str, found: &str) -> String {
     let found = found.lines().next().unwrap_or("").trim();
     let found = if found.is_empty() { "its end".to_owned() } else { format!("`{}`", super::excerpt(found, 40)) };
     format!("expected {expected}, found {found}")
-}
-
-/// The definitions written in jq, parsed once.
-fn prelude() -> &'static [Def<&'static str>] {
-    static PRELUDE: OnceLock<Vec<Def<&'static str>>> = OnceLock::new();
-    PRELUDE.get_or_init(|| {
-        let ours = load::parse(DEFINITIONS, |parser| parser.defs()).unwrap_or_default();
-        assert!(!ours.is_empty(), "our definitions parse");
-        let is_native = |def: &Def<&str>| {
-            natives::natives().any(|(name, arguments, _)| name == def.name && arguments.len() == def.args.len())
-        };
-        let counted_here = |def: &Def<&str>| UNCOUNTED.contains(&(def.name, def.args.len()));
-        let library = jaq_core::defs().chain(jaq_std::defs());
-        let library = library.filter(|def| !is_left_out(def.name) && !is_native(def) && !counted_here(def));
-        // What ours replace stays below them: the library builds on it.
-        let mut all: Vec<_> = library.collect();
-        all.extend(ours.iter().cloned());
-        all
-    })
 }
 
 fn is_left_out(name: &str) -> bool {

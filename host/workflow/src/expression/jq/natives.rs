@@ -162,6 +162,7 @@ fn contains(whole: &Kind, part: &Kind) -> Result<Kind, String> {
 
 fn has(whole: &Kind, key: &Kind) -> Result<Kind, String> {
     match (whole, key) {
+        (Kind::Null, _) => Ok(Kind::Bool(false)),
         (Kind::Object(object), Kind::Text(key)) => Ok(Kind::Bool(object.members().contains_key(key.as_str()))),
         (Kind::Array(array), Kind::Int(index)) => {
             Ok(Kind::Bool(usize::try_from(*index).is_ok_and(|index| index < array.items().len())))
@@ -176,6 +177,9 @@ fn has(whole: &Kind, key: &Kind) -> Result<Kind, String> {
 fn indices(whole: &Kind, part: &Kind) -> Result<Kind, String> {
     match (whole, part) {
         (Kind::Null, _) => Ok(Kind::Null),
+        (Kind::Object(object), Kind::Text(key)) => {
+            Ok(object.members().get(key.as_str()).cloned().unwrap_or(Kind::Null))
+        }
         (Kind::Text(whole), Kind::Text(part)) => Ok(indices_of_text(whole.as_str(), part.as_str())),
         (Kind::Array(whole), Kind::Array(part)) => Ok(indices_of_items(whole, part)),
         (Kind::Array(whole), part) => {
