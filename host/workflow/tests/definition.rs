@@ -57,7 +57,7 @@ fn the_document_says_what_it_is() {
     assert_snapshot!(said_of(&format!("{HEAD}evaluate: {{ language: cel, mode: loose }}\ndo: [{{ a: {{ set: {{ x: 1 }} }} }}]")), @"accepted");
     assert_snapshot!(said_of(&format!("{HEAD}evaluate: {{ language: feel, mode: lose }}\ndo: [{{ a: {{ set: {{ x: 1 }} }} }}]")), @r#"
     d.yaml:2:23: expression language `feel` is not supported yet (see docs/dsl.md)
-    d.yaml:2:35: `lose` is not a value of `evaluate.mode`; it can be `strict`, `loose`
+    d.yaml:2:35: `lose` is not a value of `evaluate.mode`; did you mean `loose`?
     "#);
 }
 
