@@ -30,7 +30,7 @@ pub fn expression_of(field: &Field, text: &str) -> Option<Expression> {
 /// jq, with or without `${ }`, where there could also be a value.
 pub fn expression_template(field: &Field) -> Option<Template> {
     field.text_some()?;
-    compiled(field, Template::compile_expression_field)
+    compiled(field, Dialect::template_of_expression)
 }
 
 /// Any value whose texts of the form `${ … }` are expressions.
