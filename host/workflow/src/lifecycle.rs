@@ -126,6 +126,7 @@ impl<'a> Projection<'a> {
             | Event::EventEmitted { .. }
             | Event::AttemptStarted { .. }
             | Event::CommandsPlanned { .. }
+            | Event::CallStarted { .. }
             | Event::CommandStarted { .. }
             | Event::CommandCompleted { .. }
             | Event::HostCallCompleted { .. }
