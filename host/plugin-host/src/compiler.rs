@@ -154,7 +154,6 @@ impl Compiler {
         let said = read(errors, ERROR_BYTES_MAX).unwrap_or_default();
         let said = String::from_utf8_lossy(&said).trim().to_owned();
         const KILL: i32 = 9;
-        const ABORT: i32 = 6;
         const PROCESSOR_TIME: i32 = 24;
         Err(match (status.code(), status.signal()) {
             (Some(code), _) if code == i32::from(NOT_COMPILED) => said,
@@ -162,7 +161,7 @@ impl Compiler {
             (_, Some(PROCESSOR_TIME | KILL)) => {
                 format!("compiling it took more than {} s of processor time", self.processor_time_max.as_secs())
             }
-            (_, Some(ABORT)) if said.contains("memory allocation") => {
+            (Some(_) | None, _) if said.contains("memory allocation") || said.contains("out of memory") => {
                 format!("compiling it took more than {} bytes of memory", self.address_space_bytes_max)
             }
             _ => format!("the compiler ended with {status}: {said}"),
