@@ -89,6 +89,7 @@ impl World {
             events,
             definitions: Vec::new(),
             projection: projection(&started),
+            listeners: started.listeners(),
             also: Alongside::default(),
         };
         self.hands.store.start_instance(new).await.expect("an instance starts");
