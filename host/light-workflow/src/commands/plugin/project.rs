@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use plugin_host::compiler::Compiler;
 use plugin_host::{HostConfig, PluginHost};
 use workflow::capability::PluginManifest;
 
@@ -53,6 +54,10 @@ impl Project {
     pub fn host(&self) -> Result<PluginHost, Failure> {
         fs::create_dir_all(self.build())?;
         let precompiled = Some(self.build().join("compiled"));
-        Ok(PluginHost::new(HostConfig { precompiled, ..HostConfig::default() })?)
+        Ok(PluginHost::new(HostConfig {
+            precompiled,
+            compiler: Some(Compiler::new(std::env::current_exe()?)),
+            ..HostConfig::default()
+        })?)
     }
 }
