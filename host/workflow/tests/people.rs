@@ -280,7 +280,7 @@ do:
         "d.yaml:4:39: `set`: `${ 1 + }` is not a CEL expression: expected a value, found its end"
     );
     let said = said_of_cel("- a: { set: { x: '${ inputt.x }' } }");
-    assert!(said.contains("4:19: there is no variable `$inputt` here; did you mean `$input`?"), "{said}");
+    assert!(said.contains("4:13: there is no variable `$inputt` here; did you mean `$input`?"), "{said}");
 }
 
 fn said_of_cel(tasks: &str) -> String {
