@@ -158,6 +158,7 @@ impl Range {
             parent: None,
             definitions: Vec::new(),
             also: store::Alongside::default(),
+            listeners: Vec::new(),
         };
         self.store.start_instance(new).await.map_err(said)?;
         Ok(())

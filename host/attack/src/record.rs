@@ -28,7 +28,7 @@ pub(crate) fn refusal(error: &LoadError) -> String {
     let when = match error {
         LoadError::TooLarge { .. } => "refused unread",
         LoadError::Inspect { source, .. } => return format!("refused before compiling: {error}: {source}"),
-        LoadError::Problems { .. } => "refused before compiling",
+        LoadError::Problems { .. } | LoadError::TooManyFunctions { .. } => "refused before compiling",
         LoadError::Compile { .. } => "refused while compiling",
         LoadError::Types { .. } => "refused before any call",
     };

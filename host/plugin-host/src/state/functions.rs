@@ -43,7 +43,9 @@ impl State {
         self.used.log_bytes += fields.iter().map(|(name, value)| (name.len() + value.len()) as u64).sum::<u64>();
         let Turn::Execute(host) = &mut self.turn else {
             // Dropped, and counted all the same: a flood costs the host as much as any other call.
-            self.begin()?;
+            if u64::from(self.used.log_lines) > self.limits.host_calls_max {
+                return Err(self.end(Stop::Limit(LimitReached::HostCalls { max: self.limits.host_calls_max })));
+            }
             return Ok(());
         };
         let grant = self.grants.log.as_ref().map_or((0, 0), |grant| (grant.lines_max, grant.bytes_max));
