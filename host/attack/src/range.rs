@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use calls::{Client, Rules};
 use plugin_host::{HostConfig, PluginHost};
 use sandbox::{Template, Templates};
 use serde_json::Value;
@@ -205,7 +206,7 @@ impl Range {
         self.execute_file(owner, &path, &Digest::of(component), grants, input, Vec::new()).await
     }
 
-    /// As [`Range::execute`], for a file that is said to have `digest`, going on from `calls`.
+    /// As [`Range::execute`], for a file that is said to have `digest`, going on from `history`.
     pub(crate) async fn execute_file(
         &self,
         owner: &str,
@@ -213,7 +214,7 @@ impl Range {
         digest: &Digest,
         mut grants: Grants,
         input: Value,
-        calls: Vec<Event>,
+        history: Vec<Event>,
     ) -> Result<Ran, String> {
         grants.limits = self.limits();
         let name = PluginName::new(owner).expect("a label");
@@ -226,6 +227,7 @@ impl Range {
             plugins: Arc::new(PluginCatalog::new(BTreeMap::from([(name.clone(), installed)]))),
             secrets: self.secrets.clone(),
             running: Arc::default(),
+            client: Arc::new(Client::new(Rules::default(), None, calls::Limits::default()).map_err(said)?),
         };
         let attempt = self.attempts.fetch_add(1, Ordering::Relaxed);
         let key = EffectKey { instance: instance(owner), path: task(), attempt, sequence: 0 };
@@ -242,7 +244,14 @@ impl Range {
         let templates = self.templates.digests();
         let (sender, receiver) = mpsc::channel(8);
         let journal = tokio::spawn(keep(receiver));
-        let attempt_of = Attempt { key: key.clone(), started_at: Timestamp::UNIX_EPOCH, effect, calls, templates };
+        let attempt_of = Attempt {
+            key: key.clone(),
+            started_at: Timestamp::UNIX_EPOCH,
+            effect,
+            calls: history,
+            templates,
+            approved_calls: BTreeSet::new(),
+        };
         let outcome = hands.act(attempt_of, Journal::new(sender)).await;
         let events = journal.await.map_err(said)?;
         let log = ArtifactUri::new(format!("artifact://{owner}/step/{attempt}/plugin.log.jsonl")).map_err(said)?;

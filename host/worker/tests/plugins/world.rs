@@ -1,7 +1,7 @@
 //! One attempt of a plugin's task on a real worker: components, host calls and
 //! store are the real ones; the machine and the history are the test's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -67,6 +67,7 @@ impl World {
             plugins: Arc::new(PluginCatalog::new(installed().clone())),
             secrets: Arc::new(Secrets::from_files(BTreeMap::<SecretName, PathBuf>::from(secrets))),
             running: Arc::new(Running::default()),
+            client: Arc::new(calls::Client::new(calls::Rules::default(), None, calls::Limits::default()).unwrap()),
         };
         Self { _folder: folder, machine, hands }
     }
@@ -119,6 +120,7 @@ impl World {
             started_at: Timestamp::UNIX_EPOCH,
             calls: Vec::new(),
             templates: [(template, digest)].into(),
+            approved_calls: BTreeSet::new(),
         }
     }
 

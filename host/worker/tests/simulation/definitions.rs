@@ -88,6 +88,7 @@ impl Programs {
 
     pub fn policy(&self, definition: &Definition) -> EffectivePolicy {
         let sources = PolicySources {
+            approved_calls: &Default::default(),
             templates: &Default::default(),
             providers: &[],
             plugin: &|_, _| Err(vec!["there are no plugins".to_owned()]),

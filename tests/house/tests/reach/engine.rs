@@ -151,6 +151,7 @@ async fn begin(store: &SharedStore) {
         events,
         projection: worker::projection(&first),
         also: Default::default(),
+        listeners: Vec::new(),
     };
     store.start_instance(new).await.unwrap();
 }
