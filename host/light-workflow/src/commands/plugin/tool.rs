@@ -1,5 +1,5 @@
 //! The author's own tools: the one place outside of `sandbox` and `xtask` that
-//! starts programs (decision 16).
+//! starts programs (decision 21).
 //!
 //! Nothing of a release comes here: `plugin build` is what an author types on
 //! the author's machine, and it runs what the author could type just as well.
@@ -24,7 +24,7 @@ pub struct Tool<'a> {
 
 impl Tool<'_> {
     /// Waits for it to end well; what it prints goes to standard error.
-    #[allow(clippy::disallowed_methods, reason = "decision 16: an author's command, on an author's machine")]
+    #[allow(clippy::disallowed_methods, reason = "decision 21: an author's command, on an author's machine")]
     pub fn run(self) -> Result<(), Failure> {
         let mut command = Command::new(self.program);
         command.args(&self.arguments).current_dir(self.folder).envs(self.environment);
