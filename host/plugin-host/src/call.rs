@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wasmtime::{CallHook, Store, Trap, UpdateDeadline};
+use workflow::approval::canonical;
 use workflow::capability::{Grants, Limits, LimitsGrant};
 use workflow::command::PlannedCommand;
 use workflow::{ArtifactUri, CommandName, Timestamp};
@@ -152,7 +153,7 @@ impl PluginHost {
     /// refused meanwhile, and log lines are dropped.
     pub async fn plan(&self, plugin: &Plugin, input: &Value) -> Result<Vec<PlannedCommand>, CallError> {
         let mut run = self.start(plugin, Turn::Plan, &quiet(), NOWHERE).await?;
-        let answer = run.bindings.lightapi_release_step().call_plan(&mut run.store, &input.to_string()).await;
+        let answer = run.bindings.lightapi_release_step().call_plan(&mut run.store, &canonical(input)).await;
         let planned = run.finish(answer).await?.map_err(step_error)?;
         if planned.len() > PLANNED_MAX {
             return Err(run.broken(format!("it planned {} commands; at most {PLANNED_MAX} are read", planned.len())));
@@ -202,7 +203,10 @@ impl PluginHost {
         host: Box<dyn HostCalls>,
     ) -> Result<Value, CallError> {
         let mut run = self.start(plugin, Turn::Execute(host), call.grants, call.surroundings).await?;
-        let answer = run.bindings.lightapi_release_step().call_execute(&mut run.store, &call.input.to_string()).await;
+        // A history may keep an object's keys in another order: the step must read
+        // the same bytes, and use the same fuel, when it runs again.
+        let input = canonical(&call.input);
+        let answer = run.bindings.lightapi_release_step().call_execute(&mut run.store, &input).await;
         let output = run.finish(answer).await?.map_err(step_error)?;
         let (bytes, max) = (output.len() as u64, Limits::of(&call.grants.limits).result_bytes_max);
         if bytes > max {

@@ -7,7 +7,6 @@ use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::error::Category;
 use serde_path_to_error::Segment;
 
 use crate::BODY_BYTES_MAX;
@@ -57,7 +56,9 @@ impl<S: Send + Sync> FromRequest<S> for JsonText {
         };
         let not_text = |_| Problem::new(ErrorType::MalformedJson, "the request body is not UTF-8");
         let text = String::from_utf8(bytes.into()).map_err(not_text)?;
-        serde_json::from_str::<IgnoredAny>(&text).map_err(|error| refused(&error, String::new()))?;
+        // `serde_json` says line and column at the end of its message.
+        serde_json::from_str::<IgnoredAny>(&text)
+            .map_err(|error| Problem::new(ErrorType::MalformedJson, error.to_string()))?;
         Ok(Self(text))
     }
 }
@@ -68,21 +69,16 @@ fn is_json(headers: &HeaderMap) -> bool {
     media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
+/// `text` is well-formed JSON: what is wrong with it now is what it says, or how deep.
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text))
-        .map_err(|error| refused(error.inner(), pointer(error.path())))
+        .map_err(|error| invalid(error.inner(), pointer(error.path())))
 }
 
-/// `serde_json` says line and column at the end of its message.
-fn refused(error: &serde_json::Error, pointer: String) -> Problem {
-    match error.classify() {
-        Category::Syntax | Category::Eof | Category::Io => Problem::new(ErrorType::MalformedJson, error.to_string()),
-        Category::Data => {
-            let place = if pointer.is_empty() { String::new() } else { format!("{pointer}: ") };
-            let problem = RequestProblem { pointer, detail: error.to_string() };
-            Problem::new(ErrorType::InvalidRequest, format!("{place}{error}")).with_errors(vec![problem])
-        }
-    }
+fn invalid(error: &serde_json::Error, pointer: String) -> Problem {
+    let place = if pointer.is_empty() { String::new() } else { format!("{pointer}: ") };
+    let problem = RequestProblem { pointer, detail: error.to_string() };
+    Problem::new(ErrorType::InvalidRequest, format!("{place}{error}")).with_errors(vec![problem])
 }
 
 fn pointer(path: &serde_path_to_error::Path) -> String {

@@ -48,7 +48,7 @@ fn every_kind_of_error_has_a_page_with_its_title_type_and_status() {
 #[test]
 fn every_page_is_of_a_kind_of_error_that_exists() {
     let mut text = String::new();
-    for part in ["workflow", "worker"] {
+    for part in ["workflow", "worker", "calls"] {
         sources(&Path::new(ROOT).join("host").join(part).join("src"), &mut text);
     }
     let own: BTreeSet<_> = ErrorType::ALL.iter().map(|kind| kind.slug()).collect();
@@ -62,7 +62,7 @@ fn every_page_is_of_a_kind_of_error_that_exists() {
 #[test]
 fn every_error_that_a_workflow_names_in_full_has_a_page() {
     let mut text = String::new();
-    for part in ["workflow", "worker"] {
+    for part in ["workflow", "worker", "calls"] {
         sources(&Path::new(ROOT).join("host").join(part).join("src"), &mut text);
     }
     let pages = pages();

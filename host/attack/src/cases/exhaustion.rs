@@ -148,7 +148,7 @@ pub(super) fn cases() -> Vec<Case> {
             guest.import(Import::Acquire).execute(&for_ever(&format!("(call $acquire {name} (i32.const 512))")))
         })
         .ends(format!("{limit}held more than"))
-        .ends("secrets at once"),
+        .ends("handles at once"),
         Case::execute("own-resources", "resources of its own are made and never dropped", || {
             Guest::new()
                 .world("export things: interface { resource thing { constructor(); } }")
@@ -156,7 +156,8 @@ pub(super) fn cases() -> Vec<Case> {
                 .item("(func (export \"things#[constructor]thing\") (result i32) (call $new (i32.const 7)))")
                 .execute(&for_ever("(drop (call $new (i32.const 7)))"))
         })
-        .ends("handle limit exceeded"),
+        .ends(format!("{limit}held more than"))
+        .ends("handles at once"),
         Case::execute("output-of-32-mib", "an output of 32 MiB", || {
             Guest::new()
                 .memory("(memory (export \"memory\") 600)")

@@ -87,16 +87,16 @@ fn unknown() -> Vec<Case> {
         })
         .ends("refused before compiling: ")
         .ends("`acme:tools/run@1.0.0` (`go`) of a package this host does not have"),
-        Case::load("wasi-sockets", "sockets and files of WASI", || {
+        Case::load("wasi-sockets", "sockets and requests of WASI", || {
             importing(
-                "import wasi:sockets/tcp@0.2.6; import wasi:filesystem/preopens@0.2.6;",
+                "import wasi:sockets/tcp@0.2.6; import wasi:http/outgoing-handler@0.2.6;",
                 "package wasi:sockets@0.2.6 { interface tcp { connect: func(); } }
-                 package wasi:filesystem@0.2.6 { interface preopens { get-directories: func(); } }",
+                 package wasi:http@0.2.6 { interface outgoing-handler { handle: func(); } }",
             )
         })
         .ends("refused before compiling: ")
         .ends("wasi:sockets/tcp@0.2.6")
-        .ends("wasi:filesystem/preopens@0.2.6"),
+        .ends("wasi:http/outgoing-handler@0.2.6"),
         Case::load("function-of-no-interface", "a function imported by a bare name", || {
             of_world(&format!(
                 "package attack:other;

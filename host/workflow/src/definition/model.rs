@@ -151,7 +151,7 @@ pub enum TaskKind {
     Outbound(Box<Outbound>),
     Run(Run),
     RunWorkflow(RunWorkflow),
-    Ask(Ask),
+    Ask(Box<Ask>),
     Try(Box<Try>),
     Raise(Raise),
     For(Box<For>),

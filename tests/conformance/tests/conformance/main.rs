@@ -33,11 +33,13 @@ macro_rules! features {
 features! {
     context: "context",
     data_flow: "data-flow",
+    emit_and_listen: "emit-and-listen",
     errors: "errors",
     expressions: "expressions",
     flow: "flow",
     for_tasks: "for",
     fork: "fork",
+    functions: "functions",
     people: "people",
     refusals: "refusals",
     retries: "retries",

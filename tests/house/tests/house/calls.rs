@@ -192,7 +192,7 @@ fn what_nobody_approved_is_named_by_check_and_refused_at_the_start() {
     );
     let ran = net.host().run(&["check", "definition.yaml"]).ended_with(0);
     assert!(ran.stdout.contains("https://petstore.swagger.io (not approved)"), "{}", ran.stdout);
-    ran.says("definition.yaml:3:3: warning: calls `https://petstore.swagger.io`");
+    ran.says("definition.yaml:4:5: warning: calls `https://petstore.swagger.io`");
     net.host().run(&["run", "definition.yaml"]).ended_with(2).says("which is not approved");
     net.write("light-workflow.toml", "[calls]\nallow = [\"https://petstore.swagger.io\"]\n");
     let ran = net.host().run(&["check", "definition.yaml"]).ended_with(0);

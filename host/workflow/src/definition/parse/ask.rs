@@ -144,7 +144,7 @@ pub fn ask(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
         Some(form) => form.write(&answer_value),
         None => answer_value.as_str().unwrap_or_default().to_owned(),
     };
-    Some(TaskKind::Ask(Ask {
+    Some(TaskKind::Ask(Box::new(Ask {
         prompt: prompt?,
         assignee,
         role,
@@ -165,7 +165,7 @@ pub fn ask(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
         options_from,
         answer,
         is_multiple: mode == Mode::MultiChoice,
-    }))
+    })))
 }
 
 /// The mode, or the one that the other fields speak of.

@@ -186,7 +186,9 @@ impl Place<'_> {
             put(name, texts?.into());
         }
         for (name, template) in [("username", &policy.username), ("password", &policy.password)] {
-            optional(template, name)?.map(|value| put(name, value));
+            if let Some(value) = optional(template, name)? {
+                put(name, value);
+            }
         }
         for (name, token) in [("subject", &policy.subject), ("actor", &policy.actor)] {
             if let Some(token) = token {

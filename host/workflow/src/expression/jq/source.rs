@@ -23,17 +23,13 @@ pub fn refuse_deep(source: &str) -> Result<(), String> {
         if open.last() == Some(&'"') {
             match character {
                 '"' => drop(open.pop()),
-                '\\' => {
-                    if characters.next() == Some('(') {
-                        open.push('(');
-                    }
-                }
+                '\\' if characters.next() == Some('(') => open.push('('),
                 _ => {}
             }
             continue;
         }
         let is_word = character.is_alphanumeric() || character == '_';
-        tokens += usize::from(!character.is_whitespace() && !(is_word && in_word));
+        tokens += usize::from(!(character.is_whitespace() || is_word && in_word));
         in_word = is_word;
         match character {
             '(' | '[' | '{' | '"' => open.push(character),

@@ -29,7 +29,7 @@ fn ok(kind: Kind) -> ValR<Val> {
 fn place(index: f64, length: usize) -> Option<usize> {
     let index = index.floor();
     match index < 0.0 {
-        true => (length as f64 + index >= 0.0).then(|| (length as f64 + index) as usize),
+        true => (length as f64 + index >= 0.0).then_some((length as f64 + index) as usize),
         false => Some(index as usize),
     }
 }

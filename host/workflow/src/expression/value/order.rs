@@ -117,6 +117,7 @@ impl PartialEq for Val {
 
 impl Eq for Val {}
 
+#[allow(clippy::non_canonical_partial_ord_impl, reason = "jq sorts `nan` and compares it in two ways")]
 impl PartialOrd for Val {
     /// `nan` is less than every number, itself included.
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
