@@ -27,17 +27,17 @@ fn the_imports_of_each_plugin_are_what_a_reviewer_saw() {
         text,
         "\
 cargo
-  lightapi:release/artifacts-read@0.1.1: read
-  lightapi:release/log@0.1.1: emit
-  lightapi:release/sandbox@0.1.1: exec
+  lightapi:release/artifacts-read@0.1.0: read
+  lightapi:release/log@0.1.0: emit
+  lightapi:release/sandbox@0.1.0: exec
 cargo-publish
-  lightapi:release/log@0.1.1: emit
-  lightapi:release/sandbox-secret@0.1.1: exec-with-secrets
-  lightapi:release/secrets@0.1.1: acquire
+  lightapi:release/log@0.1.0: emit
+  lightapi:release/sandbox-secret@0.1.0: exec-with-secrets
+  lightapi:release/secrets@0.1.0: acquire
 preflight
-  lightapi:release/artifacts-read@0.1.1: read
-  lightapi:release/log@0.1.1: emit
-  lightapi:release/sandbox@0.1.1: exec
+  lightapi:release/artifacts-read@0.1.0: read
+  lightapi:release/log@0.1.0: emit
+  lightapi:release/sandbox@0.1.0: exec
 "
     );
 }

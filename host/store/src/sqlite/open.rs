@@ -29,6 +29,9 @@ const MIGRATIONS: [&str; 4] = [
 /// protects against one that is stopped in the middle.
 const BUSY: Duration = Duration::from_secs(10);
 
+/// How often the first connection is tried within `BUSY`.
+const CONNECT_TRIES: u32 = 200;
+
 /// A file up to this size is checked for damage at every start: some tens of milliseconds.
 const CHECKED_BYTES_MAX: u64 = 32 << 20;
 
@@ -46,7 +49,7 @@ pub(super) async fn open(dir: &Path, options: SqliteOptions) -> Result<SqliteSto
     let database_error = |source| OpenError::Database { path: path.clone(), source };
 
     let connect = connect_options(&path);
-    let mut connection = connect.connect().await.map_err(database_error)?;
+    let mut connection = first_connection(&connect).await.map_err(database_error)?;
     let checked = std::fs::metadata(&path).is_ok_and(|file| file.len() <= CHECKED_BYTES_MAX);
     if checked {
         check(&mut connection, &path).await?;
@@ -67,6 +70,25 @@ pub(super) async fn open(dir: &Path, options: SqliteOptions) -> Result<SqliteSto
     let writer = Writer::new(connection, connect, key, changes.clone(), counters.clone());
     tokio::spawn(writer.run(queue));
     Ok(SqliteStore { requests, readers, files, changes, counters, clock: options.clock })
+}
+
+/// Only one connection makes the file a write-ahead one. SQLite tells another
+/// that comes in between that it is busy at once, whatever `busy_timeout` says.
+async fn first_connection(connect: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
+    let pause = BUSY / CONNECT_TRIES;
+    for _ in 1..CONNECT_TRIES {
+        match connect.connect().await {
+            Err(error) if is_busy(&error) => tokio::time::sleep(pause).await,
+            other => return other,
+        }
+    }
+    connect.connect().await
+}
+
+/// SQLITE_BUSY in any of its extended forms.
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code()).and_then(|code| code.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xff == 5)
 }
 
 fn connect_options(path: &Path) -> SqliteConnectOptions {

@@ -112,7 +112,7 @@ fn a_file_that_is_not_there_or_a_configuration_that_is_wrong_is_refused() {
         ("[secrets".to_owned(), "operator.toml:1: unclosed table"),
         (
             "[secret]".to_owned(),
-            "operator.toml:1: unknown field `secret`, expected one of `egress`, `secrets`, `policy`, `paths`",
+            "operator.toml:1: unknown field `secret`, expected one of `egress`, `calls`, `secrets`, `policy`, `paths`",
         ),
         ("\n[egress.resolve]\n\"a:80\" = \"b\"".to_owned(), "operator.toml:3: invalid socket address"),
         (
