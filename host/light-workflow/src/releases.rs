@@ -38,6 +38,9 @@ pub enum NotStarted {
     /// A release publishes; what holds its secrets needs a person first.
     #[error("{definition} publishes without an approval")]
     Unapproved { definition: String, problems: Vec<String> },
+    /// The request lacks what the definition's `input.schema` demands.
+    #[error("{0}")]
+    Input(String),
     /// Secrets that are not there, origins that nobody approved.
     #[error("this host lacks what it needs")]
     Lacking { problems: Vec<String> },
@@ -51,6 +54,9 @@ pub enum NotStarted {
 pub async fn start(host: &Host, run: NewRun) -> Result<(InstanceId, Started), NotStarted> {
     let definition = run.definition;
     let allow_auto_approval = run.auto_approval && host.parts.config.policy.auto_approve;
+    if run.release_id.is_some() {
+        conforms(&definition, &run.input).map_err(NotStarted::Input)?;
+    }
     let store = host.shared_store();
     let folder = &host.parts.config.paths.definitions;
     let library = Library::for_definition(folder, store.as_ref(), &definition).await.map_err(StartError::from)?;
@@ -99,6 +105,14 @@ pub async fn start(host: &Host, run: NewRun) -> Result<(InstanceId, Started), No
     Ok(match started {
         Started::New => (id, Started::New),
         Started::Existing(existing) => (existing.clone(), Started::Existing(existing)),
+    })
+}
+
+/// A request that the definition cannot take is refused, and no release is recorded.
+pub fn conforms(definition: &Definition, input: &Value) -> Result<(), String> {
+    workflow::engine::check_input(definition, input).map_err(|fault| {
+        let detail = fault.detail.unwrap_or_default();
+        format!("{} does not take this request: {detail}; complete the request", definition.full_name())
     })
 }
 
@@ -189,6 +203,7 @@ impl api::Starter for ReleaseStarter {
             Err(NotStarted::Unapproved { problems, definition }) => {
                 Err(api::StartReleaseError::Unavailable { detail: format!("{definition}: {}", problems.join("; ")) })
             }
+            Err(NotStarted::Input(detail)) => Err(api::StartReleaseError::Unavailable { detail }),
             Err(NotStarted::Lacking { problems }) => {
                 Err(api::StartReleaseError::Unavailable { detail: problems.join("; ") })
             }
@@ -232,6 +247,7 @@ pub fn failure_of(error: NotStarted) -> Failure {
         NotStarted::Unapproved { problems, definition } => {
             Failure::wrong_input(problems.into_iter().map(|problem| format!("{definition}:{problem}")))
         }
+        NotStarted::Input(problem) => Failure::used_wrongly(problem),
         NotStarted::Lacking { problems } => Failure::wrong_input(problems),
         NotStarted::Store(StartError::Store(error @ StoreError::Database { .. })) => Failure::from(error),
         NotStarted::Store(error) => Failure::used_wrongly(error),

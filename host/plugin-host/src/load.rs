@@ -167,10 +167,10 @@ impl PluginHost {
                     (component, code)
                 }
             };
-            if let Some(store) = store {
-                if let Err(error) = store.put(&engine, &digest, &code) {
-                    tracing::warn!(plugin.name = %label, %error, "Compiled code of plugin `{label}` could not be kept");
-                }
+            if let Some(store) = store
+                && let Err(error) = store.put(&engine, &digest, &code)
+            {
+                tracing::warn!(plugin.name = %label, %error, "Compiled code of plugin `{label}` could not be kept");
             }
             Ok::<_, String>(component)
         };

@@ -54,8 +54,10 @@ async fn start(context: &Context, start: ReleaseStart) -> Result<u8, Failure> {
             unapproved.into_iter().map(|problem| format!("{}:{problem}", path.display())),
         ));
     }
-    let host = Host::open(&context.data, parts).await?;
     let new = releases::release_run(definition, &request, None, actor())?;
+    releases::conforms(&new.definition, &new.input)
+        .map_err(|problem| Failure::used_wrongly(format!("{file}: {problem}")))?;
+    let host = Host::open(&context.data, parts).await?;
     let instance = match releases::start(&host, new).await {
         Ok((instance, _)) => instance,
         Err(releases::NotStarted::Store(store::StartError::ReleaseRunning { release, instance })) => {

@@ -41,7 +41,7 @@ impl State {
         }
         let sequence = self.events.len() as u64 + 1;
         self.events.push(StoredEvent { sequence, event: event.clone(), sent_by, at });
-        if lose && sequence % 3 == 0 {
+        if lose && sequence.is_multiple_of(3) {
             return Ok((Published::New { sequence }, Vec::new()));
         }
         let mut addressed = Vec::new();

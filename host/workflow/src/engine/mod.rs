@@ -41,6 +41,16 @@ use crate::definition::Definition;
 use crate::event::{Event, Recorded};
 use crate::ids::{Actor, InstanceId, Timestamp};
 
+/// Whether `input` conforms to the definition's own `input.schema`: for who
+/// would rather refuse it than start an instance that faults at once.
+///
+/// # Errors
+///
+/// The fault that the instance would end with.
+pub fn check_input(definition: &Definition, input: &Value) -> Result<(), crate::effect::Fault> {
+    schema::check(definition.input.schema.as_ref(), input, "input")
+}
+
 /// Starts an instance: `InstanceStarted` and the first decisions.
 ///
 /// Nothing is done yet: commit the events, then carry out the open attempts.

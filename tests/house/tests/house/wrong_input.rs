@@ -203,3 +203,14 @@ do:
     assert!(!host.data.exists(), "something was written");
     host.run(&["check", file]).ended_with(0).says("task `send` may hold secrets before a person has been asked");
 }
+
+#[test]
+fn a_request_that_the_definition_cannot_take_is_refused_and_recorded_nowhere() {
+    let stage = Stage::unattended();
+    let host = stage.host();
+    let request = stage.request_with(|request| drop(request.as_object_mut().unwrap().remove("cargoRegistry")));
+    host.run(&["release", "start", request.to_str().unwrap(), "--yes"]).ended_with(2).says(
+        "does not take this request: the input does not conform: /release: \"cargoRegistry\" is a required property",
+    );
+    assert!(!host.data.exists(), "something was written");
+}
