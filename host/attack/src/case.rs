@@ -27,7 +27,7 @@ pub struct Case {
 /// How an attack is carried out.
 pub(crate) enum Attack {
     /// The component is loaded, and its step runs as a task through the worker.
-    Execute { component: Maker, grants: Grants, input: Value },
+    Execute { component: Maker, grants: Box<Grants>, input: Value },
     /// `describe` is called.
     Describe(Maker),
     /// `plan` is called.
@@ -63,7 +63,8 @@ impl Case {
         tries: &'static str,
         bytes: impl Fn() -> Vec<u8> + Send + Sync + 'static,
     ) -> Self {
-        let attack = Attack::Execute { component: Box::new(bytes), grants: all_grants(), input: Value::from("input") };
+        let attack =
+            Attack::Execute { component: Box::new(bytes), grants: Box::new(all_grants()), input: Value::from("input") };
         Self::new(name, tries, attack)
     }
 

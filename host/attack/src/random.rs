@@ -13,7 +13,7 @@ impl Random {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -22,7 +22,7 @@ impl Random {
 
     /// Below `bound`, which is not 0.
     pub fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).expect("it is below a usize")
+        usize::try_from(self.number() % bound as u64).expect("it is below a usize")
     }
 
     pub fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
@@ -61,7 +61,7 @@ const TEXTS: [&str; 22] = [
 fn guest(random: &mut Random) -> Guest {
     let mut guest = Guest::new();
     let texts: Vec<Text> = TEXTS.iter().map(|text| guest.text(text)).collect();
-    let noise: Vec<u8> = (0..256).map(|_| random.next() as u8).collect();
+    let noise: Vec<u8> = (0..256).map(|_| random.number() as u8).collect();
     let noise = guest.bytes(&noise);
     let (mut body, mut imports) = (String::new(), Vec::new());
     for _ in 0..1 + random.below(4) {

@@ -71,7 +71,7 @@ impl Range {
     async fn attack(&self, attack: &Attack) -> Result<Left, String> {
         let ended = match attack {
             Attack::Execute { component, grants, input } => {
-                let ran = self.execute(HOSTILE, &component(), grants.clone(), input.clone()).await?;
+                let ran = self.execute(HOSTILE, &component(), grants.as_ref().clone(), input.clone()).await?;
                 return Ok(Left { ended: record::ending(&ran), ran: Some(ran) });
             }
             Attack::Describe(component) => match self.load(&component()).await {

@@ -82,7 +82,7 @@ impl<'d> Operation<'d> {
         for parameter in list(self.operation).chain(list(self.item)) {
             let parameter = self.resolve(parameter)?;
             let same = |other: &&Value| other["name"] == parameter["name"] && other["in"] == parameter["in"];
-            if !parameters.iter().any(|other| same(other)) {
+            if !parameters.iter().any(same) {
                 parameters.push(parameter);
             }
         }

@@ -168,7 +168,8 @@ fn an_expression_that_does_not_parse_is_found_at_its_line() {
 fn a_variable_that_is_not_known_yet_at_its_place_is_an_error() {
     let document = |fields: &str| said_of(&format!("{HEAD}{fields}\ndo: [{{ a: {{ set: {{ x: 1 }} }} }}]"));
     // The place, with `$name` for each variable, and those that are there.
-    let places: [(&str, &dyn Fn(&str) -> String, &[&str]); 9] = [
+    type Place<'a> = (&'a str, &'a dyn Fn(&str) -> String, &'a [&'a str]);
+    let places: [Place; 9] = [
         ("input of the document", &|v| document(&format!("input: {{ from: {v} }}")), &["workflow", "runtime"]),
         ("its output", &|v| document(&format!("output: {{ as: {v} }}")), &["context", "workflow", "runtime"]),
         ("if", &|v| task(&format!("{{ set: {{ x: 1 }}, if: {v} }}")), &["context", "task", "workflow", "runtime"]),

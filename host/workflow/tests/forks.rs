@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::{Run, actor, definition, noon};
@@ -345,17 +345,15 @@ fn a_history_in_which_branches_do_what_they_cannot_is_refused() {
     assert_eq!(run.last_line(), "completed: \"a\"");
 }
 
-/// What a step costs does not grow with the branches that wait beside it.
+/// What a step costs does not grow with the branches that wait beside it: about
+/// 1 s in a debug build. What grew with the square took minutes.
 #[test]
-fn thousands_of_branches_end_in_a_moment() {
+fn thousands_of_branches_end() {
     const BRANCHES: usize = 4_000;
     let branches: Vec<Value> =
         (0..BRANCHES).map(|n| json!({ format!("b{n}"): {"do": [{"w": {"wait": "PT1S"}}, {"e": {"call": "echo", "with": {"n": n}}}]} })).collect();
     let definition = definition(&format!("do: {}", json!([{"all": {"fork": {"branches": branches}}}])));
-    let begun = Instant::now();
     let (instance, history) = run_to_end(&definition, json!({}), noon());
     assert_eq!(instance.output().unwrap()[BRANCHES - 1], json!({"n": BRANCHES - 1}));
     assert!(history.len() > BRANCHES * 10);
-    // Measured at about 1 s in a debug build; what grows with the square took minutes.
-    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
 }

@@ -4,6 +4,7 @@
 //! One test to a process, and that process counts what is allocated.
 
 #![allow(unsafe_code)] // A global allocator cannot be had without.
+#![allow(clippy::disallowed_methods, reason = "the time of an expression is what is bounded here")]
 
 #[path = "support/random.rs"]
 mod random;

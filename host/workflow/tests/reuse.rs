@@ -117,9 +117,9 @@ fn what_is_wrong_in_a_function_is_said_once_and_where_it_stands() {
          d.yaml:2:46: `a/b` cannot name a function; use 1 to 126 bytes without `/`, `~`, `[`, `]`"
     );
     assert_eq!(
-        said(&format!(
-            "use: {{ functions: {{ f: {{ set: {{ x: 1 }} }} }} }}\ndo: [{{ a: {{ call: f, metadata: {{ lightWorkflow: {{ grants: {{}} }} }} }} }}]"
-        )),
+        said(
+            "use: { functions: { f: { set: { x: 1 } } } }\ndo: [{ a: { call: f, metadata: { lightWorkflow: { grants: {} } } } }]"
+        ),
         "d.yaml:3:51: `metadata.lightWorkflow.grants` has no effect on `call of a function`; remove it, or move it to a task with `call`"
     );
 }

@@ -281,7 +281,8 @@ fn each_verdict_has_its_cause_and_its_place() {
         change(&mut house);
         house.findings()
     };
-    let cases: [(fn(&mut House), &str); 10] = [
+    type Change = fn(&mut House);
+    let cases: [(Change, &str); 10] = [
         (|house| house.plugin.approval = None, "REFUSED plugin.toml:1: nobody approved it"),
         (
             |house| house.entry().digest = Digest::of(b"other"),

@@ -71,7 +71,7 @@ pub fn bytes(original: &[u8], random: &mut Random) -> Vec<u8> {
             0..=2 => bytes[at] ^= 1 << random.below(8),
             3 => bytes[at] = *random.pick(&[0, 1, 0x7f, 0x80, 0xff]),
             4 => drop(bytes.remove(at)),
-            5 => bytes.insert(at, random.next() as u8),
+            5 => bytes.insert(at, random.number() as u8),
             6 => {
                 let end = (at + random.below(64)).min(bytes.len());
                 let part = bytes[at..end].to_vec();

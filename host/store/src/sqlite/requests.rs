@@ -43,7 +43,7 @@ impl<W, R> Job<W, R> {
 }
 
 pub(super) enum Request {
-    Start(Job<StartJob, Result<Started, StartError>>),
+    Start(Box<Job<StartJob, Result<Started, StartError>>>),
     Append(Job<AppendJob, Result<(), AppendError>>),
     ClaimShards(Job<ClaimJob, Result<Vec<Lease>, StoreError>>),
     ReleaseShards(Job<HostId, Result<(), StoreError>>),

@@ -24,7 +24,7 @@ use crate::rows::{
 #[async_trait]
 impl Store for SqliteStore {
     async fn start_instance(&self, new: NewInstance) -> Result<Started, StartError> {
-        self.write("record the new instance", StartJob::new(new), Request::Start).await
+        self.write("record the new instance", StartJob::new(new), |job| Request::Start(Box::new(job))).await
     }
 
     async fn append(&self, append: Append) -> Result<(), AppendError> {

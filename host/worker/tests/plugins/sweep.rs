@@ -18,8 +18,11 @@ fn captures(files: &[&str]) -> Answer {
     Answer { files: files.iter().map(|file| (*file).to_owned()).collect(), ..Answer::default() }
 }
 
+/// What each command of a step answers, in the order in which it asks.
+type Script = Vec<(&'static str, Answer)>;
+
 /// Name, input and script of each plugin's longest way.
-fn cases() -> Vec<(&'static str, Value, Vec<(&'static str, Answer)>)> {
+fn cases() -> Vec<(&'static str, Value, Script)> {
     let package = |name: &str, on: Value| {
         json!({ "name": name, "version": "0.1.0", "publish": null, "dependencies": on,
                 "manifest_path": format!("/workspace/repos/demo/{name}/Cargo.toml") })
