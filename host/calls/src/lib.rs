@@ -5,8 +5,8 @@
 //! looked at; it does so for every request and every redirection. It knows no
 //! proxy variables, keeps no cookies, and reads a bounded answer in bounded time.
 //!
-//! **Invariant:** only [`connect`] opens a connection, and only to an address
-//! that [`rules`] gave it.
+//! **Invariant:** only `connect` opens a connection, and only to an address
+//! that `rules` gave it.
 
 mod a2a;
 mod auth;

@@ -98,7 +98,7 @@ pub struct Serve {
 /// What the host's own calls may reach, beside what the configuration says.
 #[derive(Debug, Default, Args)]
 pub struct CallOptions {
-    /// Approve an origin for `call: http` and kin, like https://api.example.com.
+    /// Approve an origin for `call: http` and kin, like `https://api.example.com`.
     #[arg(long = "allow-call", value_name = "ORIGIN")]
     pub allow: Vec<Origin>,
     /// Call this address instead of the host's own; approves that host and port.

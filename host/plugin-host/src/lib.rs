@@ -1,7 +1,7 @@
 //! The only wasmtime: engine, linker, limits, grants.
 //!
 //! A plugin is a component that exports `lightapi:release/step` (see
-//! `wit/release.wit`). [`inspect`] reads its capabilities from the bytes
+//! `wit/release.wit`). [`inspect()`] reads its capabilities from the bytes
 //! without compiling anything; [`PluginHost::load`] compiles it once and keeps
 //! the result in a store of our own; [`PluginHost::execute`] runs it in a fresh
 //! instance with exactly the interfaces that were granted.

@@ -1,6 +1,6 @@
 //! The release request: explicit enough to reproduce the run.
 //!
-//! [`parse`] is for requests that people send: it finds everything that is
+//! [`parse()`] is for requests that people send: it finds everything that is
 //! wrong at once. Stored requests have been through it and are read by serde.
 //!
 //! Source: “Release Request” in the design document (Q1, Q2).

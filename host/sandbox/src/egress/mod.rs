@@ -1,7 +1,7 @@
 //! The only way out of a sandbox: an allow-list proxy on the host's side.
 //!
 //! A sandbox has no network device. With a non-empty list its first process
-//! listens on 127.0.0.1:3128 ([`forward`]) and copies bytes to a unix socket, where
+//! listens on 127.0.0.1:3128 (`forward`) and copies bytes to a unix socket, where
 //! a [`Proxy`] answers `CONNECT host:port` and `http://` requests. Names are
 //! resolved here, never inside; a name that leads to a private address is
 //! refused unless the operator mapped it; each answer is kept for the audit.

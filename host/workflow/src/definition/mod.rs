@@ -1,7 +1,7 @@
 //! A workflow definition: Serverless Workflow DSL 1.0.3, plus `ask` and
 //! `assert`, plus `metadata.lightWorkflow`.
 //!
-//! [`parse`] makes one from YAML and finds every problem at once; what is left
+//! [`parse()`] makes one from YAML and finds every problem at once; what is left
 //! to check needs to know more than the text: [`check_plugins`].
 
 mod approved;

@@ -1,6 +1,6 @@
 //! Instance = fold(history); decide(instance, now) = what happens next.
 //!
-//! The history is the truth, an [`Instance`] its fold. [`decide`] is pure: the
+//! The history is the truth, an [`Instance`] its fold. [`decide()`] is pure: the
 //! same history and the same `now` give the same events on any host, before
 //! and after a restart. Whoever drives an instance hands in what came from
 //! outside ([`Instance::advance`]), commits the events it gets back, and only
