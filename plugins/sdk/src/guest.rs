@@ -16,13 +16,31 @@ pub mod bindings {
     });
 }
 
+/// What came after the oldest release of the package. A component imports the
+/// older functions by their older version, so it needs the newer host only if it
+/// calls something newer.
+#[allow(unsafe_code, clippy::all, missing_docs)]
+mod newer {
+    wit_bindgen::generate!({
+        inline: "package light-workflow:sdk; world newer { import lightapi:release/model@0.1.1; }",
+        path: "wit-next",
+        world: "light-workflow:sdk/newer",
+        with: {
+            "lightapi:release/types@0.1.1": crate::guest::bindings::lightapi::release::types,
+            "lightapi:release/model@0.1.1": generate,
+        },
+    });
+}
+
 use bindings::lightapi::release::{artifacts_read, artifacts_write, log, sandbox, sandbox_secret, secrets, types};
 
 pub use bindings::export_component;
 pub use bindings::exports::lightapi::release::step::{Description, Guest, PlannedCommand};
 pub use bindings::lightapi::release::types::StepError;
 
-use crate::{Artifact, ArtifactStat, CallError, CommandResult, Denial, Level, Parameter, Status, Step};
+use crate::{
+    Answer, Artifact, ArtifactStat, CallError, CommandResult, Denial, Level, Parameter, Question, Status, Step,
+};
 
 pub fn describe<S: Step<H>, H>(version: &str) -> Description {
     Description {
@@ -95,6 +113,16 @@ macro_rules! reads {
     };
 }
 
+macro_rules! asks {
+    ($host:ty) => {
+        impl crate::AskModel for $host {
+            fn ask(&mut self, question: &crate::Question) -> Result<crate::Answer, crate::CallError> {
+                super::ask(question)
+            }
+        }
+    };
+}
+
 macro_rules! runs {
     ($host:ty) => {
         impl crate::RunCommands for $host {
@@ -134,10 +162,10 @@ macro_rules! uses_secrets {
     };
 }
 
-use {logs, reads, runs, uses_secrets, writes};
+use {asks, logs, reads, runs, uses_secrets, writes};
 
 world!(pure: logs);
-world!(diagnose: logs reads);
+world!(diagnose: logs reads asks);
 world!(probe: logs reads runs);
 world!(build: logs reads runs writes);
 world!(publish: logs reads runs writes uses_secrets);
@@ -160,6 +188,21 @@ fn stat(uri: &str) -> Result<ArtifactStat, CallError> {
 
 fn read(uri: &str, offset: u64, length: u32) -> Result<Vec<u8>, CallError> {
     artifacts_read::read(uri, offset, length).map_err(call_error)
+}
+
+fn ask(question: &Question) -> Result<Answer, CallError> {
+    use newer::lightapi::release::model;
+    let asked = model::Question {
+        model: question.model.clone(),
+        prompt: question.prompt.clone(),
+        evidence: question.evidence.clone(),
+        answer_schema: question.answer_schema.to_string(),
+        answer_tokens_max: question.answer_tokens_max,
+    };
+    let answer = model::ask(&asked).map_err(call_error)?;
+    let value = serde_json::from_str(&answer.value);
+    let value = value.map_err(|error| CallError::Unavailable(format!("the model's answer is not JSON: {error}")))?;
+    Ok(Answer { value, model: answer.model })
 }
 
 fn exec(command: &str, parameters: &[(&str, Parameter)]) -> Result<CommandResult, CallError> {

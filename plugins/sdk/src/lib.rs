@@ -70,8 +70,8 @@ pub use command::{
 };
 pub use error::{CallError, Denial, Failure, StepError};
 pub use host::{
-    ArtifactStat, BuildHost, DiagnoseHost, Level, Log, ProbeHost, PublishHost, PureHost, ReadArtifacts, RunCommands,
-    UseSecrets, WriteArtifacts,
+    Answer, ArtifactStat, AskModel, BuildHost, DiagnoseHost, Level, Log, ProbeHost, PublishHost, PureHost, Question,
+    ReadArtifacts, RunCommands, UseSecrets, WriteArtifacts,
 };
 pub use run::{execute, input, plan};
 pub use schema::{Side, schema_of};
@@ -85,9 +85,9 @@ pub mod prelude {
     pub use serde_json::{Value, json};
 
     pub use crate::{
-        Artifact, ArtifactUri, BuildHost, CallError, CommandResult, CommandTemplate, DiagnoseHost, Invocation, Level,
-        Log, Parameter, Planned, ProbeHost, PublishHost, PureHost, ReadArtifacts, RunCommands, Script, Status, Step,
-        StepError, UseSecrets, WriteArtifacts, captured, ended,
+        Answer, Artifact, ArtifactUri, AskModel, BuildHost, CallError, CommandResult, CommandTemplate, DiagnoseHost,
+        Invocation, Level, Log, Parameter, Planned, ProbeHost, PublishHost, PureHost, Question, ReadArtifacts,
+        RunCommands, Script, Status, Step, StepError, UseSecrets, WriteArtifacts, captured, ended,
     };
 }
 

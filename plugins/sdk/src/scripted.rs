@@ -5,15 +5,19 @@ use std::collections::{BTreeMap, VecDeque};
 use serde_json::Value;
 
 use crate::{
-    Artifact, ArtifactStat, CallError, CommandResult, Level, Log, Parameter, Planned, ReadArtifacts, RunCommands,
-    Status, Step, StepError, UseSecrets, WriteArtifacts,
+    Answer, Artifact, ArtifactStat, AskModel, CallError, CommandResult, Level, Log, Parameter, Planned, Question,
+    ReadArtifacts, RunCommands, Status, Step, StepError, UseSecrets, WriteArtifacts,
 };
 
 /// Answers each command with the next of the script and panics on any other command.
 #[derive(Debug, Default)]
 pub struct Script {
     answers: VecDeque<(String, Result<CommandResult, CallError>)>,
+    /// What the model says, in turn; after that it is unavailable.
+    model_answers: VecDeque<Value>,
     artifacts: BTreeMap<String, Vec<u8>>,
+    /// What the model was asked.
+    pub questions: Vec<Question>,
     /// What was asked: command, parameters by name, secrets.
     pub asked: Vec<Asked>,
     /// What was stored, by name.
@@ -54,6 +58,12 @@ impl Script {
     /// The next command is `command`, and the host has no answer.
     pub fn refused(mut self, command: &str, error: CallError) -> Self {
         self.answers.push_back((command.to_owned(), Err(error)));
+        self
+    }
+
+    /// The model's next answer.
+    pub fn model_answer(mut self, value: Value) -> Self {
+        self.model_answers.push_back(value);
         self
     }
 
@@ -99,6 +109,15 @@ impl ReadArtifacts for Script {
     fn read(&mut self, uri: &str, offset: u64, length: u32) -> Result<Vec<u8>, CallError> {
         let rest = self.stored(uri)?.get(usize::try_from(offset).unwrap_or(usize::MAX)..).unwrap_or_default();
         Ok(rest[..rest.len().min(length as usize)].to_vec())
+    }
+}
+
+impl AskModel for Script {
+    fn ask(&mut self, question: &Question) -> Result<Answer, CallError> {
+        self.questions.push(question.clone());
+        let value = self.model_answers.pop_front();
+        let value = value.ok_or_else(|| CallError::Unavailable(format!("no model `{}`", question.model)))?;
+        Ok(Answer { value, model: "scripted 1".to_owned() })
     }
 }
 

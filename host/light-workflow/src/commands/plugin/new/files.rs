@@ -52,6 +52,8 @@ use example;
 
 /// The oldest release: a component built against it runs on every later host.
 const WIT: &str = include_str!("../../../../../../wit/released/0.1.0/release.wit");
+/// What came after it: imported by the component that calls it, and no other.
+const NEXT_WIT: &str = include_str!("../../../../../../wit/release.wit");
 /// Cargo takes the versions that the SDK was tested with and drops the rest of it.
 const LOCK: &str = include_str!("../../../../../../Cargo.lock");
 
@@ -67,6 +69,7 @@ fn sdk() -> Vec<File> {
         "src/run.rs" "src/schema.rs" "src/scripted.rs"
     );
     files.push(shared("sdk/wit/release.wit", WIT));
+    files.push(shared("sdk/wit-next/release.wit", NEXT_WIT));
     files.push(shared("Cargo.lock", LOCK));
     files
 }
