@@ -9,7 +9,7 @@ use workflow::capability::{Approval, Date, Grants, PluginManifest, PluginsLock, 
 
 use crate::common::{Scripted, commands, components, host, plugin, plugin_name, root, run};
 
-const BUNDLED: [&str; 3] = ["cargo", "cargo-publish", "preflight"];
+const BUNDLED: [&str; 4] = ["cargo", "cargo-publish", "config-profile", "preflight"];
 
 #[test]
 fn the_imports_of_each_plugin_are_what_a_reviewer_saw() {
@@ -34,6 +34,8 @@ cargo-publish
   lightapi:release/log@0.1.0: emit
   lightapi:release/sandbox-secret@0.1.0: exec-with-secrets
   lightapi:release/secrets@0.1.0: acquire
+config-profile
+  lightapi:release/log@0.1.0: emit
 preflight
   lightapi:release/artifacts-read@0.1.0: read
   lightapi:release/log@0.1.0: emit
@@ -173,8 +175,25 @@ async fn every_planned_command_is_asked_for_and_run() {
         planned_by.entry(name).or_default().extend(planned.into_iter().map(|planned| planned.command));
     }
     for name in BUNDLED {
-        assert_eq!(planned_by[name], manifest(name).asks.sandbox.unwrap().commands, "{name}");
+        let asked = manifest(name).asks.sandbox.map(|sandbox| sandbox.commands).unwrap_or_default();
+        assert_eq!(planned_by.remove(name).unwrap_or_default(), asked, "{name}");
     }
+}
+
+#[tokio::test]
+async fn the_config_profile_gate_runs_as_a_component_and_calls_nothing() {
+    let gate = plugin("config-profile").await;
+    let text = json!({ "runtimeFamily": "rust", "products": [
+        { "productId": "agt", "productVersion": "1.2.0", "inheritFrom": { "productVersion": "1.1.0" } } ] });
+    let manifest_at =
+        |path: &str| json!({ "operation": "validate", "manifests": [{ "path": path, "text": text.to_string() }] });
+    let grants = manifest("config-profile").asks;
+    let (result, record) = run(&gate, manifest_at("rust/agt/1.2.0/manifest.json"), &grants, Scripted::default()).await;
+    assert_eq!(result.unwrap()["manifests"][0]["products"], json!(["agt|1.2.0"]));
+    assert_eq!((record.calls, record.log.len()), (vec![], 1));
+    let (result, _) = run(&gate, manifest_at("java/agt/1.2.0/manifest.json"), &grants, Scripted::default()).await;
+    let Err(CallError::NeedsHuman(text)) = result else { panic!("{result:?}") };
+    assert!(text.contains("is `rust`, but the file lies below `java`"), "{text}");
 }
 
 #[tokio::test]
