@@ -129,7 +129,7 @@ fn read(findings: &mut Findings<'_>, deletions: &mut Vec<Deletion>, portal: &Por
             findings.add(format!("{place}/hostId"), format!("`{name}` is not of this portal's host"));
         }
         for id in ["productVersionId", "profileId"] {
-            if !product.get(id).and_then(Value::as_str).is_some_and(|id| !id.is_empty()) {
+            if product.get(id).and_then(Value::as_str).is_none_or(str::is_empty) {
                 findings.add(format!("{place}/{id}"), format!("`{name}` could not be resolved"));
             }
         }

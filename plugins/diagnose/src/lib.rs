@@ -19,6 +19,8 @@ use light_workflow_sdk::{CallError, DiagnoseHost, Level, Planned, Step, StepErro
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::verdict::Verdict;
+
 /// What a task passes in `with`. `failure` is the detail of a caught `step-failed`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -160,7 +162,10 @@ impl<H: DiagnoseHost> Step<H> for Diagnose {
             None => opinion::second(host, &input, &texts, by_rules),
         };
         let (action, reason) = verdict::action(&verdict, &input);
-        host.log(Level::Info, &format!("{:?} at {:.2}, by {}", verdict.category, verdict.confidence, verdict.by));
+        let Verdict { category, confidence, by, .. } = &verdict;
+        let failure = [("summary", input.failure.summary), ("exitCode", format!("{:?}", input.failure.exit_code))];
+        let fields = failure.each_ref().map(|(name, value)| (*name, value.as_str()));
+        host.log_with(Level::Info, &format!("{category:?} at {confidence:.2}, by {by}"), &fields);
         Ok(Diagnosis {
             category: verdict.category,
             confidence: verdict.confidence,

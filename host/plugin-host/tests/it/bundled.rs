@@ -9,7 +9,7 @@ use workflow::capability::{Approval, Date, Grants, PluginManifest, PluginsLock, 
 
 use crate::common::{Scripted, commands, components, host, plugin, plugin_name, root, run};
 
-const BUNDLED: [&str; 4] = ["cargo", "cargo-publish", "config-profile", "preflight"];
+const BUNDLED: [&str; 5] = ["cargo", "cargo-publish", "config-profile", "diagnose", "preflight"];
 
 #[test]
 fn the_imports_of_each_plugin_are_what_a_reviewer_saw() {
@@ -36,6 +36,10 @@ cargo-publish
   lightapi:release/secrets@0.1.0: acquire
 config-profile
   lightapi:release/log@0.1.0: emit
+diagnose
+  lightapi:release/artifacts-read@0.1.0: read, stat
+  lightapi:release/log@0.1.0: emit
+  lightapi:release/model@0.1.1: ask
 preflight
   lightapi:release/artifacts-read@0.1.0: read
   lightapi:release/log@0.1.0: emit
@@ -194,6 +198,23 @@ async fn the_config_profile_gate_runs_as_a_component_and_calls_nothing() {
     let (result, _) = run(&gate, manifest_at("java/agt/1.2.0/manifest.json"), &grants, Scripted::default()).await;
     let Err(CallError::NeedsHuman(text)) = result else { panic!("{result:?}") };
     assert!(text.contains("is `rust`, but the file lies below `java`"), "{text}");
+}
+
+#[tokio::test]
+async fn a_diagnosis_runs_as_a_component_and_goes_on_without_a_models_help() {
+    let diagnose = plugin("diagnose").await;
+    let log = "artifact://i/t/1/stderr.log";
+    let input = json!({ "failure": { "summary": "it failed", "exitCode": 1, "logs": [log] }, "model": "default" });
+    let grants = manifest("diagnose").asks;
+    let (result, record) = run(&diagnose, input.clone(), &grants, Scripted::default()).await;
+    let diagnosis = result.unwrap();
+    assert_eq!((&diagnosis["category"], &diagnosis["action"]), (&json!("uncertain"), &json!("human-task")));
+    assert!(diagnosis["model"].as_str().unwrap().starts_with("test default 1 answered something else"), "{diagnosis}");
+    assert_eq!(record.calls[..2], [format!("1 stat {log}"), format!("2 read {log} 0 16")]);
+    assert!(record.calls[2].starts_with("3 ask default 1000 ") && record.calls[2].ends_with(log), "{:?}", record.calls);
+    let nobody = plugin_host::HostCallError::Unavailable("no model is configured".to_owned());
+    let (result, _) = run(&diagnose, input, &grants, Scripted { fails: Some(nobody), ..Scripted::default() }).await;
+    assert_eq!(result.unwrap()["model"], "unavailable: no model is configured");
 }
 
 #[tokio::test]
