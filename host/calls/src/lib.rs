@@ -17,6 +17,7 @@ mod exchange;
 mod http;
 mod mcp;
 mod openapi;
+pub mod registry;
 mod resource;
 mod rpc;
 mod rules;

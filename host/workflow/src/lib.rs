@@ -11,6 +11,7 @@ pub mod capability;
 pub mod cloud_event;
 pub mod command;
 pub mod definition;
+pub mod distribution;
 pub mod effect;
 pub mod engine;
 pub mod event;

@@ -167,6 +167,7 @@ fn entry(grants: Grants) -> LockEntry {
         name: "cargo".parse().unwrap(),
         version: "0.1.0".parse().unwrap(),
         digest: digest(),
+        source: None,
         reviewer: "cli:alice".parse().unwrap(),
         reviewed: Date::constant(2026, 11, 1),
         expires: Date::constant(2027, 5, 1),

@@ -317,6 +317,7 @@ async fn above_every_key(range: &Range) -> Result<String, String> {
         name: name(),
         version: semver::Version::new(0, 1, 0),
         digest: digest.clone(),
+        source: None,
         reviewer: Actor::new("reviewer").expect("a name"),
         reviewed: date,
         expires: Date::constant(2099, 1, 1),

@@ -81,7 +81,7 @@ fn challenge(text: &str) -> Option<Challenge> {
 }
 
 /// `name=value` and `name="value"`, with commas between.
-fn fields(text: &str) -> BTreeMap<String, String> {
+pub fn fields(text: &str) -> BTreeMap<String, String> {
     let mut fields = BTreeMap::new();
     let mut rest = text;
     while let Some((name, after)) = rest.split_once('=') {

@@ -20,6 +20,7 @@ use workflow::calls::{Authentication, AuthenticationProperties, AuthenticationSc
 use crate::exchange::{Answer, Request};
 use crate::session::{Failure, Session, configuration};
 
+pub(crate) use digest::fields as challenge_fields;
 pub use oauth2::Tokens;
 
 /// Ready to sign requests.

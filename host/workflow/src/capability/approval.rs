@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{Date, Grants};
+use crate::distribution::Reference;
 use crate::ids::{Actor, Digest, PluginName};
 
 /// All approvals of a host.
@@ -21,6 +22,9 @@ pub struct LockEntry {
     pub version: semver::Version,
     /// Of the component.
     pub digest: Digest,
+    /// Where a host without it can pull it from, pinned by the digest of its manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Reference>,
     pub reviewer: Actor,
     pub reviewed: Date,
     /// The first day on which it no longer counts.
