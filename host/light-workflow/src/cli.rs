@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use workflow::Origin;
+use workflow::distribution::Reference;
 
 /// Software releases as durable workflows with WebAssembly steps.
 #[derive(Debug, Parser)]
@@ -301,6 +302,12 @@ pub enum Plugin {
     Explain(PluginExplain),
     /// The plugins of this host.
     List(Output),
+    /// Send a plugin, its `plugin.toml` and its signatures to a registry, as an OCI artifact.
+    Push(PluginPush),
+    /// Fetch a plugin from a registry, check its digests and signatures, and leave it for a review.
+    Pull(PluginPull),
+    /// Vouch for a plugin with an Ed25519 key.
+    Sign(PluginSign),
     /// Make a component of a core module that was built for `wasm32-unknown-unknown`.
     Encode(PluginEncode),
     /// Start a plugin: a project that builds, with tests.
@@ -409,6 +416,44 @@ pub struct PluginDiff {
     /// A component's file, a plugin's name, or `NAME@sha256:…`.
     pub old: String,
     pub new: String,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct PluginPush {
+    /// Name of a plugin of this host, or path of a component.
+    pub plugin: String,
+    /// `HOST[:PORT]/REPOSITORY[:TAG]`.
+    pub reference: Reference,
+    /// Sign it as well: the file of a private key, as `openssl genpkey -algorithm ed25519` writes it.
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct PluginPull {
+    /// `HOST[:PORT]/REPOSITORY[:TAG][@sha256:…]` [default: every plugin for which `plugins.lock` names a source].
+    pub reference: Option<Reference>,
+    /// Write component and `plugin.toml` here [default: where this host keeps its plugins].
+    #[arg(long, value_name = "DIR")]
+    pub into: Option<PathBuf>,
+    /// Put it in the place of what is there and differs.
+    #[arg(long)]
+    pub replace: bool,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+#[derive(Debug, Args)]
+pub struct PluginSign {
+    /// Name of a plugin of this host, or path of a component.
+    pub plugin: String,
+    /// The file of a private key, as `openssl genpkey -algorithm ed25519` writes it.
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
     #[command(flatten)]
     pub output: Output,
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use workflow::capability::Grants;
+use workflow::distribution::Reference;
 use workflow::{Origin, SecretName};
 
 use crate::cli::CallOptions;
@@ -21,7 +22,32 @@ pub struct Config {
     pub calls: Calls,
     pub secrets: BTreeMap<SecretName, SecretFile>,
     pub policy: Policy,
+    pub plugins: Plugins,
+    /// By the host of a reference: `registry.example:5000`.
+    pub registries: BTreeMap<String, Registry>,
     pub paths: Paths,
+}
+
+/// Whose plugins this host takes, beside what `plugins.lock` says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Plugins {
+    /// Whether one of `keys` must have signed a plugin before it is approved, used or loaded.
+    pub require_signature: bool,
+    /// A name for people, and the file of an Ed25519 public key in PEM.
+    pub keys: BTreeMap<String, PathBuf>,
+}
+
+/// A registry that plugins are pushed to and pulled from.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Registry {
+    /// Secret with `name:password`, or a token.
+    pub secret: Option<SecretName>,
+    /// Origins that it may send us to: a service that gives tokens, a store of blobs.
+    pub also: BTreeSet<Origin>,
+    /// Reach it without TLS [default: only on this machine].
+    pub plain_http: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -133,11 +159,28 @@ impl Config {
                 path.display()
             )));
         }
-        // Secrets and authorities lie beside the configuration; the parts of the host may be
+        if config.plugins.require_signature && config.plugins.keys.is_empty() {
+            return Err(Failure::used_wrongly(format!(
+                "{}: `require-signature` in [plugins] needs a key in [plugins.keys]: without one no plugin can be used",
+                path.display()
+            )));
+        }
+        let is_registry =
+            |host: &str| format!("{host}/x").parse::<Reference>().is_ok_and(|reference| reference.registry == host);
+        if let Some(host) = config.registries.keys().find(|host| !is_registry(host)) {
+            return Err(Failure::used_wrongly(format!(
+                "{}: `{host}` in [registries] is not the host of a reference, like `registry.example:5000`",
+                path.display()
+            )));
+        }
+        // Secrets, keys and authorities lie beside the configuration; the parts of the host may be
         // named absolutely or from the current folder.
         let folder = path.parent().unwrap_or(Path::new(""));
         for secret in config.secrets.values_mut() {
             secret.file = folder.join(&secret.file);
+        }
+        for key in config.plugins.keys.values_mut() {
+            *key = folder.join(&key);
         }
         config.calls.files = config.calls.files.map(|files| folder.join(files));
         config.calls.ca = config.calls.ca.map(|ca| folder.join(ca));

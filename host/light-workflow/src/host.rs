@@ -22,11 +22,12 @@ use workflow::capability::{
     Approval, Date, EffectivePolicy, Grants, PluginManifest, PluginPolicy, PluginsLock, effective,
 };
 use workflow::definition::Definition;
+use workflow::distribution::{PublicKey, TrustedKeys};
 use workflow::policy::{PolicyProblem, PolicySources};
 use workflow::{Digest, InstanceId, Origin, PluginName, TemplateName, Timestamp};
 
 use self::liveness::Liveness;
-use crate::config::{Config, Paths};
+use crate::config::{Config, Paths, Plugins};
 use crate::library::Library;
 use crate::output::{Failure, listed};
 
@@ -40,6 +41,8 @@ pub struct Parts {
     pub template_digests: BTreeMap<TemplateName, Digest>,
     pub manifests: BTreeMap<PluginName, PluginManifest>,
     pub lock: PluginsLock,
+    /// Whose signatures count.
+    pub trusted: Arc<TrustedKeys>,
     /// The way out of the host itself.
     pub client: Arc<calls::Client>,
     approved_calls: BTreeSet<Origin>,
@@ -54,6 +57,7 @@ impl Parts {
         };
         let template_digests = templates.digests();
         let (manifests, lock) = read_plugins(&config.paths)?;
+        let trusted = Arc::new(read_keys(&config.plugins)?);
         let rules = calls::Rules {
             allow: config.calls.allow.clone(),
             internal: config.calls.internal.clone(),
@@ -64,7 +68,7 @@ impl Parts {
         let client = calls::Client::new(rules, config.calls.ca.clone(), calls::Limits::default())
             .map_err(|error| Failure::used_wrongly(format!("{:#}", anyhow::Error::from(error))))?;
         let (templates, client) = (Arc::new(templates), Arc::new(client));
-        Ok(Self { config, templates, template_digests, manifests, lock, client, approved_calls })
+        Ok(Self { config, templates, template_digests, manifests, lock, trusted, client, approved_calls })
     }
 
     /// What each task of `definition` may do on this host.
@@ -119,7 +123,7 @@ impl Parts {
             .collect()
     }
 
-    fn secrets(&self) -> Secrets {
+    pub fn secrets(&self) -> Secrets {
         let files = self.config.secrets.iter().map(|(name, secret)| (name.clone(), secret.file.clone()));
         Secrets::from_files(files.collect())
     }
@@ -145,12 +149,26 @@ impl Parts {
         };
         let grants = effective(&approval, grants)
             .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        self.vouched(&path, &digest).map_err(|problem| vec![problem])?;
         let inspection = plugin_host::inspect(&bytes).map_err(|error| vec![error.to_string()])?;
         let missing = inspection.missing_grants(name.as_str(), &grants);
         if !missing.is_empty() {
             return Err(missing.iter().map(ToString::to_string).collect());
         }
         Ok(PluginPolicy { name: name.clone(), digest, grants })
+    }
+
+    /// Whether somebody whom this host trusts signed the component, if that is demanded.
+    ///
+    /// # Errors
+    ///
+    /// Why nobody did, for people.
+    pub fn vouched(&self, component: &Path, digest: &Digest) -> Result<(), String> {
+        if !self.config.plugins.require_signature {
+            return Ok(());
+        }
+        let distribution = worker::distribution_of(component).map_err(|error| chain(&error))?;
+        self.trusted.verify(distribution.as_ref(), digest).map(drop).map_err(|error| chain(&error))
     }
 
     /// Where the component of a plugin lies.
@@ -164,8 +182,26 @@ impl Parts {
             let digest = self.lock.plugins.get(name)?.digest.clone();
             Some((name.clone(), InstalledPlugin { digest, path: self.component(name) }))
         });
-        PluginCatalog::new(installed.collect())
+        let catalog = PluginCatalog::new(installed.collect());
+        if self.config.plugins.require_signature { catalog.requiring(self.trusted.clone()) } else { catalog }
     }
+}
+
+fn read_keys(plugins: &Plugins) -> Result<TrustedKeys, Failure> {
+    let read = |(name, path): (&String, &PathBuf)| {
+        let wrong = |error: &dyn std::fmt::Display| {
+            Failure::used_wrongly(format!("the key `{name}` of [plugins.keys], `{}`: {error}", path.display()))
+        };
+        let text = fs::read_to_string(path).map_err(|error| wrong(&error))?;
+        Ok((name.clone(), PublicKey::from_pem(&text).map_err(|error| wrong(&error))?))
+    };
+    plugins.keys.iter().map(read).collect::<Result<_, Failure>>().map(TrustedKeys)
+}
+
+/// An error and what caused it, on one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// The day by which approvals expire: everywhere the same.

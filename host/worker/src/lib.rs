@@ -25,7 +25,7 @@ pub use alongside::alongside;
 pub use clock::{Clock, SystemClock};
 pub use definitions::{DefinitionError, Definitions};
 pub use drive::{DriveError, Driver, projection};
-pub use plugins::{InstalledPlugin, PluginCatalog, PluginCatalogError};
+pub use plugins::{DistributionError, InstalledPlugin, PluginCatalog, PluginCatalogError, distribution_of};
 pub use schedule::{Worker, WorkerOptions};
 pub use scheduled::{NotScheduled, ScheduledStart, StartScheduled, start_due};
 pub use secrets::{MissingSecret, Secrets};

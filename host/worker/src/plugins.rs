@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use plugin_host::{LoadError, Plugin, PluginHost};
 use tokio::sync::Mutex;
+use workflow::distribution::{Distribution, SignatureError, TrustedKeys};
 use workflow::{Digest, PluginName};
 
 /// A component on disk, named by the digest that `plugins.lock` approved.
@@ -29,19 +30,54 @@ pub enum PluginCatalogError {
     /// The file is not what was approved: it is not executed.
     #[error("plugin `{name}` in `{}` has digest `{actual}`, but `{approved}` was approved", path.display())]
     Swapped { name: PluginName, path: PathBuf, approved: Digest, actual: Digest },
+    /// Nobody vouches for it whom this host trusts: it is not executed.
+    #[error("plugin `{name}` in `{}` is not used", path.display())]
+    Signature {
+        name: PluginName,
+        path: PathBuf,
+        #[source]
+        source: SignatureError,
+    },
+    #[error(transparent)]
+    Distribution(#[from] DistributionError),
     #[error(transparent)]
     Load(#[from] LoadError),
+}
+
+/// What lies beside a component cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DistributionError {
+    #[error("failed to read `{}`", path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("`{}` is not what `light-workflow plugin pull` or `sign` wrote; have it written anew", path.display())]
+    Malformed {
+        path: PathBuf,
+        #[source]
+        source: serde_json::Error,
+    },
 }
 
 /// Loads each plugin once, when it is first called.
 pub struct PluginCatalog {
     installed: BTreeMap<PluginName, InstalledPlugin>,
     loaded: Mutex<BTreeMap<Digest, Arc<Plugin>>>,
+    /// Whose signature each plugin needs; absent: none.
+    required: Option<Arc<TrustedKeys>>,
 }
 
 impl PluginCatalog {
     pub fn new(installed: BTreeMap<PluginName, InstalledPlugin>) -> Self {
-        Self { installed, loaded: Mutex::new(BTreeMap::new()) }
+        Self { installed, loaded: Mutex::new(BTreeMap::new()), required: None }
+    }
+
+    /// The same plugins; each is loaded only if one of these keys signed it.
+    #[must_use]
+    pub fn requiring(self, keys: Arc<TrustedKeys>) -> Self {
+        Self { required: Some(keys), ..self }
     }
 
     pub fn installed(&self) -> &BTreeMap<PluginName, InstalledPlugin> {
@@ -71,9 +107,29 @@ impl PluginCatalog {
                 actual,
             });
         }
+        if let Some(keys) = &self.required {
+            let distribution = distribution_of(&installed.path)?;
+            keys.verify(distribution.as_ref(), &actual).map_err(|source| PluginCatalogError::Signature {
+                name: name.clone(),
+                path: installed.path.clone(),
+                source,
+            })?;
+        }
         let plugin = host.load(name, &bytes).await?;
         loaded.insert(digest.clone(), plugin.clone());
         Ok(plugin)
+    }
+}
+
+/// What lies beside a component: where it came from and who signed it; none if nothing does.
+pub fn distribution_of(component: &Path) -> Result<Option<Distribution>, DistributionError> {
+    let path = component.with_extension(Distribution::EXTENSION);
+    match std::fs::read(&path) {
+        Ok(text) => {
+            serde_json::from_slice(&text).map(Some).map_err(|source| DistributionError::Malformed { path, source })
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(DistributionError::Read { path, source }),
     }
 }
 

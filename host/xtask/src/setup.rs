@@ -23,6 +23,7 @@ const TARGETS: [&str; 2] = ["wasm32-unknown-unknown", "wasm32-wasip2"];
 
 pub fn run(shell: &Shell) -> anyhow::Result<()> {
     packages(shell)?;
+    registry(shell)?;
     TARGETS.iter().try_for_each(|target| wasm_target(shell, target))
 }
 
@@ -40,6 +41,27 @@ fn packages(shell: &Shell) -> anyhow::Result<()> {
         cmd!(shell, "{front} apt-get install -y -qq --no-install-recommends {missing...}").ignore_stdout().run()
     });
     installed.with_context(|| format!("failed to install packages; as root run: apt-get install {list}"))
+}
+
+/// The registry of the tests: only its program, since the package would start one for everybody on port 5000.
+fn registry(shell: &Shell) -> anyhow::Result<()> {
+    let folder = crate::target().join("tools");
+    if folder.join("usr/bin/docker-registry").is_file() || Path::new("/usr/bin/docker-registry").is_file() {
+        return Ok(());
+    }
+    say("unpacking the registry of the tests (Debian's docker-registry)");
+    shell.create_dir(&folder)?;
+    let _there = shell.push_dir(&folder);
+    let download = || cmd!(shell, "apt-get download -qq docker-registry").ignore_stdout().run();
+    let front = if is_root(shell) { "env" } else { "sudo" };
+    download()
+        .or_else(|_| cmd!(shell, "{front} apt-get update -qq").run().and_then(|()| download()))
+        .context("failed to download the package `docker-registry`")?;
+    let is_package = |path: &std::path::PathBuf| path.extension().is_some_and(|end| end == "deb");
+    let package = shell.read_dir(".")?.into_iter().find(is_package).context("apt-get left no package")?;
+    cmd!(shell, "dpkg-deb -x {package} .").run().context("failed to unpack the package `docker-registry`")?;
+    shell.remove_path(&package)?;
+    Ok(())
 }
 
 fn is_root(shell: &Shell) -> bool {

@@ -4,6 +4,7 @@ mod approve;
 mod attack;
 mod build;
 mod diff;
+mod distribution;
 mod encode;
 mod explain;
 mod facts;
@@ -30,6 +31,9 @@ pub async fn run(context: &Context, plugin: Plugin) -> Result<u8, Failure> {
         Plugin::Approve(approve) => approve::run(context, approve),
         Plugin::Explain(explain) => explain::run(context, explain).await,
         Plugin::List(output) => list::run(&context.parts()?, output),
+        Plugin::Push(push) => distribution::push(&context.parts()?, &push).await,
+        Plugin::Pull(pull) => distribution::pull(&context.parts()?, &pull).await,
+        Plugin::Sign(sign) => distribution::sign(&context.parts()?, &sign),
         Plugin::Encode(encode) => encode::run(encode).await,
         Plugin::New(new) => new::run(&new),
         Plugin::Build(build) => build::run(build).await,

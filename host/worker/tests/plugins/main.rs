@@ -2,6 +2,7 @@
 //! between any two steps and where commands can take for ever.
 
 mod divergence;
+mod loading;
 mod machine;
 mod sweep;
 mod waiting;

@@ -156,6 +156,11 @@ impl World {
     }
 }
 
+/// The bytes of a bundled plugin.
+pub fn component(plugin: &str) -> Vec<u8> {
+    std::fs::read(&installed()[&PluginName::new(plugin).expect("a name")].path).expect("it was just built")
+}
+
 pub fn host() -> Arc<PluginHost> {
     static HOST: OnceLock<Arc<PluginHost>> = OnceLock::new();
     HOST.get_or_init(|| {

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use jiff::ToSpan as _;
 use workflow::capability::{Date, LockEntry, PluginsLock};
+use workflow::distribution::{Distribution, Reference, unpack};
 use workflow::review::PluginFacts;
-use workflow::{Actor, Timestamp};
+use workflow::{Actor, Digest, Timestamp};
 
 use super::facts::Gathered;
 use crate::cli::{PluginApprove, ReportFormat};
@@ -85,12 +86,21 @@ fn entry(facts: &PluginFacts, approve: &PluginApprove, today: Date) -> Result<Lo
         name: facts.name.clone(),
         version: manifest.version.clone(),
         digest: component.digest.clone(),
+        source: source(facts, &component.digest)?,
         reviewer,
         reviewed: today,
         expires,
         imports: Some(component.imports()),
         grants,
     })
+}
+
+/// Where these bytes were pulled from or pushed to, so that another host can have them.
+fn source(facts: &PluginFacts, component: &Digest) -> Result<Option<Reference>, Failure> {
+    let kept = worker::distribution_of(Path::new(&facts.file))?;
+    let about =
+        |kept: &Distribution| unpack(kept.manifest.as_bytes()).is_ok_and(|of| of.component.digest == *component);
+    Ok(kept.filter(about).and_then(|kept| kept.source))
 }
 
 /// What this approval allows that the one before did not.

@@ -126,7 +126,11 @@ fn component(
 ) -> Result<PluginFacts, Failure> {
     let component = std::fs::read(path)
         .map_err(|error| format!("its component `{}` cannot be read: {error}", path.display()))
-        .and_then(|bytes| plugin_host::component_facts(&bytes).map_err(|error| error.to_string()));
+        .and_then(|bytes| plugin_host::component_facts(&bytes).map_err(|error| error.to_string()))
+        .map(|mut facts| {
+            facts.problems.extend(parts.vouched(path, &facts.digest).err());
+            facts
+        });
     let approval = parts.lock.plugins.get(name).map(|entry| (lock_place(parts, name), entry.clone()));
     Ok(PluginFacts { name: name.clone(), file: path.display().to_string(), component, manifest, approval })
 }
