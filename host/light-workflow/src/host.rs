@@ -28,6 +28,7 @@ use workflow::{Digest, InstanceId, Origin, PluginName, TemplateName, Timestamp};
 
 use self::liveness::Liveness;
 use crate::config::{Config, Paths, Plugins};
+use crate::documents::Fetched;
 use crate::library::Library;
 use crate::output::{Failure, listed};
 
@@ -46,6 +47,7 @@ pub struct Parts {
     /// The way out of the host itself.
     pub client: Arc<calls::Client>,
     approved_calls: BTreeSet<Origin>,
+    pub fetched: Fetched,
 }
 
 impl Parts {
@@ -68,7 +70,13 @@ impl Parts {
         let client = calls::Client::new(rules, config.calls.ca.clone(), calls::Limits::default())
             .map_err(|error| Failure::used_wrongly(format!("{:#}", anyhow::Error::from(error))))?;
         let (templates, client) = (Arc::new(templates), Arc::new(client));
-        Ok(Self { config, templates, template_digests, manifests, lock, trusted, client, approved_calls })
+        let fetched = Fetched::default();
+        Ok(Self { config, templates, template_digests, manifests, lock, trusted, client, approved_calls, fetched })
+    }
+
+    /// Origins that the host's own calls may reach.
+    pub fn approved_calls(&self) -> &BTreeSet<Origin> {
+        &self.approved_calls
     }
 
     /// What each task of `definition` may do on this host.

@@ -1,13 +1,15 @@
 //! Definitions by name: those in the host's folder, and those that ran here before.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 
 use store::{Store, StoreError};
 use workflow::Digest;
 use workflow::capability::EffectivePolicy;
 use workflow::definition::{self, Definition, WorkflowName, workflows_run};
+
+use crate::documents;
+use crate::host::Parts;
 
 /// What `run.workflow` can name, by namespace and name.
 #[derive(Debug, Default)]
@@ -18,8 +20,9 @@ pub struct Library {
 }
 
 impl Library {
-    /// Reads the definitions of a folder; one that is not there holds none.
-    pub fn read(folder: &Path) -> Self {
+    /// Reads the host's folder of definitions; one that is not there holds none.
+    pub fn read(parts: &Parts) -> Self {
+        let folder = &parts.config.paths.definitions;
         let mut library = Self::default();
         let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
         let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
@@ -28,7 +31,7 @@ impl Library {
             let parsed = std::fs::read_to_string(path)
                 .map_err(|error| format!("{}: {error}", path.display()))
                 .and_then(|source| {
-                    definition::parse(&source, &path.display().to_string())
+                    documents::read(parts, &source, path)
                         .map_err(|problems| problems.first().map(ToString::to_string).unwrap_or_default())
                 });
             match parsed {
@@ -40,12 +43,12 @@ impl Library {
     }
 
     /// The folder, and what `definition` and its children name beside that and ran in this store before.
-    pub async fn for_definition(folder: &Path, store: &dyn Store, definition: &Definition) -> Result<Self, StoreError> {
+    pub async fn for_definition(parts: &Parts, store: &dyn Store, definition: &Definition) -> Result<Self, StoreError> {
         let mut open = workflows_run(definition);
         if open.is_empty() {
             return Ok(Self::default());
         }
-        let mut library = Self::read(folder);
+        let mut library = Self::read(parts);
         let mut seen = BTreeSet::new();
         while let Some(name) = open.pop() {
             if !seen.insert(name.clone()) {

@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod config;
+mod documents;
 mod follow;
 mod host;
 mod library;

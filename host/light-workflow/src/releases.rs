@@ -13,6 +13,7 @@ use workflow::policy::PolicyProblem;
 use workflow::request::{ReleaseRequest, ReleaseType};
 use workflow::{Actor, Digest, InstanceId};
 
+use crate::documents;
 use crate::host::{Host, Parts};
 use crate::library::Library;
 use crate::output::Failure;
@@ -58,8 +59,7 @@ pub async fn start(host: &Host, run: NewRun) -> Result<(InstanceId, Started), No
         conforms(&definition, &run.input).map_err(NotStarted::Input)?;
     }
     let store = host.shared_store();
-    let folder = &host.parts.config.paths.definitions;
-    let library = Library::for_definition(folder, store.as_ref(), &definition).await.map_err(StartError::from)?;
+    let library = Library::for_definition(&host.parts, store.as_ref(), &definition).await.map_err(StartError::from)?;
     let policy = host
         .parts
         .policy(&definition, &library, allow_auto_approval)
@@ -138,7 +138,7 @@ pub fn definition_path(definitions: &Path, release_type: ReleaseType) -> PathBuf
 
 /// Refuses, before anything is written, what could not be run to its end on this host.
 pub fn refuse_unusable(parts: &Parts, definition: &Definition, path: &Path) -> Result<(), Failure> {
-    let library = Library::read(&parts.config.paths.definitions);
+    let library = Library::read(parts);
     if workflows_run(definition).iter().any(|name| library.find(name).is_err()) {
         // It may have run here before: `start` looks into the store, too.
         return Ok(());
@@ -150,11 +150,12 @@ pub fn refuse_unusable(parts: &Parts, definition: &Definition, path: &Path) -> R
     if problems.is_empty() { Ok(()) } else { Err(Failure::wrong_input(problems)) }
 }
 
-pub fn read_definition(path: &Path) -> Result<Arc<Definition>, Failure> {
+/// Reads a definition, and the documents that it names.
+pub fn read_definition(parts: &Parts, path: &Path) -> Result<Arc<Definition>, Failure> {
     let source = std::fs::read_to_string(path).map_err(|error| {
         Failure::used_wrongly(format!("failed to read the definition `{}`: {error}", path.display()))
     })?;
-    definition::parse(&source, &path.display().to_string()).map(Arc::new).map_err(Failure::wrong_input)
+    documents::read(parts, &source, path).map(Arc::new).map_err(Failure::wrong_input)
 }
 
 /// A release as a run of its definition.
@@ -187,8 +188,12 @@ impl api::Starter for ReleaseStarter {
         by: Actor,
     ) -> Result<api::StartedRelease, api::StartReleaseError> {
         let path = definition_path(&self.0.parts.config.paths.definitions, request.release_type);
-        let definition = read_definition(&path)
-            .map_err(|failure| api::StartReleaseError::Unavailable { detail: failure.to_string() })?;
+        let unavailable = |detail: String| api::StartReleaseError::Unavailable { detail };
+        let host = self.0.clone();
+        let definition = tokio::task::spawn_blocking(move || read_definition(&host.parts, &path))
+            .await
+            .map_err(|error| unavailable(error.to_string()))?
+            .map_err(|failure| unavailable(failure.to_string()))?;
         let release_id = request.release_id.clone();
         let run = release_run(definition, &request, idempotency_key, by)
             .map_err(|error| api::StartReleaseError::Unavailable { detail: error.to_string() })?;

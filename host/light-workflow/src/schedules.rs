@@ -62,7 +62,7 @@ pub async fn run(host: Arc<Host>, mut stop: watch::Receiver<bool>) {
     let mut said = BTreeSet::new();
     while !*stop.borrow() {
         if read_at.is_none_or(|at| at.elapsed() >= READ) {
-            let library = Library::read(&host.parts.config.paths.definitions);
+            let library = Library::read(&host.parts);
             let scheduled = library.all().filter(|definition| definition.schedule.is_some());
             known = scheduled.map(|definition| (definition.digest.clone(), definition.clone())).collect();
             read_at = Some(Instant::now());

@@ -12,6 +12,7 @@ pub mod cloud_event;
 pub mod command;
 pub mod definition;
 pub mod distribution;
+pub mod documents;
 pub mod effect;
 pub mod engine;
 pub mod event;

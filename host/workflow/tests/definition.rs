@@ -140,10 +140,7 @@ fn common_fields_are_checked() {
     d.yaml:3:37: `output.as` must be an expression or a mapping, not a number
     d.yaml:3:58: schema format `avro` is not supported yet (see docs/dsl.md)
     "#);
-    assert_snapshot!(task("{ set: { x: 1 }, output: { schema: { resource: { endpoint: 'https://x' } } } }"), @r#"
-    d.yaml:3:41: `output.schema.document` is missing
-    d.yaml:3:43: `output.schema.resource` is not supported yet (see docs/dsl.md)
-    "#);
+    assert_snapshot!(task("{ set: { x: 1 }, output: { schema: { resource: { endpoint: 'https://x' } } } }"), @"d.yaml:3:65: `output.schema.resource.endpoint`: there is no document `https://x`: it has not been fetched");
     assert_snapshot!(task("{ set: { x: 1 }, timeout: { after: { second: 5 } } }"), @r#"
     d.yaml:3:41: `timeout.after` has no units; give `days`, `hours`, `minutes`, `seconds`, `milliseconds`
     d.yaml:3:43: unknown field `second` in `timeout.after`; did you mean `seconds`?
@@ -278,7 +275,7 @@ fn run_takes_a_shell_command_or_a_script() {
     assert_snapshot!(task("{ run: {} }"), @r#"d.yaml:3:13: `run` does not say what to run; give it `shell`, `script` or `workflow`"#);
     assert_snapshot!(task("{ run: { container: { image: x } } }"), @r#"d.yaml:3:15: `run.container` is not supported yet (see docs/dsl.md)"#);
     assert_snapshot!(task("{ run: { shell: { command: ls }, script: { language: sh, code: ls } } }"), @r#"d.yaml:3:13: `run` has both `shell` and `script`; make two tasks of it"#);
-    assert_snapshot!(task("{ run: { script: { language: sh, source: { endpoint: x } } } }"), @r#"d.yaml:3:39: `run.script.source` is not supported yet (see docs/dsl.md)"#);
+    assert_snapshot!(task("{ run: { script: { language: sh, source: { endpoint: x } } } }"), @"d.yaml:3:59: `run.script.source.endpoint`: there is no document `x`: it has not been fetched");
     assert_snapshot!(task("{ run: { shell: { command: ls }, await: false, return: output } }"), @r#"
     d.yaml:3:13: `run.await: false` is not supported yet (see docs/dsl.md)
     d.yaml:3:61: `output` is not a value of `run.return`; it can be `stdout`, `stderr`, `code`, `all`, `none`, `result`
@@ -292,8 +289,8 @@ fn run_takes_a_shell_command_or_a_script() {
 #[test]
 fn call_names_a_plugin() {
     assert_snapshot!(task("{ call: http, with: { method: get } }"), @r#"d.yaml:3:26: `with.endpoint` is missing"#);
-    assert_snapshot!(task("{ call: 'https://x/function.yaml' }"), @r#"d.yaml:3:14: `call` of a function by its URL is not supported yet (see docs/dsl.md)"#);
-    assert_snapshot!(task("{ call: 'cargo:1.0.0@elsewhere' }"), @r#"d.yaml:3:14: `call` of a function in the catalog `elsewhere` is not supported yet (see docs/dsl.md)"#);
+    assert_snapshot!(task("{ call: 'https://x/function.yaml' }"), @"d.yaml:3:14: `call`: there is no document `https://x/function.yaml`: it has not been fetched");
+    assert_snapshot!(task("{ call: 'cargo:1.0.0@elsewhere' }"), @"d.yaml:3:14: `call`: there is no `elsewhere` in `use.catalogs`; declare it under `use.catalogs`");
     assert_snapshot!(task("{ call: 'cargo:1@default' }"), @r#"d.yaml:3:14: `call`: `cargo:1@default` does not name a plugin; write `call: NAME` or `call: NAME:1.2.3@default`"#);
     assert_snapshot!(task("{ call: 'a b', with: [] }"), @r#"
     d.yaml:3:14: `call`: `a b` does not name a plugin; write `call: NAME` or `call: NAME:1.2.3@default`
@@ -374,7 +371,6 @@ fn what_use_declares_is_what_tasks_may_name() {
     );
     assert_snapshot!(said_of(&format!("{head}do:\n- t: {{ set: {{ x: 1 }}, timeout: shrt }}\n- u: {{ try: [{{ a: {{ set: {{ x: 1 }} }} }}], catch: {{ retry: broken }} }}\n- v:\n    run: {{ shell: {{ command: ls }} }}\n    metadata: {{ lightWorkflow: {{ security: {{ sandbox: {{ mode: per-task }}, secrets: [tokn, other] }} }} }}")), @r#"
     d.yaml:5:24: unknown field `dely` in `use.retries.broken`; did you mean `delay`?
-    d.yaml:6:3: `use.catalogs` is not supported yet (see docs/dsl.md)
     d.yaml:8:32: `timeout`: there is no `shrt` in `use.timeouts`; did you mean `short`?
     d.yaml:12:85: `metadata.lightWorkflow.security.secrets[0]`: `use.secrets` does not name `tokn`; did you mean `token`?
     d.yaml:12:91: `metadata.lightWorkflow.security.secrets[1]`: `use.secrets` does not name `other`; add `other` to `use.secrets`

@@ -5,7 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use workflow::definition::{self, Definition, Problem, TaskKind};
+use workflow::definition::{self, Definition, Problem, Reading, TaskKind};
+use workflow::documents::Documents;
 use workflow::expression::Scope;
 
 fn data() -> PathBuf {
@@ -100,6 +101,20 @@ fn the_workflows_of_the_conformance_kit_parse_or_say_what_is_missing() {
     assert_eq!(parsed, 12);
 }
 
+/// Reads an example whose documents are there, each a function that does nothing.
+fn with_documents(source: &str, name: &str) -> Result<Definition, Vec<Problem>> {
+    let mut documents = Documents::default();
+    loop {
+        match definition::read(source, name, &documents) {
+            Reading::Definition(definition) => return Ok(*definition),
+            Reading::Refused(problems) => return Err(problems),
+            Reading::Wanting(wanted) => {
+                wanted.into_iter().for_each(|name| documents.keep(name, Ok("set: { done: true }".to_owned())));
+            }
+        }
+    }
+}
+
 /// The first snapshot may only grow, the second only shrink.
 #[test]
 fn an_example_of_the_specification_parses_or_is_refused_by_name() {
@@ -107,7 +122,7 @@ fn an_example_of_the_specification_parses_or_is_refused_by_name() {
     let mut refused = Vec::new();
     for file in files_below("data/sw-spec/examples", "yaml") {
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
-        match definition::parse(&read(&file), &name) {
+        match with_documents(&read(&file), &name) {
             Ok(_) => parsed.push(name),
             Err(problems) => {
                 let mut messages = said(&problems);

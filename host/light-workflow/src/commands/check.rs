@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use workflow::capability::EffectivePolicy;
 use workflow::definition::{self, Definition, PluginFacts, Severity};
-use workflow::{Origin, PluginName};
+use workflow::{Digest, Origin, PluginName};
 
 use super::{Context, print_json};
 use crate::cli::{Check, Format};
+use crate::documents;
 use crate::host::Parts;
 use crate::library::Library;
 use crate::output::{DONE, FAILED, Failure, errln, outln};
@@ -21,6 +22,8 @@ struct Checked {
     file: PathBuf,
     name: Option<String>,
     policy: Option<EffectivePolicy>,
+    /// Documents that it names, as they are now.
+    documents: BTreeMap<String, Digest>,
     problems: Vec<String>,
     /// What works, though hardly as meant.
     warnings: Vec<String>,
@@ -108,7 +111,14 @@ fn unchecked(definition: &Definition, plugins: &BTreeMap<PluginName, PluginFacts
 }
 
 fn check_file(parts: &Parts, plugins: &BTreeMap<PluginName, PluginFacts>, file: PathBuf) -> Checked {
-    let mut checked = Checked { file, name: None, policy: None, problems: Vec::new(), warnings: Vec::new() };
+    let mut checked = Checked {
+        file,
+        name: None,
+        policy: None,
+        documents: BTreeMap::new(),
+        problems: Vec::new(),
+        warnings: Vec::new(),
+    };
     if checked.file.extension().is_some_and(|end| end == "toml") {
         let folder = checked.file.parent().unwrap_or(Path::new("."));
         match sandbox::Template::load(folder) {
@@ -125,15 +135,16 @@ fn check_file(parts: &Parts, plugins: &BTreeMap<PluginName, PluginFacts>, file: 
             return checked;
         }
     };
-    match definition::parse(&source, &shown) {
+    match documents::read(parts, &source, &checked.file) {
         Err(problems) => checked.problems.extend(problems.iter().map(ToString::to_string)),
         Ok(definition) => {
             checked.name = Some(definition.full_name());
+            checked.documents.clone_from(&definition.documents);
             checked.warnings = definition::warnings(&definition, &shown).iter().map(ToString::to_string).collect();
             checked.warnings.extend(unchecked(&definition, plugins));
             let calls = definition::check_calls(&definition, &shown, plugins);
             checked.problems.extend(calls.iter().map(ToString::to_string));
-            let library = Library::read(&parts.config.paths.definitions);
+            let library = Library::read(parts);
             match parts.policy(&definition, &library, false) {
                 Ok(policy) => {
                     checked.warnings.extend(
@@ -163,7 +174,7 @@ fn unapproved(definition: &Definition, file: &str, task: &str, origin: &Origin) 
 
 fn as_json(checked: &Checked) -> serde_json::Value {
     json!({ "file": checked.file, "name": checked.name, "problems": checked.problems,
-        "warnings": checked.warnings, "policy": checked.policy })
+        "warnings": checked.warnings, "documents": checked.documents, "policy": checked.policy })
 }
 
 fn print(checked: &Checked) {
@@ -175,6 +186,9 @@ fn print(checked: &Checked) {
     }
     let Some(name) = checked.name.as_ref().filter(|_| checked.problems.is_empty()) else { return };
     outln!("{}: {name} is valid", checked.file.display());
+    for (document, digest) in &checked.documents {
+        outln!("  document {document} {digest}");
+    }
     for (reference, task) in checked.policy.iter().flat_map(|policy| &policy.tasks) {
         let mode = serde_json::to_value(task.mode).unwrap_or_default();
         outln!("  {reference}");

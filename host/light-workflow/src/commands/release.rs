@@ -46,7 +46,7 @@ async fn start(context: &Context, start: ReleaseStart) -> Result<u8, Failure> {
             path.display()
         )));
     }
-    let definition = releases::read_definition(&path)?;
+    let definition = releases::read_definition(&parts, &path)?;
     releases::refuse_unusable(&parts, &definition, &path)?;
     let unapproved = releases::unapproved(&definition);
     if !unapproved.is_empty() {

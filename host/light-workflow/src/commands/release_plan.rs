@@ -62,8 +62,8 @@ pub async fn run(context: &Context, plan: ReleasePlan) -> Result<u8, Failure> {
     let parts = context.parts()?;
     let folder = &parts.config.paths.definitions;
     let path = plan.definition.clone().unwrap_or_else(|| releases::definition_path(folder, request.release_type));
-    let definition = releases::read_definition(&path)?;
-    let policy = parts.policy(&definition, &Library::read(folder), false).map_err(|problems| {
+    let definition = releases::read_definition(&parts, &path)?;
+    let policy = parts.policy(&definition, &Library::read(&parts), false).map_err(|problems| {
         Failure::wrong_input(problems.iter().map(|problem| format!("{}: {problem}", path.display())))
     })?;
     let input = serde_json::json!({ "release": serde_json::to_value(&request)? });

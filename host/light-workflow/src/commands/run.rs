@@ -15,7 +15,8 @@ use crate::output::{DONE, FAILED, Failure, errln, outln, plain};
 use crate::releases::{self, NewRun};
 
 pub async fn run(context: &Context, run: Run) -> Result<u8, Failure> {
-    let definition = releases::read_definition(&run.definition)?;
+    let parts = context.parts_with(&run.calls)?;
+    let definition = releases::read_definition(&parts, &run.definition)?;
     let input = match &run.input {
         Some(path) => {
             let text = read_input(path, "the input")?;
@@ -30,7 +31,6 @@ pub async fn run(context: &Context, run: Run) -> Result<u8, Failure> {
         }
         None => json!({}),
     };
-    let parts = context.parts_with(&run.calls)?;
     // Refused before anything is written.
     releases::refuse_unusable(&parts, &definition, &run.definition)?;
     // A run is alone: other instances of the main store are not its business,

@@ -145,7 +145,7 @@ pub(super) struct Places {
 impl Places {
     pub(super) fn of(definition: &Definition, file: &str) -> Self {
         let problems = Problems::of(file);
-        match yaml::read(&definition.source, &problems) {
+        match yaml::read(definition.text(), &problems) {
             Some(root) => Self { root, problems },
             None => unreachable!("a definition exists, so its source was read before"),
         }

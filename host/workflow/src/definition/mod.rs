@@ -33,7 +33,7 @@ pub use duration::{DURATION_MAX, DurationError, parse_duration};
 pub use error_type::canonical_error_type;
 pub use listen::{Foreach, Listen, ReadAs};
 pub use model::*;
-pub use parse::{as_json, parse};
+pub use parse::{Reading, as_json, parse, read};
 pub use schedule::Schedule;
 
 use check::targets;

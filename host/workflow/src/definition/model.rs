@@ -36,7 +36,9 @@ pub struct Definition {
     /// `use.extensions`, as they stand there. Each task that one extends has a copy of its own.
     pub extensions: Vec<Extension>,
     pub tasks: TaskList,
-    /// The YAML as it was given: what the digest is of.
+    /// Documents that it names, by their names: what they held when it was read.
+    pub documents: BTreeMap<String, Digest>,
+    /// The YAML as it was given, with its documents behind it: what the digest is of.
     pub source: String,
 }
 
@@ -44,6 +46,11 @@ impl Definition {
     /// `namespace/name:version`.
     pub fn full_name(&self) -> String {
         format!("{}/{}:{}", self.namespace, self.name, self.version)
+    }
+
+    /// The YAML as it was given, without its documents.
+    pub fn text(&self) -> &str {
+        crate::documents::split(&self.source).0
     }
 }
 
@@ -163,6 +170,51 @@ pub enum TaskKind {
 }
 
 impl TaskKind {
+    /// The names of all kinds: what tests of the engine must have met.
+    pub const NAMES: [&'static str; 17] = [
+        "do",
+        "set",
+        "switch",
+        "assert",
+        "call plugin",
+        "call out",
+        "run",
+        "run workflow",
+        "ask",
+        "try",
+        "raise",
+        "for",
+        "fork",
+        "call function",
+        "wait",
+        "emit",
+        "listen",
+    ];
+
+    /// Which kind it is, in words: one of [`Self::NAMES`].
+    pub fn name(&self) -> &'static str {
+        let index = match self {
+            TaskKind::Do(_) => 0,
+            TaskKind::Set(_) => 1,
+            TaskKind::Switch(_) => 2,
+            TaskKind::Assert(_) => 3,
+            TaskKind::Call(_) => 4,
+            TaskKind::Outbound(_) => 5,
+            TaskKind::Run(_) => 6,
+            TaskKind::RunWorkflow(_) => 7,
+            TaskKind::Ask(_) => 8,
+            TaskKind::Try(_) => 9,
+            TaskKind::Raise(_) => 10,
+            TaskKind::For(_) => 11,
+            TaskKind::Fork(_) => 12,
+            TaskKind::Function(_) => 13,
+            TaskKind::Wait(_) => 14,
+            TaskKind::Emit(_) => 15,
+            TaskKind::Listen(_) => 16,
+        };
+        Self::NAMES[index]
+    }
+
     /// The lists of tasks inside, in the order of the definition. The branches of a `fork` are one, too.
     pub fn lists(&self) -> Vec<&TaskList> {
         match self {

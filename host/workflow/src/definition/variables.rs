@@ -24,7 +24,7 @@ const OF_EXPORT: &[&str] = &["context", "input", "output", "task", "workflow", "
 
 /// Reports every expression that names a variable which is not there.
 pub fn refuse_unknown(definition: &Definition, root: &Node, problems: &Problems) {
-    let check = Check { root, problems };
+    let check = Check { root, problems, at: "" };
     check.data_flow(&definition.input, "/input", "/from", OF_DOCUMENT_INPUT);
     definition.functions.iter().for_each(|function| check.task(function, &[]));
     for (index, extension) in definition.extensions.iter().enumerate() {
@@ -40,9 +40,16 @@ pub fn refuse_unknown(definition: &Definition, root: &Node, problems: &Problems)
     check.data_flow(&definition.output, "/output", "/as", OF_DOCUMENT_OUTPUT);
 }
 
+/// The same for a function that is a document of its own.
+pub fn refuse_unknown_in(function: &Task, root: &Node, problems: &Problems) {
+    Check { root, problems, at: &function.reference }.task(function, &[]);
+}
+
 struct Check<'a> {
     root: &'a Node,
     problems: &'a Problems,
+    /// The pointer of `root` in the definition; empty for the definition itself.
+    at: &'a str,
 }
 
 impl Check<'_> {
@@ -181,7 +188,7 @@ impl Check<'_> {
 
     fn names(&self, named: BTreeSet<&str>, pointer: &str, known: &[&str]) {
         for name in named.into_iter().filter(|name| !known.contains(name)) {
-            let around = self.root.nearest(pointer);
+            let around = self.root.nearest(pointer.strip_prefix(self.at).unwrap_or(pointer));
             let naming = around.texts().into_iter().find(|(_, text)| text.contains(&format!("${name}")));
             let node = naming.map_or(around, |(node, _)| node);
             // One of another place is no slip of the finger.

@@ -45,6 +45,11 @@ impl Node {
         Self { line, column, value, step }
     }
 
+    /// A name that no text gives: that of a whole file.
+    pub(crate) fn name_of_file(name: &str) -> Self {
+        Self::new(1, 1, None, NodeValue::Text(name.to_owned()))
+    }
+
     /// JSON pointer from the root of the file.
     pub fn pointer(&self) -> String {
         let mut names = Vec::new();

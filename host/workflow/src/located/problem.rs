@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use super::Node;
+use crate::documents::Shelf;
 use crate::expression::Dialect;
 
 /// One thing that is wrong in a file.
@@ -61,11 +62,30 @@ pub struct Problems {
     found: RefCell<Vec<Problem>>,
     /// What the document says about its expressions, for whoever reads one.
     pub dialect: Cell<Dialect>,
+    /// Where documents that the file names are looked up.
+    pub shelf: Shelf,
 }
 
 impl Problems {
     pub fn of(file: &str) -> Self {
-        Self { file: file.to_owned(), found: RefCell::default(), dialect: Cell::default() }
+        Self::with(file, Shelf::default())
+    }
+
+    /// Of a file that may name documents of this shelf.
+    pub(crate) fn with(file: &str, shelf: Shelf) -> Self {
+        Self { file: file.to_owned(), found: RefCell::default(), dialect: Cell::default(), shelf }
+    }
+
+    /// Of a document that this file names; what is wrong there is [taken in](Self::take_in) afterwards.
+    pub(crate) fn of_document(&self, file: &str, shelf: Shelf) -> Self {
+        let problems = Self::with(file, shelf);
+        problems.dialect.set(self.dialect.get());
+        problems
+    }
+
+    /// Takes in what is wrong in a document.
+    pub(crate) fn take_in(&self, document: Problems) {
+        document.into_sorted().into_iter().for_each(|problem| self.push(problem));
     }
 
     pub fn error(&self, node: &Node, message: impl Into<String>, help: Option<String>) {
@@ -100,14 +120,19 @@ impl Problems {
 
     pub fn has_error_at(&self, node: &Node) -> bool {
         self.found.borrow().iter().any(|problem| {
-            problem.severity == Severity::Error && (problem.line, problem.column) == (node.line, node.column)
+            problem.severity == Severity::Error
+                && problem.file == self.file
+                && (problem.line, problem.column) == (node.line, node.column)
         })
     }
 
-    /// In the order of the file.
+    /// In the order of the file; those of its documents come last.
     pub fn into_sorted(self) -> Vec<Problem> {
         let mut found = self.found.into_inner();
-        found.sort_by_key(|problem| (problem.line, problem.column));
+        found.sort_by_cached_key(|problem| {
+            let document = (problem.file != self.file).then(|| problem.file.clone());
+            (document, problem.line, problem.column)
+        });
         found
     }
 

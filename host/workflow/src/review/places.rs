@@ -13,7 +13,7 @@ pub struct Places {
 
 impl Places {
     pub fn of(definition: &Definition, file: &str) -> Self {
-        match yaml::read(&definition.source, &Problems::of(file)) {
+        match yaml::read(definition.text(), &Problems::of(file)) {
             Some(root) => Self { file: file.to_owned(), root },
             None => unreachable!("a definition exists, so its source was read before"),
         }

@@ -214,3 +214,44 @@ fn a_definition_that_computes_a_forbidden_address_faults() {
     }
     assert_eq!(net.web.lines(), [""; 0]);
 }
+
+#[test]
+fn a_function_of_a_catalog_is_fetched_once_and_an_instance_keeps_it() {
+    let function = "set: { text: '${ .text + \"!\" }' }";
+    let authority = Authority::new();
+    let web = Web::secure(&authority, &["catalog.test"], move |asked| match asked.target.as_str() {
+        "/functions/shout/1.0.0/function.yaml" => Reply::new(200, &[("content-type", "text/yaml")], function),
+        _ => Reply::status(404),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("ca.pem", authority.pem());
+    write("light-workflow.toml", "");
+    write("in.json", r#"{ "required": ["text"] }"#);
+    write(
+        "definition.yaml",
+        "document: { dsl: '1.0.3', namespace: default, name: catalog, version: '1.0.0' }
+input: { schema: { resource: { endpoint: ./in.json } } }
+use: { catalogs: { test: { endpoint: https://catalog.test } } }
+do:
+- shout: { call: 'shout:1.0.0@test', with: { text: '${ .text }' } }
+- again: { call: 'shout:1.0.0@test', with: { text: '${ .text }' } }
+",
+    );
+    write("input.json", r#"{ "text": "hello" }"#);
+    let host = Host {
+        config: folder.path().join("light-workflow.toml"),
+        data: folder.path().join("data"),
+        folder: folder.path().to_owned(),
+    };
+    let resolve = format!("catalog.test:443={}", web.address());
+    let calls = ["--http-resolve", &resolve, "--http-ca", "ca.pem"];
+    let run = ["run", "definition.yaml", "--input", "input.json", "--format", "json"];
+    let ran = host.run(&[&run[..], &calls].concat()).ended_with(0);
+    assert_eq!(read(&ran)["output"], json!({ "text": "hello!!" }));
+    assert_eq!(web.lines(), ["GET /functions/shout/1.0.0/function.yaml"]);
+    // Nobody approved it for this one.
+    host.run(&run)
+        .ended_with(2)
+        .says("there is no document `https://catalog.test/functions/shout/1.0.0/function.yaml`");
+}

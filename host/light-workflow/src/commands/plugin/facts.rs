@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use store::{InstanceFilter, SharedStore, SqliteStore};
 use workflow::capability::{EffectivePolicy, PluginManifest, PluginsLock};
-use workflow::definition::{self, Definition};
+use workflow::definition::Definition;
 use workflow::policy::PolicyProblem;
 use workflow::review::{DefinitionFacts, Facts, Place, PluginFacts, Report, UnreadDefinition, Usage};
 use workflow::{PluginName, Timestamp};
 
+use crate::documents;
 use crate::host::{Parts, today};
 use crate::library::Library;
 use crate::output::Failure;
@@ -79,9 +80,9 @@ impl Gathered {
         let file = path.display().to_string();
         let source = std::fs::read_to_string(path)
             .map_err(|error| Failure::used_wrongly(format!("failed to read `{file}`: {error}")))?;
-        match definition::parse(&source, &file) {
+        match documents::read(parts, &source, path) {
             Ok(definition) => {
-                let library = Library::read(&parts.config.paths.definitions);
+                let library = Library::read(parts);
                 let (policy, problems) = parts.examine(&definition, &library, false);
                 self.definitions.push(ReadDefinition { file, definition, policy, problems });
             }

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::super::model::{Extension, Function, Task, TaskList};
+use super::super::variables;
+use super::resource::Document;
 use super::tasks::{self, Context};
 use super::values;
 use crate::expression::{Expression, Template};
@@ -47,6 +49,8 @@ pub struct Expansion<'c> {
     pub function: Option<&'c OpenFunction<'c>>,
     /// Extensions are not extended.
     pub in_extension: bool,
+    /// The line of the call that leads into a document: what stands there has no line of the definition.
+    pub called_at: Option<usize>,
     /// How many tasks were written out so far.
     pub tasks: &'c Cell<usize>,
 }
@@ -158,10 +162,7 @@ pub fn extensions(context: Context) -> Option<Vec<Extension>> {
 /// `call` of a function.
 pub fn call(task: &Field, field: &Field, source: &FunctionSource, context: Context) -> Option<Function> {
     let name = field.text()?;
-    let with = match task.slot("with").given() {
-        Some(with) => with.members().and_then(|_| values::template(&with)),
-        None => Some(Template::literal(json!({}))),
-    };
+    let with = with(task);
     if context.expansion.is_inside(name) {
         field.error(format!("function `{name}` calls itself, for ever"), Some("use `for` to do something again"));
         return None;
@@ -169,6 +170,38 @@ pub fn call(task: &Field, field: &Field, source: &FunctionSource, context: Conte
     let path = context.path.child("function", 0, name);
     let body = body(name, source, Context { path: &path, ..context });
     Some(Function { name: name.to_owned(), with: with?, body: TaskList(vec![body?]) })
+}
+
+/// `call` of a function that stands in a document: the document is one task.
+pub fn call_document(task: &Field, field: &Field, document: &Document, context: Context) -> Option<Function> {
+    let with = with(task);
+    let name = document.name.as_str();
+    if context.expansion.is_inside(name) {
+        field.error(format!("function `{name}` calls itself, for ever"), Some("use `for` to do something again"));
+        return None;
+    }
+    let (node, problems) = field.problems.shelf.read(&document.name, &document.text, field.problems);
+    let body = node.as_ref().and_then(|node| {
+        let label = document.name.label();
+        let key = Node::name_of_file(&label);
+        let source = FunctionSource { key: &key, body: Field::root(node, &problems) };
+        let path = context.path.child("function", 0, &label);
+        let called_at = context.expansion.called_at.or(Some(field.node.line));
+        let expansion = Expansion { called_at, ..context.expansion };
+        let task = body(name, &source, Context { path: &path, expansion, ..context })?;
+        variables::refuse_unknown_in(&task, node, &problems);
+        Some(task)
+    });
+    field.problems.take_in(problems);
+    Some(Function { name: name.to_owned(), with: with?, body: TaskList(vec![body?]) })
+}
+
+/// What a function gets; nothing is an empty mapping.
+fn with(task: &Field) -> Option<Template> {
+    match task.slot("with").given() {
+        Some(with) => with.members().and_then(|_| values::template(&with)),
+        None => Some(Template::literal(json!({}))),
+    }
 }
 
 fn body(name: &str, source: &FunctionSource, context: Context) -> Option<Task> {

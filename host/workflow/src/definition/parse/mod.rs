@@ -17,7 +17,9 @@ mod expand;
 mod flow;
 mod light;
 mod listen;
+mod network;
 mod outbound;
+mod resource;
 mod reuse;
 mod run;
 mod schedule;
@@ -25,33 +27,83 @@ mod tasks;
 mod values;
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::model::{DataFlow, Definition};
 use super::variables;
+use crate::documents::{self, DocumentName, Documents, Shelf};
 use crate::ids::{Digest, TaskPath};
 use crate::located::{Field, Problem, Problems, yaml};
 use expand::Expansion;
 
-/// Reads a definition. `file` is only for messages.
+/// What came of reading a definition.
+#[derive(Debug)]
+pub enum Reading {
+    Definition(Box<Definition>),
+    /// It names documents that were not given: fetch them, and read again.
+    Wanting(BTreeSet<DocumentName>),
+    /// Everything that is wrong, in the order of the file.
+    Refused(Vec<Problem>),
+}
+
+/// Reads a definition that names no documents, or brings them with it, as kept
+/// ones do. `file` is only for messages.
 ///
 /// # Errors
 ///
 /// Everything that is wrong, in the order of the file.
 pub fn parse(source: &str, file: &str) -> Result<Definition, Vec<Problem>> {
-    let problems = Problems::of(file);
-    let definition = yaml::read(source, &problems).and_then(|root| {
-        let definition = workflow(&Field::root(&root, &problems), source)?;
+    read_all(source, file, Documents::default()).map_err(|(_, problems)| problems)
+}
+
+/// Reads a definition with the documents that were fetched for it so far.
+pub fn read(source: &str, file: &str, documents: &Documents) -> Reading {
+    match read_all(source, file, documents.clone()) {
+        Ok(definition) => Reading::Definition(Box::new(definition)),
+        Err((wanted, problems)) if wanted.is_empty() => Reading::Refused(problems),
+        Err((wanted, _)) => Reading::Wanting(wanted),
+    }
+}
+
+/// Wanted documents, if that is all that is wrong so far, and problems.
+type Refusal = (BTreeSet<DocumentName>, Vec<Problem>);
+
+fn read_all(source: &str, file: &str, documents: Documents) -> Result<Definition, Refusal> {
+    let (text, tail) = documents::split(source);
+    // What brings its documents gets no others: it is the same everywhere.
+    let documents = match tail.map(documents::kept).transpose() {
+        Ok(kept) => kept.unwrap_or(documents),
+        Err(why) => {
+            let problems = Problems::of(file);
+            let line = text.lines().count() + 2;
+            problems.unreadable(line, 1, format!("the documents of this definition cannot be read: {why}"), None);
+            return Err((BTreeSet::new(), problems.into_sorted()));
+        }
+    };
+    let shelf = Shelf::of(file, documents);
+    let problems = Problems::with(file, shelf.clone());
+    let definition = yaml::read(text, &problems).and_then(|root| {
+        let mut definition = workflow(&Field::root(&root, &problems), text)?;
         variables::refuse_unknown(&definition, &root, &problems);
+        let used = shelf.used();
+        definition.documents =
+            used.iter().map(|(name, text)| (name.to_string(), Digest::of(text.as_bytes()))).collect();
+        definition.source = if tail.is_some() { source.to_owned() } else { documents::bundled(text, &used) };
+        definition.digest = Digest::of(definition.source.as_bytes());
         Some(definition)
     });
+    if let (Some(name), true) = (shelf.unused(), tail.is_some() && problems.is_empty()) {
+        let line = text.lines().count() + 2;
+        problems.unreadable(line, 1, format!("nothing in this definition names its document `{name}`"), None);
+    }
     match definition {
         Some(definition) if problems.is_empty() => Ok(definition),
         refused => {
             assert!(!problems.is_empty(), "a definition was refused without a reason: {refused:?}");
-            Err(problems.into_sorted())
+            let wanted = if tail.is_some() { BTreeSet::new() } else { shelf.wanted() };
+            Err((wanted, problems.into_sorted()))
         }
     }
 }
@@ -63,7 +115,7 @@ pub fn parse(source: &str, file: &str) -> Result<Definition, Vec<Problem>> {
 /// What keeps it from being YAML of one document.
 pub fn as_json(source: &str, file: &str) -> Result<Value, Vec<Problem>> {
     let problems = Problems::of(file);
-    match yaml::read(source, &problems) {
+    match yaml::read(documents::split(source).0, &problems) {
         Some(root) if problems.is_empty() => Ok(root.to_json()),
         Some(_) | None => Err(problems.into_sorted()),
     }
@@ -90,7 +142,7 @@ fn workflow(root: &Field, source: &str) -> Option<Definition> {
         security: &security,
         siblings: &BTreeSet::new(),
         path: &TaskPath::root(),
-        expansion: Expansion { function: None, in_extension: false, tasks: &expanded },
+        expansion: Expansion { function: None, in_extension: false, called_at: None, tasks: &expanded },
     };
     let functions = expand::functions(context);
     let extensions = expand::extensions(context);
@@ -112,6 +164,7 @@ fn workflow(root: &Field, source: &str) -> Option<Definition> {
         functions: functions?,
         extensions: extensions?,
         tasks: tasks?,
+        documents: BTreeMap::new(),
         source: source.to_owned(),
     })
 }

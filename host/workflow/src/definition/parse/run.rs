@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::model::{Process, Run, RunReturn, RunWorkflow, TaskKind, WorkflowName};
 use super::tasks::Context;
-use super::{document, values};
+use super::{document, resource, values};
 use crate::expression::Template;
 use crate::located::{Field, Slot};
 
@@ -101,12 +101,16 @@ fn shell(field: &Field) -> Option<(Process, Shared)> {
 }
 
 fn script(field: &Field) -> Option<(Process, Shared)> {
-    let [language, code, stdin, arguments, environment] =
-        field.fields_refusing(["language", "code", "stdin", "arguments", "environment"], &["source"])?;
+    let [language, code, source, stdin, arguments, environment] =
+        field.fields(["language", "code", "source", "stdin", "arguments", "environment"])?;
     let language = language.required(Field::text_some);
-    let code = match field.slot("source").is_given() {
-        true => None,
-        false => code.required(values::code_template),
+    let code = match (code.given(), source.given()) {
+        (Some(_), Some(source)) => {
+            source.error("`script` has `code` and `source`", Some("keep one of the two"));
+            None
+        }
+        (None, Some(source)) => resource::code(&source),
+        (_, None) => code.required(values::code_template),
     };
     let shared = shared(&stdin, &arguments, &environment);
     Some((Process::Script { language: language?.to_owned(), code: code? }, shared?))

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::super::model::{DataFlow, DocumentSecurity, LightMetadata, Task, TaskKind, TaskList};
 use super::expand::{self, Expansion};
 use super::reuse::Uses;
-use super::{ask, call, data, flow, light, listen, outbound, run, values};
+use super::{ask, call, data, flow, light, listen, network, outbound, run, values};
 use crate::event::FlowTarget;
 use crate::ids::TaskPath;
 use crate::located::{Field, Node, Problems, among, closest};
@@ -136,13 +136,17 @@ pub fn task(task: &Field, name: &Node, context: Context) -> Option<Task> {
     let then = task.slot("then").or(FlowTarget::Continue, |field| values::flow_target(field, context.siblings));
     let named = light_kind(task, kind, context);
     let light = task.slot("metadata").or(LightMetadata::default(), |field| light::task(field, named, context));
+    let light = light.map(|light| network::confined(light, task));
     let read = task.slot(kind.name).required(|field| (kind.read)(task, field, context));
+    if let Some(read) = &read {
+        network::refuse(read, task);
+    }
     let extensions = expand::around(kind.name, context);
 
     Some(Task {
         name: title.to_owned(),
         reference: context.path.reference(),
-        line: name.line,
+        line: context.expansion.called_at.unwrap_or(name.line),
         condition: condition?,
         input: input?,
         output: output?,
@@ -161,7 +165,7 @@ pub fn task(task: &Field, name: &Node, context: Context) -> Option<Task> {
 fn light_kind(task: &Field, kind: &Kind, context: Context) -> &'static str {
     let called = task.slot("call").given().and_then(|field| field.node.text()).filter(|_| kind.name == "call");
     match called {
-        Some(name) if context.uses.functions.contains_key(name) => "call of a function",
+        Some(name) if context.uses.functions.contains_key(name) || call::is_document(name) => "call of a function",
         Some(name) if outbound::PROTOCOLS.contains(&name) => light::OUTBOUND,
         Some(_) | None => kind.name,
     }

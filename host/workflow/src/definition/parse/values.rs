@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::super::duration::{parse_duration, sum};
 use super::super::model::DataFlow;
+use super::resource;
 use crate::event::FlowTarget;
 use crate::expression::{Dialect, Expression, ExpressionError, Language, Template};
 use crate::located::{Field, Node, NodeValue, among, closest};
@@ -195,36 +196,52 @@ fn expression_or_mapping(field: &Field) -> Option<Template> {
     }
 }
 
-/// `schema` with an inline JSON schema.
+/// `schema`: a JSON schema under `document`, or in an external document.
 fn json_schema(field: &Field) -> Option<Value> {
-    let [format, document] = field.fields_refusing(["format", "document"], &["resource"])?;
+    let [format, document, external] = field.fields(["format", "document", "resource"])?;
     if let Some(format) = format.given() {
         let text = format.text()?;
         if text.split(':').next() != Some("json") {
             return format.unsupported(&format!("schema format `{text}`"));
         }
     }
-    let document = document.required_field()?;
-    match &document.node.value {
-        NodeValue::Map(_) | NodeValue::Bool(_) => {}
-        NodeValue::Null | NodeValue::Number(_) | NodeValue::Text(_) | NodeValue::List(_) => {
-            document.members()?;
-            return None;
+    match (document.given(), external.given()) {
+        (Some(_), Some(external)) => {
+            external.error(format!("`{}` has `document` and `resource`", field.label), Some("keep one of the two"));
+            None
         }
-    }
-    let schema = document.node.to_json();
-    match jsonschema::validator_for(&schema) {
-        Ok(_) => Some(schema),
-        Err(error) => {
-            document.error(format!("`{}` is no JSON Schema: {error}", document.label), None);
+        (None, Some(external)) => resource::schema(&external),
+        (Some(document), None) => schema_of(&document),
+        (None, None) => {
+            document.required_field()?;
             None
         }
     }
 }
 
-/// A JSON schema: as it is, or under `document` as the specification has it.
+/// A value that is a JSON schema.
+pub fn schema_of(field: &Field) -> Option<Value> {
+    match &field.node.value {
+        NodeValue::Map(_) | NodeValue::Bool(_) => {}
+        NodeValue::Null | NodeValue::Number(_) | NodeValue::Text(_) | NodeValue::List(_) => {
+            field.members()?;
+            return None;
+        }
+    }
+    let schema = field.node.to_json();
+    match jsonschema::validator_for(&schema) {
+        Ok(_) => Some(schema),
+        Err(error) => {
+            field.error(format!("`{}` is no JSON Schema: {error}", field.label), None);
+            None
+        }
+    }
+}
+
+/// A JSON schema: as it is, or under `document` or `resource` as the specification has it.
 pub fn inline_schema(field: &Field) -> Option<Value> {
-    let schema = match field.members()?.iter().any(|(key, _)| key.text() == Some("document")) {
+    let wraps = |key: &Node| matches!(key.text(), Some("document" | "resource"));
+    let schema = match field.members()?.iter().any(|(key, _)| wraps(key)) {
         true => json_schema(field)?,
         false => field.node.to_json(),
     };
@@ -296,7 +313,11 @@ pub fn timeout(field: &Field, named: &BTreeMap<String, Option<Duration>>) -> Opt
 
 /// What `use` holds under this name. An entry that could not be read has been reported there.
 pub fn reused<T: Clone>(field: &Field, named: &BTreeMap<String, Option<T>>, place: &str) -> Option<T> {
-    let name = field.text()?;
+    reused_at(field, field.text()?, named, place)
+}
+
+/// Like [`reused`], for a name that is only a part of the field.
+pub fn reused_at<T: Clone>(field: &Field, name: &str, named: &BTreeMap<String, Option<T>>, place: &str) -> Option<T> {
     match named.get(name) {
         Some(found) => found.clone(),
         None if field.problems.is_full() => None,
