@@ -34,8 +34,8 @@ pub async fn histories(
         }
         let expected = if definition.digest == programs.main.digest {
             is_main(store, &instance, &history, rules).await?;
-            // Three items, three tries of `risky`, the child, three ticks, and `last`.
-            11
+            // Three items, three tries of `risky`, three branches, the winner, the child, three ticks, and `last`.
+            15
         } else if definition.digest == programs.child.digest {
             1
         } else {

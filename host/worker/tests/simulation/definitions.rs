@@ -1,14 +1,24 @@
-//! What runs in the simulation: every kind of task that waits for something.
+//! What runs in the simulation: every kind of task.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
+use workflow::Digest;
 use workflow::capability::EffectivePolicy;
-use workflow::definition::{self, Definition};
+use workflow::definition::{self, Definition, TaskKind};
 use workflow::policy::{PolicySources, resolve};
 
-/// Effects, retries, timers, people, a child, events in and out.
+/// Effects of every sort, retries, timers, branches, people, a child, events in and out.
 const MAIN: &str = r#"
-document: { dsl: "1.0.3", namespace: test, name: simulated, version: "0.1.0" }
+document:
+  dsl: "1.0.3"
+  namespace: test
+  name: simulated
+  version: "0.1.0"
+  metadata: { lightWorkflow: { security: { sandbox: { mode: workflow-session, template: simulated } } } }
+use:
+  functions:
+    double: { call: echo, with: { doubled: "${ .number * 2 }" } }
 do:
   - prepare:
       set: { items: [1, 2, 3], done: [] }
@@ -34,8 +44,27 @@ do:
         do:
           - give-in:
               set: { gaveIn: true }
+  - choose:
+      switch:
+        - gave-in: { when: .gaveIn, then: pause }
+        - otherwise: { then: end }
   - pause:
       wait: { seconds: 20 }
+  - side-by-side:
+      fork:
+        branches:
+          - shell: { run: { shell: { command: ls }, return: stdout } }
+          - web: { call: http, with: { method: put, endpoint: "https://world.test/" } }
+          - function: { call: double, with: { number: 21 } }
+  - check-branches:
+      assert: { value: "${ . }", equals: [listed, { put: true }, { doubled: 42 }] }
+  - race:
+      fork:
+        compete: true
+        branches:
+          - slow: { wait: { days: 300 } }
+          - deaf: { listen: { to: { one: { with: { type: never } } } } }
+          - quick: { do: [{ answer: { call: echo, with: { quick: true } } }] }
   - child:
       run: { workflow: { namespace: test, name: child, version: "0.1.0", input: { of: "${ $workflow.id }" } } }
   - listen-for-ticks:
@@ -88,8 +117,8 @@ impl Programs {
 
     pub fn policy(&self, definition: &Definition) -> EffectivePolicy {
         let sources = PolicySources {
-            approved_calls: &Default::default(),
-            templates: &Default::default(),
+            approved_calls: &["https://world.test".parse().expect("an origin")].into(),
+            templates: &[("simulated".parse().expect("a name"), Digest::of(b"simulated"))].into(),
             providers: &[],
             plugin: &|_, _| Err(vec!["there are no plugins".to_owned()]),
             workflow: &|_| Ok(self.child.clone()),
@@ -102,4 +131,16 @@ impl Programs {
     pub fn all(&self) -> [&Arc<Definition>; 3] {
         [&self.main, &self.child, &self.watcher]
     }
+}
+
+#[test]
+fn the_simulation_has_every_kind_of_task() {
+    let mut kinds = BTreeSet::new();
+    for definition in Programs::get().all() {
+        definition::each_task(&definition.tasks, &mut |task| {
+            kinds.insert(task.kind.name());
+        });
+    }
+    // `call: echo` is a plugin by its kind; what the real ones do is swept in `tests/plugins`.
+    assert_eq!(kinds, TaskKind::NAMES.into_iter().collect());
 }

@@ -30,7 +30,7 @@ fn straight() -> &'static (Trace, usize) {
 }
 
 /// Writes to the history: events of one write carry one time.
-fn commits(host: &Host) -> usize {
+pub fn commits(host: &Host) -> usize {
     let mut times: Vec<String> = leaves(host).iter().map(|leaf| leaf["at"].to_string()).collect();
     times.dedup();
     times.len()
@@ -142,7 +142,7 @@ fn is_request_of(request: &str, text: &str) -> bool {
 }
 
 /// Does `work` for each number below `count`, some at a time.
-fn side_by_side(count: usize, work: impl Fn(usize) + Sync) {
+pub fn side_by_side(count: usize, work: impl Fn(usize) + Sync) {
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {

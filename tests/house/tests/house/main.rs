@@ -9,6 +9,7 @@ mod calls;
 mod canary;
 mod crash;
 mod database;
+mod every_kind;
 mod grants;
 mod history;
 mod http;

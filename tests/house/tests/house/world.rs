@@ -193,10 +193,14 @@ impl Host {
 
     /// The release, killed right after its `count`-th committed write, or ended before.
     pub fn start_release_and_crash_after(&self, stage: &Stage, count: usize) -> Ran {
-        let arguments = start_arguments(stage);
-        let mut command = self.command(&arguments);
+        self.run_and_crash_after(&start_arguments(stage), count)
+    }
+
+    /// The program, killed right after its `count`-th committed write, or ended before.
+    pub fn run_and_crash_after(&self, arguments: &[&str], count: usize) -> Ran {
+        let mut command = self.command(arguments);
         command.env("LIGHT_WORKFLOW_CRASH_AFTER", count.to_string());
-        finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap(), &arguments)
+        finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap(), arguments)
     }
 
     /// The release in a process that goes on beside the test.
