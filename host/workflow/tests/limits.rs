@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use random::Random;
 use serde_json::{Value, json};
-use workflow::expression::{Expression, Scope};
+use workflow::expression::{Dialect, Language, Scope};
 
 struct Counting;
 
@@ -68,7 +68,11 @@ struct Seen {
 
 impl Seen {
     fn evaluate(&mut self, source: &str, input: &Value) {
-        let Ok(expression) = Expression::compile(source) else {
+        self.evaluate_in(Language::Jq, source, input);
+    }
+
+    fn evaluate_in(&mut self, language: Language, source: &str, input: &Value) {
+        let Ok(expression) = (Dialect { language, is_loose: false }).expression(source) else {
             self.refused += 1;
             return;
         };
@@ -268,4 +272,46 @@ fn no_program_takes_more_than_its_share() {
     println!("longest: {:?} by {}", seen.time.0, seen.time.1);
     assert!(seen.ended > 300 && seen.faulted > 300, "the programs are neither all harmless nor all wrong");
     assert!(seen.refused < 300, "most of them compile");
+}
+
+/// CEL that is known to multiply, or that was thought up to.
+const KNOWN_CEL: &[&str] = &[
+    ".items.map(x, .items.map(y, .items.map(z, z)))",
+    ".items.all(x, .items.all(y, .items.all(z, .items.all(w, w.id >= 0))))",
+    ".items.map(a, .text + .text).join('')",
+    "(.text + .text + .text + .text).split('').map(x, .text).join('')",
+    ".text.replace('', .text)",
+    ".text.replace('a', .text)",
+    ".text.matches('(x+x+)+y')",
+    ".text.matches('(\\\\w{50}){50}x')",
+    ".text.split('').map(x, .text.indexOf(x))",
+    "[[[[[[[[[[.items]]]]]]]]]] == [[[[[[[[[[.items]]]]]]]]]]",
+    "string(.items).contains(string(.items))",
+    "9223372036854775807 + 1",
+    "-9223372036854775807 - 2",
+    "-9223372036854775808 % -1",
+    "-9223372036854775808 / -1",
+    "int(1e300)",
+    "uint(-1)",
+    "1 / 0",
+    "1 % 0",
+];
+
+#[test]
+fn no_cel_takes_more_than_its_share() {
+    let input = world();
+    let mut seen = Seen::default();
+    for source in KNOWN_CEL {
+        seen.evaluate_in(Language::Cel, source, &input);
+    }
+    let mut random = Random::new(5);
+    for number in 0..3_000 {
+        let source = random::cel(&mut random, number % 4);
+        seen.evaluate_in(Language::Cel, &source, &input);
+    }
+    println!("{} ended, {} faulted, {} refused", seen.ended, seen.faulted, seen.refused);
+    println!("most memory: {} MiB by {}", seen.peak.0 >> 20, seen.peak.1);
+    println!("longest: {:?} by {}", seen.time.0, seen.time.1);
+    assert!(seen.ended > 500 && seen.faulted > 500, "the programs are neither all harmless nor all wrong");
+    assert!(seen.refused < 800, "most of them compile");
 }

@@ -105,18 +105,67 @@ fn a_damaged_definition_is_refused_or_parses() {
     let start = sketch.find("document:\n  dsl:").unwrap();
     let end = sketch.find("\nCommand Result Contract").unwrap();
     let mut texts = vec![sketch[start..end].to_owned()];
-    for name in
-        ["try-catch-then", "run-shell-stdin-and-arguments", "switch-then-string", "raise-reusable", "for", "emit"]
-    {
-        texts.push(fs::read_to_string(data.join(format!("data/sw-spec/examples/{name}.yaml"))).unwrap());
-    }
     let head = "document: { dsl: '1.0.3', namespace: n, name: w, version: 1.0.0 }\n";
     texts.push(format!("{head}{}", include_str!("support/tour.yaml")));
-    let mut dice = Dice(0x5EED);
+    let (parsed, refused) = damage_all(&texts, ROUNDS, &mut Dice(0x5EED));
+    assert!(parsed > 5 && refused > 100, "the damage is neither too small nor too great: {parsed} {refused}");
+}
+
+/// All that the specification shows, and every kind of task.
+#[test]
+fn a_damaged_example_of_the_specification_is_refused_or_parses() {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/sw-spec/examples");
+    let mut paths: Vec<_> = fs::read_dir(shared).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|end| end == "yaml"));
+    paths.sort();
+    assert!(paths.len() >= 60, "{} examples", paths.len());
+    let texts: Vec<String> = paths.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let (parsed, refused) = damage_all(&texts, 40, &mut Dice(0xE8A3));
+    assert!(parsed > 100 && refused > 1000, "the damage is neither too small nor too great: {parsed} {refused}");
+}
+
+/// A kept text: what stands behind the definition is damaged, too.
+#[test]
+fn a_damaged_text_with_documents_is_refused_or_parses() {
+    let text = "document: { dsl: '1.0.3', namespace: n, name: w, version: 1.0.0 }\ndo:\n- a: { call: ./f.yaml }\n- b: { set: { c: 1 }, output: { schema: { resource: { endpoint: s.json } } } }\n\n--- # documents\n{\n  \"f.yaml\": \"do:\\n- d: { set: { e: '${ .f }' } }\\n\",\n  \"s.json\": \"{ \\\"type\\\": \\\"object\\\" }\"\n}\n";
+    definition::parse(text, "d.yaml").unwrap_or_else(|problems| panic!("{problems:?}"));
+    let mut dice = Dice(0xD0C5);
     let (mut parsed, mut refused) = (0, 0);
-    for text in &texts {
-        for _ in 0..ROUNDS {
-            let damaged = damage(text, &mut dice);
+    for _ in 0..ROUNDS * 10 {
+        match definition::parse(&damage(text, &mut dice), "d.yaml") {
+            Ok(definition) => {
+                parsed += 1;
+                definition::warnings(&definition, "d.yaml");
+                // What is kept is read again to the same.
+                assert_eq!(definition::parse(&definition.source, "d.yaml").unwrap().digest, definition.digest);
+            }
+            Err(problems) => {
+                refused += 1;
+                assert!(!problems.is_empty());
+            }
+        }
+    }
+    assert!(parsed > 10 && refused > 500, "the damage is neither too small nor too great: {parsed} {refused}");
+}
+
+/// A text that is printed when reading it panics.
+struct Shown<'t>(&'t str);
+
+impl Drop for Shown<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("while reading:\n{}", self.0);
+        }
+    }
+}
+
+/// How many damaged texts parse, and how many are refused.
+fn damage_all(texts: &[String], rounds: usize, dice: &mut Dice) -> (usize, usize) {
+    let (mut parsed, mut refused) = (0, 0);
+    for text in texts {
+        for _ in 0..rounds {
+            let damaged = damage(text, dice);
+            let shown = Shown(&damaged);
             match definition::parse(&damaged, "d.yaml") {
                 Ok(definition) => {
                     parsed += 1;
@@ -127,9 +176,10 @@ fn a_damaged_definition_is_refused_or_parses() {
                     assert_problems_are_inside(&problems, &damaged);
                 }
             }
+            drop(shown);
         }
     }
-    assert!(parsed > 50 && refused > 500, "the damage is neither too small nor too great: {parsed} {refused}");
+    (parsed, refused)
 }
 
 #[test]

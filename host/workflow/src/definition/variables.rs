@@ -194,6 +194,13 @@ impl Check<'_> {
             // One of another place is no slip of the finger.
             let meant = closest(name, known.iter().copied()).filter(|_| !OF_EXPORT.contains(&name));
             let help = match meant {
+                _ if name == "secrets" => {
+                    "no expression sees a secret: name it with `use` in `authentication`, or in `security.secrets`"
+                        .to_owned()
+                }
+                _ if name == "authorization" => {
+                    "it holds a credential, and no expression sees one; name its secret with `use`".to_owned()
+                }
                 Some(meant) => format!("did you mean `${meant}`?"),
                 None if known.is_empty() => "an expression sees nothing here but its input".to_owned(),
                 None => format!("the variables here are {}", among(known.iter().map(|name| format!("${name}")))),

@@ -361,3 +361,65 @@ pub fn ordinary(random: &mut Random, deep: usize) -> String {
         _ => format!("([{}] | length, add, sort, unique)", f(random)),
     }
 }
+
+/// CEL that multiplies, repeats and nests; `deep` bounds its own nesting.
+pub fn cel(random: &mut Random, deep: usize) -> String {
+    const ENDS: &[&str] = &[
+        ".items",
+        ".text",
+        ".n",
+        ".nested",
+        ".missing.more",
+        "x",
+        "1",
+        "0",
+        "-1",
+        "9223372036854775807",
+        "1.5",
+        "1e300",
+        "'a'",
+        "''",
+        "r'\\'",
+        "true",
+        "null",
+        "[]",
+        "{}",
+        "[1, 2, 3]",
+        "{'a': 1}",
+        ".items[0].tags",
+        ".items[1e9]",
+    ];
+    if deep == 0 {
+        return random.pick(ENDS).to_owned();
+    }
+    let a = cel(random, deep - 1);
+    let b = cel(random, deep - 1);
+    let shallow = random.below(deep);
+    let c = cel(random, shallow);
+    match random.below(16) {
+        0 => format!("({a} + {b})"),
+        1 => format!(
+            "({a} {} {b})",
+            random.pick(&["-", "*", "/", "%", "==", "!=", "<", "<=", ">", ">=", "&&", "||", "in"])
+        ),
+        2 => format!("({a} ? {b} : {c})"),
+        3 => format!("{a}.map(x, {b})"),
+        4 => format!("{a}.map(x, {b}, {c})"),
+        5 => format!("{a}.filter(x, {b})"),
+        6 => format!("{a}.{}(x, {b})", random.pick(&["all", "exists", "exists_one"])),
+        7 => format!("{a}[{b}]"),
+        8 => format!("{{'k': {a}, 'l': {b}}}"),
+        9 => format!("[{a}, {b}, {c}]"),
+        10 => {
+            format!("{}({a})", random.pick(&["size", "string", "int", "uint", "double", "bool", "type", "dyn", "has"]))
+        }
+        11 => format!(
+            "{a}.{}({b})",
+            random.pick(&["matches", "contains", "startsWith", "endsWith", "indexOf", "split", "join"])
+        ),
+        12 => format!("{a}.replace({b}, {c})"),
+        13 => format!("{a}.split({b}).join({c})"),
+        14 => format!("!{a}"),
+        _ => format!("-{a}"),
+    }
+}

@@ -93,6 +93,10 @@ fn uri_source(field: &Field) -> Option<UriSource> {
     // Says what is only half an expression.
     values::text_template(field)?;
     if text.contains("${") {
+        if !field.problems.has_error_at(field.node) {
+            let help = "make the whole text an expression, or write `{name}` for a part of it";
+            field.error(format!("`{}`: `{text}` is only partly an expression", field.label), Some(help));
+        }
         return None;
     }
     let template = match UriTemplate::parse(text) {
