@@ -18,31 +18,62 @@ const PROGRAMS_AT_ONCE: usize = 200;
 /// Outputs of one program that are looked at.
 const OUTPUTS: usize = 12;
 
-/// Tells a difference by the program, our result and jq's.
-type Tells = fn(&str, &Value, &Value) -> bool;
+/// What jq 1.7 does and 1.6 does not, for 1.6 to learn before it is asked. We mean to
+/// be as 1.7: so these are compared like all else, and not excused.
+const LEARNED: &str = r#"
+# An update that gives nothing deletes what it was given.
+def _modify(paths; update):
+  reduce path(paths) as $path ({value: ., gone: []};
+    . as {$value, $gone}
+    | [label $first | $value | getpath($path) | update | ., break $first]
+    | if . == [] then {$value, gone: ($gone + [$path])}
+      else .[0] as $new | {value: ($value | setpath($path; $new)), $gone} end)
+  | .gone as $gone | .value | delpaths($gone);
+def map_values(f): _modify(.[]; f);
+def walk(f): def inner: if type == "object" then map_values(inner) elif type == "array" then map(inner) else . end | f; inner;
+# Keys of entries may be numbers and `null`.
+def from_entries: reduce .[] as $entry ({}; . + {
+  ($entry | if .key == false then false else .key // .k // .name // .Name // .K // .Key end
+    | if type == "string" then . else tojson end):
+  ($entry | if has("value") then .value elif has("v") then .v else .Value end) });
+def with_entries(f): to_entries | map(f) | from_entries;
+# Texts are reversed, too.
+def reverse: if type == "string" then explode | reverse | implode else [.[length - 1 - range(0; length)]] end;
+# Indexes of texts count characters.
+def indices($part): if type == "string" and ($part | type) == "string" and $part != ""
+  then . as $text | [range(0; length - ($part | length) + 1) | select($text[.:. + ($part | length)] == $part)]
+  elif . == null then null
+  elif type == "array" and ($part | type) == "array" then .[$part]
+  elif type == "array" then .[[$part]]
+  elif type == "string" and $part == "" then null
+  else .[$part] end;
+def index($part): indices($part) | .[0];
+def rindex($part): indices($part) | .[-1:][0];
+# Less is left as it is in a URI.
+def learned_uri: @uri | gsub("!"; "%21") | gsub("'"; "%27") | gsub("\\("; "%28") | gsub("\\)"; "%29") | gsub("\\*"; "%2A");
+"#;
+
+/// Tells a difference by the program, its input, our result and jq's.
+type Tells = fn(&str, &Value, &Value, &Value) -> bool;
 
 /// Why we mean to differ from jq 1.6. A difference that is none of these fails
 /// the test.
 const KNOWN: &[(&str, Tells)] = &[
-    ("an update that gives nothing deletes, as in jq 1.7", |p, _, _| {
-        ["|=", "map_values", "_entries", "walk"].iter().any(|update| p.contains(update))
-    }),
-    ("a left operand or a member that gives nothing ends it before the other side can fail", |p, ours, theirs| {
+    ("a left operand or a member that gives nothing ends it before the other side can fail", |p, _, ours, theirs| {
         theirs.is_null()
             && !ours.is_null()
             && [" - ", " * ", " / ", " % ", " + ", "=", "<", ">", "{a: ("].iter().any(|it| p.contains(it))
     }),
-    ("the left operand is the outer loop", |p, ours, theirs| sorted(ours) == sorted(theirs) && p.contains(',')),
-    ("1.6 takes no entries whose key is a number or `null`; 1.7 does", |p, _, _| p.contains("_entries")),
-    ("`try` and `?` of 1.6 catch the `break` of `first`, `limit` and `label`, and what follows them", |p, _, _| {
+    ("the left operand is the outer loop", |p, _, ours, theirs| sorted(ours) == sorted(theirs) && p.contains(',')),
+    ("`try` and `?` of 1.6 catch the `break` of `first`, `limit` and `label`, and what follows them", |p, _, _, _| {
         p.contains("try") || p.contains('?')
     }),
-    ("1.6 reverses no texts; 1.7 does", |p, _, _| p.contains("reverse")),
-    ("1.6 leaves `!*'()` as they are in `@uri`; 1.7 does not", |p, _, _| p.contains("@uri")),
-    ("the key of a single item is not looked at", |p, ours, theirs| {
+    ("an update of what is not there, which gives nothing, makes what is above it", |p, input, _, _| {
+        input.is_null() && p.contains("|=")
+    }),
+    ("the key of a single item is not looked at", |p, _, ours, theirs| {
         theirs.is_null() && !ours.is_null() && p.contains("_by(")
     }),
-    ("an index counts characters, as in 1.7, not bytes", |p, _, _| p.contains("ind")),
 ];
 
 fn sorted(value: &Value) -> Vec<String> {
@@ -83,7 +114,7 @@ fn random_programs_give_what_jq_gives() {
                 if same(&ours, theirs) {
                     continue;
                 }
-                match KNOWN.iter().any(|(_, is_it)| is_it(program, &ours, theirs)) {
+                match KNOWN.iter().any(|(_, is_it)| is_it(program, input, &ours, theirs)) {
                     true => excused += 1,
                     false => wrong.push(format!("{program}\n    of {input}\n  jq:  {theirs}\n  our: {ours}")),
                 }
@@ -91,7 +122,7 @@ fn random_programs_give_what_jq_gives() {
         }
     }
     println!("{compared} results compared, {excused} differences are known");
-    assert!(excused * 50 < compared, "the known differences are few");
+    assert!(excused * 150 < compared, "the known differences are few");
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong[..wrong.len().min(40)].join("\n"));
 }
 
@@ -101,7 +132,8 @@ fn jq(programs: &[String], inputs: &[Value]) -> Vec<Vec<Value>> {
     let each: Vec<String> =
         programs.iter().map(|program| format!("(try [limit({OUTPUTS}; {program})] catch null)")).collect();
     let source = std::env::temp_dir().join(format!("jq-oracle-{}.jq", std::process::id()));
-    std::fs::write(&source, format!("[{}]", each.join(",\n"))).unwrap();
+    let each = each.join(",\n").replace("@uri", "learned_uri");
+    std::fs::write(&source, format!("{LEARNED}[{each}]")).unwrap();
     let mut child = Command::new("jq")
         .args(["-c", "-f"])
         .arg(&source)
