@@ -31,8 +31,10 @@ macro_rules! features {
 }
 
 features! {
+    call_http: "call-http",
     context: "context",
     data_flow: "data-flow",
+    documents: "documents",
     emit_and_listen: "emit-and-listen",
     errors: "errors",
     expressions: "expressions",
@@ -43,6 +45,7 @@ features! {
     people: "people",
     refusals: "refusals",
     retries: "retries",
+    run: "run",
     run_workflow: "run-workflow",
     set: "set",
     switch: "switch",

@@ -1,11 +1,14 @@
 //! The runtime under test: `light-workflow run` in a folder of its own.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use web_stub::{Asked, Reply, Web};
 
 use crate::root;
 
@@ -26,7 +29,12 @@ pub struct Task {
 
 pub struct Runtime {
     folder: TempDir,
+    /// What the service answers, by method and path.
+    answers: Arc<Mutex<BTreeMap<String, Reply>>>,
 }
+
+/// The service that scenarios call, wherever it is.
+const SERVICE: &str = "service.test:80";
 
 impl Runtime {
     pub fn new() -> Self {
@@ -38,7 +46,20 @@ impl Runtime {
             root().join("sandbox-templates")
         );
         fs::write(folder.path().join("light-workflow.toml"), configuration).unwrap();
-        Self { folder }
+        Self { folder, answers: Arc::default() }
+    }
+
+    /// Puts a document beside the definition.
+    pub fn document(&self, name: &str, text: &str) {
+        let path = self.folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// Makes `http://service.test` answer `GET /path` like this.
+    pub fn answer(&self, asked: &str, status: u16, body: String) {
+        let reply = Reply::new(status, &[("content-type", "application/json")], body);
+        self.answers.lock().unwrap().insert(asked.to_owned(), reply);
     }
 
     /// Makes a definition known that others may run.
@@ -54,10 +75,17 @@ impl Runtime {
         let path = |name: &str| self.folder.path().join(name);
         fs::write(path("workflow.yaml"), definition).unwrap();
         fs::write(path("input.json"), input.to_string()).unwrap();
+        let has_service = !self.answers.lock().unwrap().is_empty();
+        let answers = self.answers.clone();
+        let answer = move |asked: &Asked| answers.lock().unwrap().get(&asked.line()).cloned();
+        let service = has_service.then(|| Web::plain(move |asked| answer(asked).unwrap_or(Reply::status(404))));
+        let resolve =
+            service.iter().flat_map(|web| ["--http-resolve".to_owned(), format!("{SERVICE}={}", web.address())]);
         let output = Command::new(program())
             .current_dir(self.folder.path())
             .args(["--config", "light-workflow.toml", "--data", "data", "run", "workflow.yaml"])
             .args(["--input", "input.json", "--format", "json", "--yes"])
+            .args(resolve)
             .stdin(Stdio::null())
             .output()
             .unwrap();

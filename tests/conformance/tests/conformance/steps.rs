@@ -27,6 +27,13 @@ impl Stage {
         match words {
             "a workflow with definition:" => self.definition = Some(text(step)?),
             "the runtime knows the workflow:" => self.runtime.know(&text(step)?),
+            _ if words.starts_with("the document '") => self.runtime.document(name_in(words)?, &text(step)?),
+            _ if words.starts_with("the service answers '") => {
+                let status = words.rsplit_once("with status ").map_or(Ok(200), |(_, status)| status.parse());
+                let status = status.map_err(|_| "no status".to_owned())?;
+                let body = step.docstring.is_some().then(|| text(step)).transpose()?;
+                self.runtime.answer(name_in(words)?, status, body.unwrap_or_default().trim().to_owned());
+            }
             "given the workflow input is:" | "the workflow input is:" => self.input = Some(value(step)?),
             "the workflow is executed" => {
                 let definition = self.definition.as_ref().ok_or("no definition is given")?;
@@ -59,6 +66,11 @@ impl Stage {
         let (task, rest) = words.split_once(" should ").ok_or("this step is not in the vocabulary")?;
         task_should(ended, task.trim_matches('\''), step, rest)
     }
+}
+
+/// The name in quotes.
+fn name_in(words: &str) -> Result<&str, String> {
+    words.split('\'').nth(1).ok_or_else(|| "no name is given".to_owned())
 }
 
 fn workflow_should(ended: &Execution, step: &Step, rest: &str) -> Held {
@@ -155,10 +167,14 @@ fn how(ended: &Execution) -> String {
     format!("it {} with output {} and error {}", ended.status, ended.output, ended.error)
 }
 
-/// The doc string without the media type that stands behind its opening quotes.
+/// The doc string without the media type behind its opening quotes, and without the indentation it stands in.
 fn text(step: &Step) -> Result<String, String> {
     let text = step.docstring().ok_or("a text should follow")?.trim_start_matches(['\n', '\r']);
-    Ok(text.strip_prefix("yaml\n").unwrap_or(text).to_owned())
+    let text = text.strip_prefix("yaml\n").unwrap_or(text);
+    let filled = text.lines().filter(|line| !line.trim().is_empty());
+    let indent = filled.map(|line| line.len() - line.trim_start_matches(' ').len()).min().unwrap_or(0);
+    let lines = text.lines().map(|line| line.get(indent..).unwrap_or("").to_owned() + "\n");
+    Ok(lines.collect::<String>().trim_end().to_owned() + "\n")
 }
 
 fn value(step: &Step) -> Result<Value, String> {
