@@ -16,6 +16,7 @@ mod http;
 mod leftovers;
 mod manifests;
 mod sandboxes;
+mod scheduled;
 mod second_run;
 mod serve;
 mod traces;
