@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use wasmtime::{CallHook, Store, Trap, UpdateDeadline};
+use wasmtime::{CallHook, Store, Trap};
 use workflow::approval::canonical;
 use workflow::capability::{Grants, Limits, LimitsGrant};
 use workflow::command::PlannedCommand;
@@ -238,7 +238,7 @@ impl PluginHost {
         let output_bytes_max = grants.log.as_ref().map_or(OUTPUT_BYTES_MAX, |grant| grant.bytes_max);
         let baseline = interfaces.contains(&Interface::WasiBaseline);
         let baseline = baseline.then(|| Box::new(Baseline::new(&surroundings, output_bytes_max)));
-        let mut store = Store::new(&self.engine, State::new(turn, grants.clone(), limits, baseline));
+        let mut store = Store::new(&self.engine, State::new(turn, grants.clone(), limits, baseline, &self.lane));
         store.limiter(|state| state);
         store.set_fuel(limits.fuel_max).map_err(|error| broken(format!("{error:#}")))?;
         store.set_hostcall_fuel(usize::try_from(limits.host_call_bytes_max).unwrap_or(usize::MAX));
@@ -253,10 +253,7 @@ impl PluginHost {
             Ok(())
         });
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|mut context| {
-            context.data_mut().tick()?;
-            Ok(UpdateDeadline::Yield(1))
-        });
+        store.epoch_deadline_callback(|mut context| context.data_mut().tick());
         let name = plugin.name().to_string();
         match linked.instantiate_async(&mut store).await {
             Ok(bindings) => Ok(Run { plugin: name, store, bindings, _room: room }),

@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::compiler::Compiler;
+use crate::lane::Lane;
 use crate::precompiled::{Precompiled, PrecompiledError, settings_digest};
 
 /// How often guest time is looked at: long enough to cost nothing, short
@@ -83,6 +84,8 @@ pub struct PluginHost {
     instances: Arc<Semaphore>,
     /// How many calls wait for one.
     waiting: watch::Sender<usize>,
+    /// Where steps that compute much take turns.
+    pub(crate) lane: Lane,
     fingerprint: String,
 }
 
@@ -97,7 +100,8 @@ impl PluginHost {
         let fingerprint = settings_digest(&engine)[..16].to_owned();
         let (compiling, instances) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(INSTANCES_MAX as usize)));
         let waiting = watch::Sender::new(0);
-        Ok(Self { engine, config, precompiled, compiling, instances, waiting, fingerprint })
+        let lane = Lane::new();
+        Ok(Self { engine, config, precompiled, compiling, instances, waiting, lane, fingerprint })
     }
 
     /// Names the engine and its settings: what counts fuel otherwise has another one.

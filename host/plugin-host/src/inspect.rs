@@ -11,6 +11,7 @@ use workflow::capability::{Grants, World};
 
 use crate::baseline;
 use crate::interface::{Interface, MissingGrant, OFFER, OverGrant, PACKAGE, STEP, missing_grants, over_grants};
+use crate::shape::{difference, shapes};
 
 /// Items of a component's outer sections: JavaScript and Python components have some hundreds.
 const ITEMS_MAX: u64 = 10_000;
@@ -51,6 +52,9 @@ pub struct Inspection {
     /// Imports are of our package only: no clock, randomness, files, environment or network.
     pub import_pure: bool,
     pub class: ComponentClass,
+    /// Functions of ours with types that are not ours.
+    #[serde(skip)]
+    other_types: Vec<ImportProblem>,
 }
 
 /// What a component was built for.
@@ -108,6 +112,11 @@ pub enum ImportProblem {
     Version { interface: String, functions: String, wanted: String, offered: Version },
     #[error("it needs the function `{function}` of `{interface}`; this host offers {offered}")]
     UnknownFunction { interface: String, function: String, offered: String },
+    /// The name is right and the types are not: it was built against a changed copy of the package.
+    #[error(
+        "`{function}` of `{interface}` has other types than version {offered} of the package, which this host offers: `{theirs}` instead of `{ours}`; build it against an unchanged copy"
+    )]
+    Types { interface: String, function: String, offered: Version, theirs: String, ours: String },
     #[error("it exports no `{PACKAGE}/{STEP}`, so it is not a step; it exports {exported}")]
     NoStep { exported: String },
     #[error("it exports `{interface}`, a version this host cannot call; this host calls version {offered}")]
@@ -136,6 +145,8 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, InspectError> {
     let smallest_world =
         used.and_then(|used| World::ALL.into_iter().find(|world| OFFER.world(*world).is_superset(&used)));
     let class = ComponentClass::of(imports.keys());
+    let items = world.imports.values().chain(world.exports.values());
+    let other_types = items.flat_map(|item| other_types(&resolve, item)).collect();
     Ok(Inspection {
         digest: Digest::of(bytes),
         size_bytes: bytes.len() as u64,
@@ -144,6 +155,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, InspectError> {
         smallest_world,
         import_pure: class == ComponentClass::ImportPure,
         class,
+        other_types,
     })
 }
 
@@ -170,7 +182,7 @@ impl Inspection {
     /// All that stands between this component and this host, beside grants.
     pub fn problems(&self) -> Vec<ImportProblem> {
         let imports = self.imports.iter().flat_map(|(name, functions)| import_problems(name, functions));
-        imports.chain(self.export_problems()).collect()
+        imports.chain(self.export_problems()).chain(self.other_types.iter().cloned()).collect()
     }
 
     /// Imported interfaces that `grants` does not grant.
@@ -246,6 +258,22 @@ fn import_problems(name: &str, functions: &BTreeSet<String>) -> Vec<ImportProble
         offered: format!("{} in version {}", list(offered.iter()), OFFER.version),
     });
     unknown.collect()
+}
+
+/// Functions that this host has under the same name, version and interface, and with other types.
+fn other_types(resolve: &Resolve, item: &WorldItem) -> Vec<ImportProblem> {
+    let WorldItem::Interface { id, .. } = item else { return Vec::new() };
+    let name = resolve.id_of(*id).unwrap_or_default();
+    let (package, interface, version) = split(&name);
+    let Some(ours) = OFFER.shapes.get(interface).filter(|_| package == PACKAGE && version_fits(version)) else {
+        return Vec::new();
+    };
+    let differs = |(function, theirs): (String, String)| {
+        let ours = ours.get(&function).filter(|ours| **ours != theirs)?;
+        let (theirs, ours) = difference(&theirs, ours);
+        Some(ImportProblem::Types { interface: name.clone(), function, offered: OFFER.version.clone(), theirs, ours })
+    };
+    shapes(resolve, *id).into_iter().filter_map(differs).collect()
 }
 
 /// Versions before 1.0 are compatible within their minor: a newer patch may have

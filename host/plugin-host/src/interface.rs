@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use wit_parser::{Resolve, WorldItem, WorldKey};
 use workflow::capability::{Grants, World};
 
+use crate::shape::shapes;
+
 /// A capability: an interface with functions that a plugin may import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -207,6 +209,8 @@ pub(crate) struct Offer {
     pub version: semver::Version,
     /// Interface name (`log`) to its functions, resource methods included.
     pub interfaces: BTreeMap<String, BTreeSet<String>>,
+    /// The types of each of these functions.
+    pub shapes: BTreeMap<String, BTreeMap<String, String>>,
     worlds: BTreeMap<World, BTreeSet<Interface>>,
 }
 
@@ -232,6 +236,7 @@ impl Offer {
         let version = package.name.version.clone().expect("the package has a version");
         let functions = |id: &wit_parser::InterfaceId| resolve.interfaces[*id].functions.keys().cloned().collect();
         let interfaces = package.interfaces.iter().map(|(name, id)| (name.clone(), functions(id))).collect();
+        let shapes = package.interfaces.iter().map(|(name, id)| (name.clone(), shapes(&resolve, *id))).collect();
         let mut worlds = BTreeMap::new();
         for world in World::ALL {
             let id = package.worlds.get(world.name()).expect("every world of the policy is in the package");
@@ -241,7 +246,7 @@ impl Offer {
             });
             worlds.insert(world, imports.filter_map(Interface::of_name).collect());
         }
-        Ok(Self { version, interfaces, worlds })
+        Ok(Self { version, interfaces, shapes, worlds })
     }
 
     /// The capabilities of a world.

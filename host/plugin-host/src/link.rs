@@ -14,6 +14,10 @@ use crate::state::State;
 /// whatever the checks inside the functions say.
 pub(crate) fn link(engine: &Engine, interfaces: &BTreeSet<Interface>) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
+    // The type of a secret is one of `secrets`, though a component may import no function of it.
+    if interfaces.contains(&Interface::SandboxSecret) && !interfaces.contains(&Interface::Secrets) {
+        secrets::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    }
     for interface in interfaces {
         match interface {
             Interface::Log => log::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?,

@@ -34,7 +34,7 @@ pub enum LoadError {
     Problems { name: PluginName, problems: Vec<ImportProblem> },
     #[error("plugin `{name}` does not compile: {detail}")]
     Compile { name: PluginName, detail: String },
-    /// The names are right and the types are not: it was built against a changed copy of the package.
+    /// Of what WASI has, in other types than this host links.
     #[error("plugin `{name}` was built against another form of the package: {detail}")]
     Types { name: PluginName, detail: String },
 }

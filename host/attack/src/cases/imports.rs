@@ -144,10 +144,12 @@ fn other_worlds() -> Vec<Case> {
         })
         .ends("refused before compiling: ")
         .ends("lacks the function `plan`"),
-        Case::execute_bytes("step-of-other-types", "a step whose functions take and return something else", || {
+        Case::load("step-of-other-types", "a step whose functions take and return something else", || {
             importing("", "")
         })
-        .ends("plugin-trapped: "),
+        .ends("refused before compiling: ")
+        .ends("`execute` of `lightapi:release/step@")
+        .ends("has other types than version"),
         Case::load("types-of-our-own-lie", "an interface of ours whose function takes something else", || {
             let version = crate::guest::VERSION.as_str();
             of_world(&format!(
@@ -159,6 +161,8 @@ fn other_worlds() -> Vec<Case> {
                  }}"
             ))
         })
-        .ends("refused before any call: plugin `hostile` was built against another form of the package"),
+        .ends("refused before compiling: ")
+        .ends("`acquire` of `lightapi:release/secrets@")
+        .ends("has other types than version"),
     ]
 }

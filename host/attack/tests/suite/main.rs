@@ -49,7 +49,6 @@ async fn a_file_that_is_much_to_read_costs_no_other_step() {
     stands(|case| begins(case, &["bomb-", "bits-"])).await;
 }
 
-#[ignore = "takes more than four minutes in a debug build; run by `cargo xtask test --all`"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_hundred_hostile_steps_do_not_keep_an_honest_one_waiting() {
     stands(|case| begins(case, &["crowd"])).await;

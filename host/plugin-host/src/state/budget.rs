@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use wasmtime::{ResourceLimiter, Result};
+use wasmtime::{ResourceLimiter, Result, UpdateDeadline};
 
 use super::{State, Stop};
 use crate::call::LimitReached;
 use crate::engine::TICK;
+use crate::lane::{Lane, Place};
 
 /// Time spent in the plugin's own code. Host calls are not its time: a build
 /// may take an hour.
@@ -14,16 +15,22 @@ pub(crate) struct GuestClock {
     spent: Duration,
     /// None while a host call is being answered.
     since: Option<Instant>,
+    place: Place,
 }
 
 impl GuestClock {
-    pub fn new() -> Self {
-        Self { spent: Duration::ZERO, since: Some(Instant::now()) }
+    pub fn new(lane: &Lane) -> Self {
+        Self { spent: Duration::ZERO, since: Some(Instant::now()), place: lane.place() }
     }
 
     pub fn pause(&mut self) {
         self.settle();
         self.since = None;
+    }
+
+    /// What the step does before its next tick, when it has computed for `spent`.
+    pub fn next(&self, spent: Duration) -> UpdateDeadline {
+        self.place.next(spent)
     }
 
     pub fn resume(&mut self) {
@@ -32,9 +39,11 @@ impl GuestClock {
 
     /// Adds the time since the last look, but no more than two ticks of it: the
     /// engine looks at every tick while the guest runs, so anything longer was
-    /// spent waiting for a thread.
+    /// spent waiting for a thread. A turn in the lane ends with it.
     pub fn settle(&mut self) -> Duration {
+        let began = self.place.leave();
         if let Some(since) = self.since {
+            let since = began.unwrap_or(since);
             self.spent += since.elapsed().min(2 * TICK);
             self.since = Some(Instant::now());
         }
@@ -44,12 +53,13 @@ impl GuestClock {
 
 impl State {
     /// Called by the engine at each tick while the guest runs.
-    pub(crate) fn tick(&mut self) -> Result<()> {
+    pub(crate) fn tick(&mut self) -> Result<UpdateDeadline> {
         let max = self.limits.guest_time_ms_max;
-        if self.clock.settle() > Duration::from_millis(max) {
+        let spent = self.clock.settle();
+        if spent > Duration::from_millis(max) {
             return Err(self.end(Stop::Limit(LimitReached::GuestTime { ms_max: max })));
         }
-        Ok(())
+        Ok(self.clock.next(spent))
     }
 }
 

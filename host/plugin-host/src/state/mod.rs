@@ -27,6 +27,7 @@ use crate::bindings::{call_error, types};
 use crate::call::LimitReached;
 use crate::host_calls::{CallSite, Denial, HostCallError, HostCalls, Recorded};
 use crate::interface::Interface;
+use crate::lane::Lane;
 use crate::texts::{SUBJECT_BYTES_MAX, one_line};
 
 pub(crate) use budget::GuestClock;
@@ -107,7 +108,7 @@ pub(crate) struct State {
 type Answer<T> = wasmtime::Result<Result<T, types::CallError>>;
 
 impl State {
-    pub fn new(turn: Turn, grants: Grants, limits: Limits, baseline: Option<Box<Baseline>>) -> Self {
+    pub fn new(turn: Turn, grants: Grants, limits: Limits, baseline: Option<Box<Baseline>>, lane: &Lane) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(limits.handles_max).unwrap_or(usize::MAX));
         Self {
@@ -118,7 +119,7 @@ impl State {
             fuel: 0,
             used: Used::default(),
             memory_bytes: 0,
-            clock: GuestClock::new(),
+            clock: GuestClock::new(lane),
             table,
             baseline,
             last_error: None,

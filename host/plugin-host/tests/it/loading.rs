@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use plugin_host::{HostConfig, LoadError, PluginHost, Provenance, StartError};
-use workflow::capability::World;
+use workflow::capability::{Grants, World};
 
-use crate::common::{components, host, module, plugin_name};
+use crate::common::{components, host, module, plugin_name, root};
 
 async fn refused(bytes: &[u8]) -> String {
     let error = host().load(&plugin_name("x"), bytes).await.expect_err("it loads");
@@ -48,9 +48,13 @@ async fn a_component_over_the_size_is_not_read() {
 
 /// A component that imports and exports what a world of another package text says.
 fn of_world(wit: &str) -> Vec<u8> {
+    component_of(wit, "other")
+}
+
+fn component_of(wit: &str, world: &str) -> Vec<u8> {
     let mut resolve = wit_parser::Resolve::default();
     let package = resolve.push_str("other.wit", wit).expect("the test's WIT parses");
-    let world = resolve.select_world(&[package], Some("other")).expect("its world");
+    let world = resolve.select_world(&[package], Some(world)).expect("its world");
     let mut module = wit_component::dummy_module(&resolve, world, wit_parser::ManglingAndAbi::Standard32);
     wit_component::embed_component_metadata(&mut module, &resolve, world, wit_component::StringEncoding::UTF8, false)
         .expect("the metadata fits");
@@ -98,21 +102,100 @@ async fn everything_unknown_is_named_at_once_with_what_this_host_offers() {
     assert!(!text.contains("wall-clock"), "{text}");
 }
 
+/// A step of the right version, with these functions and imports.
+fn lookalike(step: &str, imports: &str, interfaces: &str) -> Vec<u8> {
+    of_world(&format!(
+        "package test:other;
+         world other {{ {imports} export lightapi:release/step@0.1.0; }}
+         package lightapi:release@0.1.0 {{ {interfaces} interface step {{ {step} }} }}"
+    ))
+}
+
 #[tokio::test]
 async fn the_right_names_with_other_types_are_refused_before_any_call() {
-    let bytes = of_world(
-        "package test:other;
-         world other {
-             import lightapi:release/log@0.1.0;
-             export lightapi:release/step@0.1.0;
-         }
-         package lightapi:release@0.1.0 {
-             interface log { emit: func(line: u32); }
-             interface step { describe: func(); plan: func(); execute: func(); }
-         }",
+    let bytes = lookalike(
+        "describe: func(); plan: func(input: string) -> u8; execute: func(input: u32) -> result<string, string>;",
+        "import lightapi:release/log@0.1.0;",
+        "interface log { emit: func(line: u32); }",
     );
-    let text = refused(&bytes).await;
-    assert!(text.starts_with("plugin `x` was built against another form of the package: "), "{text}");
+    let problems = plugin_host::inspect(&bytes).unwrap().problems();
+    let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let other = |function: &str, interface: &str, theirs: &str| {
+        format!(
+            "`{function}` of `lightapi:release/{interface}@0.1.0` has other types than version 0.1.1 of the package, which this host offers: `{theirs}` instead of `"
+        )
+    };
+    let expected = [
+        other("emit", "log", "…u32)"),
+        other("describe", "step", "…"),
+        other("execute", "step", "…u32) -> result(ok: string, err: string)"),
+        other("plan", "step", "…u8"),
+    ];
+    assert_eq!(texts.len(), expected.len(), "{texts:?}");
+    for (text, expected) in texts.iter().zip(&expected) {
+        assert!(text.starts_with(expected), "{expected}\nis not the beginning of\n{text}");
+    }
+    // Nothing was compiled to find that out.
+    assert!(matches!(host().load(&plugin_name("x"), &bytes).await, Err(LoadError::Problems { .. })));
+}
+
+/// What the engine compares is what `inspect` compares: whatever it finds no fault with, links and can be called.
+#[tokio::test]
+async fn one_field_or_case_that_differs_anywhere_in_the_package_is_found() {
+    let released = fs::read_to_string(root().join("wit/released/0.1.0/release.wit")).unwrap();
+    let lines: Vec<&str> = released.lines().collect();
+    let mut found = 0;
+    for (at, line) in lines.iter().enumerate() {
+        let (from, to) = match line.trim() {
+            text if text.starts_with("//") || text.starts_with('@') => continue,
+            text if text.contains(": string") => (": string", ": u8"),
+            text if text.contains("(string)") => ("(string)", "(u8)"),
+            text if text.contains(": u64") => (": u64", ": u32"),
+            text if text.contains(": bool") => (": bool", ": char"),
+            _ => continue,
+        };
+        let mut changed = lines.clone();
+        let replaced = line.replacen(from, to, 1);
+        changed[at] = &replaced;
+        let bytes = component_of(&changed.join("\n"), "publish");
+        if plugin_host::inspect(&bytes).unwrap().problems().is_empty() {
+            // Nothing that this world uses: it loads, and its code begins to run.
+            let plugin = host().load(&plugin_name("x"), &bytes).await;
+            let plugin = plugin.unwrap_or_else(|error| panic!("line {}: {error}", at + 1));
+            let error = host().describe(&plugin).await.unwrap_err().to_string();
+            assert!(error.contains("unreachable"), "line {}: {error}", at + 1);
+        } else {
+            found += 1;
+        }
+    }
+    assert!(found > 30, "{found}");
+}
+
+#[tokio::test]
+async fn a_component_may_run_commands_with_secrets_and_acquire_none() {
+    // As bindings leave it that import only what is called: of `sandbox` and `secrets` the types.
+    let mut released = fs::read_to_string(root().join("wit/release.wit")).unwrap();
+    for (interface, function) in [
+        ("interface sandbox {", "exec: func("),
+        ("interface secrets {", "acquire: func("),
+        ("interface secrets {", "name: func("),
+    ] {
+        let from = released.find(interface).unwrap();
+        let start = from + released[from..].find(function).unwrap();
+        let end = start + released[start..].find(';').unwrap();
+        released.replace_range(start..=end, "");
+        // What is said of it would stand before nothing.
+        let documented = released[..start].rfind(['}', '{', ';']).unwrap() + 1;
+        released.replace_range(documented..start, "\n");
+    }
+    let world = "world only { import sandbox-secret; export step; }";
+    let bytes = component_of(&format!("{released}\n{world}"), "only");
+    let plugin = host().load(&plugin_name("x"), &bytes).await.unwrap();
+    let missing = plugin.missing_grants(&Grants::default());
+    let [missing] = &missing[..] else { panic!("{missing:?}") };
+    let text = missing.to_string();
+    assert!(text.contains("imports `lightapi:release/sandbox-secret` (exec-with-secrets)"), "{text}");
+    assert!(text.contains("secrets: { names: [secret-name] }"), "{text}");
 }
 
 #[tokio::test]

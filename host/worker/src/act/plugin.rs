@@ -1,9 +1,12 @@
 //! `call: PLUGIN`: a component runs, and its host calls are journaled.
 
-use plugin_host::{Call, CallError, Plugin, Surroundings};
+use std::time::Duration;
+
+use plugin_host::{Call, CallError, LimitReached, Plugin, Surroundings};
 use serde_json::json;
 use store::{ArtifactBytes, NewArtifact};
-use workflow::capability::Planned;
+use tokio::time::{Instant, timeout_at};
+use workflow::capability::{Limits, Planned};
 use workflow::command::PlannedCommand;
 use workflow::effect::{Fault, OWN_ERRORS, StandardError};
 use workflow::event::Event;
@@ -28,14 +31,23 @@ impl Hands {
         };
         let surroundings = Surroundings::of(&attempt.key, attempt.started_at);
         let side = Side::new(self.clone(), &attempt, *mode, journal).held_to(plan);
+        let ms_max = Limits::of(&grants.limits).wall_time_ms_max;
+        let deadline = Instant::now() + Duration::from_millis(ms_max);
+        let late = || {
+            let limit = LimitReached::WallTime { ms_max };
+            Err(CallError::Limit { plugin: plugin.to_string(), limit })
+        };
         let ended = loop {
             let call = Call { grants, surroundings, input: input.clone() };
-            let ended = self.plugin_host.execute(&component, call, Box::new(side.for_a_run())).await;
+            let run = self.plugin_host.execute(&component, call, Box::new(side.for_a_run()));
+            let Ok(ended) = timeout_at(deadline, run).await else { break late() };
             let Some(parked) = side.parked() else { break ended };
             // The component gave up its instance. It runs again from its start and is
             // answered from the journal until it comes here again.
-            if let Err(outcome) = side.wait_for(parked).await {
-                return outcome;
+            match timeout_at(deadline, side.wait_for(parked)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(outcome)) => return outcome,
+                Err(_) => break late(),
             }
         };
         if !matches!(ended, Err(CallError::Interrupted)) {

@@ -40,7 +40,9 @@ pub struct Limits {
     pub fuel_max: u64,
     /// Time in the plugin's own code; host calls are not counted.
     pub guest_time_ms_max: u64,
-    /// From start to end of the call, waits included.
+    /// From start to end of the call: waits included, also those in which the
+    /// step had given up its instance. A host that starts again counts anew: its
+    /// own absence is not the step's time.
     pub wall_time_ms_max: u64,
     /// Over all memories of the instance.
     pub memory_bytes_max: u64,

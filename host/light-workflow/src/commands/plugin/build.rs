@@ -47,7 +47,7 @@ pub async fn run(build: PluginBuild) -> Result<u8, Failure> {
 }
 
 fn show(path: &str, inspection: &Inspection, format: Format) -> Result<(), Failure> {
-    let class = if inspection.import_pure { "import-pure" } else { "wasi-baseline" };
+    let class = inspection.class.name();
     match format {
         Format::Json => print_json(&json!({ "component": path, "class": class, "inspection": inspection })),
         Format::Text => {
