@@ -123,9 +123,10 @@ impl PluginHost {
 
     /// Room for an instance of a plugin, until it is dropped.
     pub(crate) async fn room(&self, of_plugin: &Arc<Semaphore>) -> Room {
-        let free = [of_plugin, &self.instances].map(|room| room.clone().try_acquire_owned().ok());
-        if let [Some(of_plugin), Some(of_host)] = free {
-            return Room(of_plugin, of_host);
+        // Who gets only one of the two gives it back before it waits.
+        let free = |room: &Arc<Semaphore>| room.clone().try_acquire_owned().ok();
+        if let Some(room) = free(of_plugin).and_then(|of_plugin| Some(Room(of_plugin, free(&self.instances)?))) {
+            return room;
         }
         let _counted = Counted::new(&self.waiting);
         // Of the plugin first: while it waits for its own it keeps nobody else's.
