@@ -148,6 +148,9 @@ pub enum Event {
     TaskStarted {
         path: TaskPath,
         input: Value,
+        /// What an expression in `timeout.after` gave; a fixed one is in the definition.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeout_ms: Option<u64>,
     },
     /// Its `if` was false; its raw input became its output.
     TaskSkipped {

@@ -147,7 +147,7 @@ fn common_fields_are_checked() {
     "#);
     assert_snapshot!(task("{ set: { x: 1 }, timeout: { after: 30s } }"), @r#"d.yaml:3:41: `timeout.after`: `30s` is not an ISO 8601 duration such as `PT30S` or `P1DT12H`"#);
     assert_snapshot!(task("{ set: { x: 1 }, timeout: short }"), @r#"d.yaml:3:32: `timeout`: there is no `short` in `use.timeouts`; declare it under `use.timeouts`"#);
-    assert_snapshot!(task("{ set: { x: 1 }, timeout: { after: '${ .x }' } }"), @r#"d.yaml:3:41: an expression in `timeout.after` is not supported yet (see docs/dsl.md)"#);
+    assert_snapshot!(task("{ set: { x: 1 }, timeout: { after: '${ $output }' } }"), @"d.yaml:3:41: there is no variable `$output` here; the variables here are `$context`, `$task`, `$workflow`, `$runtime`");
 }
 
 #[test]

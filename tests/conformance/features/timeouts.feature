@@ -21,6 +21,7 @@ Feature: Timeouts
       | of a task         | { wait: { minutes: 5 }, timeout: { after: { milliseconds: 30 } } }                                    |
       | in ISO 8601       | { wait: { minutes: 5 }, timeout: { after: PT0.03S } }                                                 |
       | by its name       | { wait: { minutes: 5 }, timeout: short }                                                              |
+      | computed          | { wait: { minutes: 5 }, timeout: { after: '${ .limit // "PT0.03S" }' } }                              |
       | of a group        | { do: [ { rest: { wait: { minutes: 5 } } } ], timeout: short }                                        |
       | of a loop         | { for: { in: '[1, 2]' }, do: [ { rest: { wait: { minutes: 5 } } } ], timeout: short }                 |
       | of a try          | { try: [ { rest: { wait: { minutes: 5 } } } ], catch: {}, timeout: short }                            |
@@ -66,4 +67,21 @@ Feature: Timeouts
     Then the workflow should complete with output:
     """yaml
     a: 1
+    """
+
+  Scenario: A computed timeout that is no duration is an expression error
+    Given a workflow with definition:
+    """yaml
+    document: { dsl: '1.0.3', namespace: default, name: timeouts, version: '1.0.0' }
+    do:
+      - slow: { wait: { minutes: 5 }, timeout: { after: '${ .limit }' } }
+    """
+    And given the workflow input is:
+    """yaml
+    { limit: soon }
+    """
+    When the workflow is executed
+    Then the workflow should fault with error:
+    """yaml
+    { type: 'https://serverlessworkflow.io/spec/1.0.0/errors/expression', status: 400, instance: /do/0/slow }
     """

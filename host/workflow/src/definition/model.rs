@@ -86,7 +86,7 @@ pub struct Task {
     pub output: DataFlow,
     /// `export.as`; its result replaces `$context`.
     pub export: DataFlow,
-    pub timeout: Option<Duration>,
+    pub timeout: Option<TimeLimit>,
     pub then: FlowTarget,
     pub light: LightMetadata,
     /// What is to happen around it, outermost first.
@@ -102,6 +102,24 @@ impl Task {
         let before = self.extensions.iter().map(|extension| &extension.before);
         let after = self.extensions.iter().rev().map(|extension| &extension.after);
         before.chain(self.kind.lists()).chain(after).collect()
+    }
+}
+
+/// How long a task may take.
+#[derive(Debug, Clone)]
+pub enum TimeLimit {
+    Fixed(Duration),
+    /// Evaluates to an ISO 8601 duration when the task is entered, on its raw input.
+    Computed(Template),
+}
+
+impl TimeLimit {
+    /// None: it is known only when the task is entered.
+    pub fn fixed(&self) -> Option<Duration> {
+        match self {
+            TimeLimit::Fixed(limit) => Some(*limit),
+            TimeLimit::Computed(_) => None,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::consumption::{EventConsumption, Until};
 use super::listen::Listen;
-use super::model::{AssertCheck, DataFlow, Definition, Process, Raise, Task, TaskKind, TaskList, Try, Wait};
+use super::model::{AssertCheck, DataFlow, Definition, Process, Raise, Task, TaskKind, TaskList, TimeLimit, Try, Wait};
 use crate::expression::{Expression, Template};
 use crate::located::{Node, Problems, among, closest};
 
@@ -66,6 +66,9 @@ impl Check<'_> {
         self.data_flow(&task.input, &below("/input"), "/from", before_input);
         self.data_flow(&task.output, &below("/output"), "/as", known);
         self.data_flow(&task.export, &below("/export"), "/as", &[OF_EXPORT, bound].concat());
+        if let Some(TimeLimit::Computed(limit)) = &task.timeout {
+            self.template(limit, &below("/timeout"), before_input);
+        }
         for (path, input) in &task.light.inputs {
             let path = path.replace('~', "~0").replace('/', "~1");
             self.template(input, &below(&format!("/metadata/lightWorkflow/artifactPolicy/inputs/{path}")), known);

@@ -2,6 +2,7 @@
 //! evaluated, and nothing here chooses what happens next.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -13,7 +14,7 @@ use super::instance::{End, HistoryError, Instance};
 use super::views::{RecordedResult, TaskRun, TaskStatus};
 use crate::approval;
 use crate::cloud_event::CloudEvent;
-use crate::definition::{Definition, Fork, Task, TaskKind};
+use crate::definition::{Definition, Fork, Task, TaskKind, TimeLimit};
 use crate::effect::{Effect, EffectOutcome, Fault};
 use crate::event::{Decision, Event, FlowTarget, Question, Recorded};
 use crate::ids::{TaskPath, Timestamp};
@@ -42,7 +43,7 @@ impl Instance {
         }
         match event {
             Event::InstanceStarted { .. } => Err("the instance has started already".to_owned()),
-            Event::TaskStarted { path, input } => self.task_started(path, input, at),
+            Event::TaskStarted { path, input, timeout_ms } => self.task_started(path, input, timeout_ms, at),
             Event::TaskSkipped { path } => self.task_skipped(path, at),
             Event::ExtensionStarted { path, extension, applies } => {
                 self.extension_started(&path, extension, applies, at)
@@ -103,7 +104,13 @@ impl Instance {
         Ok(())
     }
 
-    fn task_started(&mut self, path: TaskPath, input: Value, at: Timestamp) -> Result<(), Refusal> {
+    fn task_started(
+        &mut self,
+        path: TaskPath,
+        input: Value,
+        timeout_ms: Option<u64>,
+        at: Timestamp,
+    ) -> Result<(), Refusal> {
         let definition = self.definition().clone();
         let (parent, step, task) = self.enter(&path, &definition)?;
         let run = self.add_run(&path, task, TaskStatus::Running, at);
@@ -115,6 +122,7 @@ impl Instance {
             input: Arc::new(input),
             context: self.context.clone(),
             started_at: at,
+            time_limit: timeout_ms.map(Duration::from_millis).or(task.timeout.as_ref().and_then(TimeLimit::fixed)),
             run: Some(run),
             state: first_state(task, at),
             applied: Vec::new(),

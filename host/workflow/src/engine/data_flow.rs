@@ -14,7 +14,7 @@ use super::frame::{Branch, Frame, State};
 use super::instance::Instance;
 use super::schema;
 use super::scope::{Scope, TaskScope};
-use crate::definition::{DataFlow, Task};
+use crate::definition::{DataFlow, Task, TimeLimit, parse_duration};
 use crate::effect::{Fault, StandardError};
 use crate::event::{Event, FlowTarget};
 use crate::expression::Variables;
@@ -211,6 +211,32 @@ pub(super) fn complete_instance(instance: &Instance, raw_output: Value) -> Event
 /// Whether the next task of a list is to run: its `if`, on the raw input.
 pub(super) fn is_wanted(instance: &Instance, parent: &TaskPath, task: &Task, raw: &Value) -> Result<bool, Fault> {
     let Some(condition) = &task.condition else { return Ok(true) };
+    before_task(instance, parent, task, raw, |scope| condition.holds(raw, scope))
+}
+
+/// What an expression in `timeout.after` gives for the next task of a list, in ms.
+pub(super) fn computed_limit(
+    instance: &Instance,
+    parent: &TaskPath,
+    task: &Task,
+    raw: &Value,
+) -> Result<Option<u64>, Fault> {
+    let Some(TimeLimit::Computed(template)) = &task.timeout else { return Ok(None) };
+    let value = before_task(instance, parent, task, raw, |scope| template.evaluate(raw, scope))?;
+    let refuse = |why: String| StandardError::Expression.fault(format!("`timeout.after` has no duration: {why}"));
+    let text = value.as_str().ok_or_else(|| refuse(format!("{value} is not an ISO 8601 text")))?;
+    let limit = parse_duration(text).map_err(|error| refuse(error.to_string()))?;
+    Ok(Some(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)))
+}
+
+/// Evaluates what decides about a task that has not been entered yet.
+fn before_task<T>(
+    instance: &Instance,
+    parent: &TaskPath,
+    task: &Task,
+    raw: &Value,
+    evaluate: impl FnOnce(&Scope<'_>) -> T,
+) -> T {
     let own = TaskScope { task, input: raw, output: None, started_at: None, with_definition: false };
     let extended = instance.frames.get(parent).and_then(|frame| match frame.state {
         State::Extending(_) => Some((frame, frame.task(instance.definition())?)),
@@ -232,7 +258,7 @@ pub(super) fn is_wanted(instance: &Instance, parent: &TaskPath, task: &Task, raw
         task: Some(described),
         ..Scope::of_instance(instance)
     };
-    condition.holds(raw, &scope)
+    evaluate(&scope)
 }
 
 /// A command enforces the task's timeout itself and its result tells more than

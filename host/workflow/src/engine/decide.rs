@@ -1,7 +1,7 @@
 //! What follows from what is known: all branches are here and in `tasks`, and
 //! they read only their arguments.
 
-use super::data_flow::{self, Running, complete_instance, instance_input, is_wanted, timeout_fault};
+use super::data_flow::{self, Running, complete_instance, computed_limit, instance_input, is_wanted, timeout_fault};
 use super::frame::{Frame, Limit, State, TryStep, Trying};
 use super::instance::Instance;
 use super::tasks;
@@ -112,9 +112,13 @@ pub(super) fn next_task(
     value: &serde_json::Value,
 ) -> Option<Event> {
     let (child, _, task) = frame.next_task(path, instance.definition())?;
-    Some(match is_wanted(instance, path, task, value) {
-        Ok(true) => Event::TaskStarted { path: child, input: value.clone() },
-        Ok(false) => Event::TaskSkipped { path: child },
+    let entered = is_wanted(instance, path, task, value).and_then(|wanted| match wanted {
+        true => computed_limit(instance, path, task, value).map(Some),
+        false => Ok(None),
+    });
+    Some(match entered {
+        Ok(Some(timeout_ms)) => Event::TaskStarted { path: child, input: value.clone(), timeout_ms },
+        Ok(None) => Event::TaskSkipped { path: child },
         Err(mut error) => {
             // The task was not entered, so what is around it ends.
             error.instance.get_or_insert_with(|| task.reference.clone());

@@ -28,6 +28,8 @@ pub(super) struct Frame {
     /// whatever its own tasks export.
     pub context: Arc<Value>,
     pub started_at: Timestamp,
+    /// How long its task may take.
+    pub time_limit: Option<Duration>,
     /// Its place in the list of runs; none for the root.
     pub run: Option<usize>,
     pub state: State,
@@ -439,7 +441,7 @@ impl Frame {
             _ => Duration::ZERO,
         };
         let of_task =
-            task.timeout.map(|limit| (after(self.started_at, limit.saturating_add(grace)), Limit::Task(limit)));
+            self.time_limit.map(|limit| (after(self.started_at, limit.saturating_add(grace)), Limit::Task(limit)));
         let of_attempt = match (&self.state, &task.kind) {
             (State::Trying(Trying { step: TryStep::Block(_), attempt_started_at, .. }), TaskKind::Try(block)) => {
                 let limit = block.retry.as_ref().and_then(|retry| retry.attempt_duration_max);

@@ -154,6 +154,7 @@ impl Instance {
             input: input.clone(),
             context: context.clone(),
             started_at: at,
+            time_limit: None,
             run: None,
             state: State::Sequence(Sequence::new(Branch::Do)),
             applied: Vec::new(),

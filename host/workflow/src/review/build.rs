@@ -6,7 +6,7 @@ use super::{
     TaskRow, Usage,
 };
 use crate::capability::{Grants, LockEntry, TaskPolicy};
-use crate::definition::{Process, Run, Task, TaskKind, each_task};
+use crate::definition::{Process, Run, Task, TaskKind, TimeLimit, each_task};
 use crate::expression::Template;
 use crate::ids::CommandName;
 
@@ -201,7 +201,12 @@ impl Rows<'_> {
                 mounts: self.task.light.inputs.iter().map(|(to, from)| (to.clone(), written(from))).collect(),
                 secrets,
                 capture: self.task.light.capture.clone(),
-                time_limit_seconds: self.task.timeout.map_or(0, |limit| limit.as_secs()),
+                time_limit_seconds: self
+                    .task
+                    .timeout
+                    .as_ref()
+                    .and_then(TimeLimit::fixed)
+                    .map_or(0, |limit| limit.as_secs()),
                 sandbox,
             })
         });

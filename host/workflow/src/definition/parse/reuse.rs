@@ -1,10 +1,9 @@
 //! `use`: what tasks refer to by name.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use super::super::authentication::Authentication;
-use super::super::model::{Raise, Retry};
+use super::super::model::{Raise, Retry, TimeLimit};
 use super::expand::{ExtensionSource, FunctionSource};
 use super::{authentication, expand, flow, resource, values};
 use crate::ids::SecretName;
@@ -18,7 +17,7 @@ pub struct Uses<'a> {
     pub catalogs: BTreeMap<String, Option<String>>,
     pub errors: BTreeMap<String, Option<Raise>>,
     pub retries: BTreeMap<String, Option<Retry>>,
-    pub timeouts: BTreeMap<String, Option<Duration>>,
+    pub timeouts: BTreeMap<String, Option<TimeLimit>>,
     /// None: the definition does not list its secrets.
     pub secrets: Option<BTreeSet<SecretName>>,
     /// Read again at each call, with the place of that.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::super::duration::{parse_duration, sum};
-use super::super::model::DataFlow;
+use super::super::model::{DataFlow, TimeLimit};
 use super::resource;
 use crate::event::FlowTarget;
 use crate::expression::{Dialect, Expression, ExpressionError, Language, Template};
@@ -303,12 +303,15 @@ fn inline_duration(field: &Field) -> Option<Duration> {
 }
 
 /// `timeout`: `{ after }`, or a name from `use.timeouts`.
-pub fn timeout(field: &Field, named: &BTreeMap<String, Option<Duration>>) -> Option<Duration> {
+pub fn timeout(field: &Field, named: &BTreeMap<String, Option<TimeLimit>>) -> Option<TimeLimit> {
     if field.node.text().is_some() {
         return reused(field, named, "use.timeouts");
     }
     let [after] = field.fields(["after"])?;
-    after.required(duration)
+    after.required(|field| match &field.node.value {
+        NodeValue::Text(text) if is_expression(text) => text_template(field).map(TimeLimit::Computed),
+        _ => duration(field).map(TimeLimit::Fixed),
+    })
 }
 
 /// What `use` holds under this name. An entry that could not be read has been reported there.

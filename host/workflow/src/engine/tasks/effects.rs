@@ -71,7 +71,7 @@ pub fn run(running: Running<'_>, run: &Run) -> Result<Event, Fault> {
         secrets: policy.secrets.iter().map(|secret| (variable_name(secret), secret.clone())).collect(),
         inputs: evaluate_all(&light.inputs, |template| artifact(&text(template)?))?,
         capture: light.capture.clone(),
-        time_limit_ms: running.task.timeout.map_or(0, |limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
+        time_limit_ms: running.frame.time_limit.map_or(0, |limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
     };
     let class = light.class.unwrap_or(DEFAULT_CLASS);
     Ok(start_attempt(running, Effect::Command { command: Box::new(command), class }))

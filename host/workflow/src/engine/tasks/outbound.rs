@@ -33,7 +33,7 @@ pub fn call(running: Running<'_>, outbound: &Outbound) -> Result<Event, Fault> {
         Outbound::Mcp(mcp) => mcp.timeout,
         Outbound::Http(_) | Outbound::OpenApi(_) | Outbound::A2a(_) => None,
     };
-    let limit = own_limit.into_iter().chain(running.task.timeout).min();
+    let limit = own_limit.into_iter().chain(running.frame.time_limit).min();
     let limit = limit.map_or(0, |limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
     let call = Call { request, class: running.task.light.class, time_limit_ms: limit };
     let class = call.class();
