@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use sqlx::{Row as _, SqliteConnection};
-use workflow::InstanceId;
+use workflow::{Digest, InstanceId};
 
 use super::events::{self, Log};
 use super::many_rows::ManyRows;
@@ -11,8 +11,8 @@ use super::requests::{Also, AppendJob, Job, NewEvents, StartJob};
 use super::text::{integer, json_text, time_text};
 use super::writer::Statements;
 use super::{cloud_events, messages, start};
-use crate::errors::{AppendError, StoreError};
-use crate::rows::{Change, shard_of};
+use crate::errors::{AppendError, StartError, StoreError};
+use crate::rows::{Change, Started, shard_of};
 
 /// The write that every append depends on: revision and fence stand in its
 /// `where`, so an owner that is late changes nothing and gets no row back.
@@ -37,7 +37,7 @@ pub(super) fn statement() -> ManyRows {
 pub(super) struct Round<'a> {
     instances: HashSet<InstanceId>,
     appends: Vec<&'a mut Job<AppendJob, Result<(), AppendError>>>,
-    started: Vec<&'a StartJob>,
+    starts: Vec<&'a mut Job<StartJob, Result<Started, StartError>>>,
 }
 
 /// What a round has written.
@@ -47,6 +47,8 @@ pub(super) struct Flushed {
     pub started: u64,
     pub events: u64,
     pub changes: Vec<Change>,
+    /// Definitions that the store has once this is committed.
+    pub definitions: Vec<Digest>,
 }
 
 impl<'a> Round<'a> {
@@ -59,10 +61,11 @@ impl<'a> Round<'a> {
         self.appends.push(job);
     }
 
-    /// The instance's row is written already; its events are not.
-    pub(super) fn start(&mut self, job: &'a StartJob) {
-        self.instances.insert(job.events.id.clone());
-        self.started.push(job);
+    /// With an answer, its row is written already and its events are not;
+    /// without one, both are still to be written.
+    pub(super) fn start(&mut self, job: &'a mut Job<StartJob, Result<Started, StartError>>) {
+        self.instances.insert(job.what.events.id.clone());
+        self.starts.push(job);
     }
 
     /// Writes the round and leaves it empty. Refused appends get their answer and write nothing.
@@ -70,14 +73,18 @@ impl<'a> Round<'a> {
         &mut self,
         connection: &mut SqliteConnection,
         statements: &Statements,
+        known: &HashSet<Digest>,
         log: &mut Log,
     ) -> Result<Flushed, sqlx::Error> {
         self.instances.clear();
-        let started = std::mem::take(&mut self.started);
+        let mut starts = std::mem::take(&mut self.starts);
         let mut appends = std::mem::take(&mut self.appends);
-        if started.is_empty() && appends.is_empty() {
+        if starts.is_empty() && appends.is_empty() {
             return Ok(Flushed::default());
         }
+        let definitions = start::start_plain(connection, &statements.start, known, &mut starts).await?;
+        let started: Vec<&StartJob> =
+            starts.iter().filter(|job| job.answer.as_ref().is_some_and(start::is_new)).map(|job| &job.what).collect();
         let accepted = update_instances(connection, &statements.append, &appends).await?;
         for job in &mut appends {
             let answer = if accepted.contains(&*job.what.events.instance) {
@@ -91,7 +98,7 @@ impl<'a> Round<'a> {
             appends.iter().filter(|job| matches!(job.answer, Some(Ok(())))).map(|job| &job.what).collect();
         let also: Vec<&Also> =
             started.iter().map(|start| &start.also).chain(accepted.iter().map(|append| &append.also)).collect();
-        let children = start_children(connection, &also).await?;
+        let children = start_children(connection, &statements.start, &also).await?;
         let histories: Vec<&NewEvents> = started
             .iter()
             .map(|start| &start.events)
@@ -109,6 +116,7 @@ impl<'a> Round<'a> {
             started: (started.len() + children.len()) as u64,
             events: count,
             changes,
+            definitions,
         })
     }
 }
@@ -116,11 +124,12 @@ impl<'a> Round<'a> {
 /// Writes the rows of children; gives the events of those that were not there.
 async fn start_children<'a>(
     connection: &mut SqliteConnection,
+    statement: &ManyRows,
     also: &[&'a Also],
 ) -> Result<Vec<&'a NewEvents>, sqlx::Error> {
     let mut started = Vec::new();
     for child in also.iter().flat_map(|also| &also.starts) {
-        if start::is_new(&start::start(connection, &child.new).await?) {
+        if start::is_new(&start::start(connection, statement, &child.new).await?) {
             started.push(&child.events);
         }
     }

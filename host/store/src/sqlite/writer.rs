@@ -9,12 +9,14 @@
 //! `where` that matches no row. What SQLite itself refuses (a broken constraint)
 //! rolls the batch back, and then each request is tried in a transaction of its own.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Row as _, SqliteConnection};
 use tokio::sync::{broadcast, mpsc};
 use tracing::{error, warn};
+use workflow::Digest;
 
 use super::append::Round;
 use super::events::Log;
@@ -41,10 +43,13 @@ pub(super) struct Writer {
     changes: broadcast::Sender<Change>,
     counters: Arc<Counters>,
     statements: Statements,
+    /// Definitions that the store has; none is ever removed.
+    known: HashSet<Digest>,
 }
 
 /// Statements in every chunk size.
 pub(super) struct Statements {
+    pub start: ManyRows,
     pub append: ManyRows,
     pub insert_events: ManyRows,
     pub insert_attempts: ManyRows,
@@ -59,6 +64,7 @@ struct Done {
     started: u64,
     events: u64,
     changes: Vec<Change>,
+    definitions: Vec<Digest>,
 }
 
 impl Writer {
@@ -70,12 +76,13 @@ impl Writer {
         counters: Arc<Counters>,
     ) -> Self {
         let statements = Statements {
+            start: start::statement(),
             append: append::statement(),
             insert_events: events::insert_events(),
             insert_attempts: events::insert_attempts(),
             complete_attempts: events::complete_attempts(),
         };
-        Self { connection: Some(connection), connect, key, changes, counters, statements }
+        Self { connection: Some(connection), connect, key, changes, counters, statements, known: HashSet::new() }
     }
 
     /// Works until the store and every request are gone.
@@ -154,42 +161,47 @@ impl Writer {
             match request {
                 Request::Append(job) => {
                     if round.names(&job.what.events.id) {
-                        done.take(round.flush(connection, &self.statements, &mut log).await?);
+                        done.take(round.flush(connection, &self.statements, &self.known, &mut log).await?);
                     }
                     round.append(job);
                 }
                 Request::Start(job) => {
                     if round.names(&job.what.events.id) {
-                        done.take(round.flush(connection, &self.statements, &mut log).await?);
+                        done.take(round.flush(connection, &self.statements, &self.known, &mut log).await?);
                     }
-                    let answer = start::start(connection, &job.what.new).await?;
-                    if start::is_new(&answer) {
-                        round.start(&job.what);
+                    if start::is_plain(&job.what.new) {
+                        round.start(job);
+                    } else {
+                        let answer = start::start(connection, &self.statements.start, &job.what.new).await?;
+                        let is_new = start::is_new(&answer);
+                        job.answer = Some(answer);
+                        if is_new {
+                            round.start(job);
+                        }
                     }
-                    job.answer = Some(answer);
                 }
                 Request::ClaimShards(job) => {
-                    done.take(round.flush(connection, &self.statements, &mut log).await?);
+                    done.take(round.flush(connection, &self.statements, &self.known, &mut log).await?);
                     job.answer = Some(shards::claim(connection, &job.what).await?);
                     done.wrote = true;
                 }
                 Request::ReleaseShards(job) => {
-                    done.take(round.flush(connection, &self.statements, &mut log).await?);
+                    done.take(round.flush(connection, &self.statements, &self.known, &mut log).await?);
                     job.answer = Some(shards::release(connection, &job.what).await?);
                     done.wrote = true;
                 }
                 Request::Send(job) => {
-                    done.take(round.flush(connection, &self.statements, &mut log).await?);
+                    done.take(round.flush(connection, &self.statements, &self.known, &mut log).await?);
                     let (instance, message) = &job.what;
                     job.answer = Some(done.message(messages::send(connection, instance, message).await?));
                 }
                 Request::Decide(job) => {
-                    done.take(round.flush(connection, &self.statements, &mut log).await?);
+                    done.take(round.flush(connection, &self.statements, &self.known, &mut log).await?);
                     let (id, decision) = &job.what;
                     job.answer = Some(done.message(messages::decide(connection, id, decision).await?));
                 }
                 Request::Publish(job) => {
-                    done.take(round.flush(connection, &self.statements, &mut log).await?);
+                    done.take(round.flush(connection, &self.statements, &self.known, &mut log).await?);
                     let sent =
                         cloud_events::publish(connection, &job.what.event, &job.what.by, job.what.at, None).await?;
                     job.answer = Some(sent.map(|(published, changes)| {
@@ -199,29 +211,29 @@ impl Writer {
                     }));
                 }
                 Request::Schedule(job) => {
-                    done.take(round.flush(connection, &self.statements, &mut log).await?);
+                    done.take(round.flush(connection, &self.statements, &self.known, &mut log).await?);
                     let (definition, trigger, now) = &job.what;
                     job.answer = Some(schedules::get(connection, definition, *trigger, *now).await?);
                     done.wrote = true;
                 }
                 Request::KeepSchedule(job) => {
-                    done.take(round.flush(connection, &self.statements, &mut log).await?);
+                    done.take(round.flush(connection, &self.statements, &self.known, &mut log).await?);
                     job.answer = Some(schedules::keep(connection, &job.what).await?);
                     done.wrote = true;
                 }
                 Request::Dismiss(job) => {
-                    done.take(round.flush(connection, &self.statements, &mut log).await?);
+                    done.take(round.flush(connection, &self.statements, &self.known, &mut log).await?);
                     job.answer = Some(messages::dismiss(connection, &job.what).await?);
                     done.wrote = true;
                 }
                 Request::NameArtifact(job) => {
-                    done.take(round.flush(connection, &self.statements, &mut log).await?);
+                    done.take(round.flush(connection, &self.statements, &self.known, &mut log).await?);
                     job.answer = Some(names::name_artifact(connection, &job.what).await?);
                     done.wrote = true;
                 }
             }
         }
-        done.take(round.flush(connection, &self.statements, &mut log).await?);
+        done.take(round.flush(connection, &self.statements, &self.known, &mut log).await?);
         self.commit(connection, &log, &done).await?;
         Ok(done)
     }
@@ -249,7 +261,8 @@ impl Writer {
         Ok(())
     }
 
-    fn publish(&self, done: Done) {
+    fn publish(&mut self, done: Done) {
+        self.known.extend(done.definitions);
         let wrote = done.wrote || done.events > 0;
         add(&self.counters.commits, u64::from(wrote));
         add(&self.counters.appends, done.appends);
@@ -268,6 +281,7 @@ impl Done {
         self.started += flushed.started;
         self.events += flushed.events;
         self.changes.extend(flushed.changes);
+        self.definitions.extend(flushed.definitions);
     }
 
     fn message<E>(&mut self, answer: Result<Change, E>) -> Result<(), E> {
