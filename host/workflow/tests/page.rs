@@ -1,6 +1,8 @@
 //! `docs/dsl.md` is true: its examples run and give what it says, and what it
 //! lists as refused is what the parser refuses.
 
+#![allow(clippy::disallowed_methods, reason = "this test compares a page and the sources with what is so")]
+
 mod support;
 
 use std::collections::{BTreeSet, VecDeque};
