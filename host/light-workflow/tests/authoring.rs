@@ -189,6 +189,13 @@ fn a_step_that_says_other_things_than_its_manifest_is_no_plugin() {
     assert_eq!(output.status.code(), Some(2), "a folder that is not empty is left alone");
 }
 
+#[test]
+fn the_bundled_plugins_have_the_stubs_of_their_template() {
+    let template = root().join("sandbox-templates/rust-release");
+    let stubs = succeeded(&light_workflow(root(), &["template", "stubs", template.to_str().unwrap()]));
+    assert_eq!(fs::read_to_string(root().join("plugins/kit/src/rust_release.rs")).unwrap(), stubs);
+}
+
 /// The stubs of a real template compile with the SDK and name what it names.
 #[test]
 fn stubs_say_what_the_template_says() {

@@ -1,13 +1,14 @@
 //! Publishes one crate, or pushes one tag, from an approved source.
 //!
 //! A component of its own, so that no other plugin's import list names secrets.
-//! It sends and says what it sent; whether it arrived is for `cargo` `verify`
-//! to find out from the registry.
+//! It sends and says what it sent; whether it arrived is for `verify` to
+//! find out from the registry.
 
-use light_workflow_sdk::{CommandResult, Invocation, Parameter, Planned, PublishHost, Status, Step, StepError};
+use light_workflow_sdk::{CommandResult, CommandTemplate, Invocation, Planned, PublishHost, Status, Step, StepError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use step_kit::rust_release;
 
 /// What a task passes in `with`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -95,13 +96,13 @@ impl Publish {
                 self.digest
             )));
         };
-        let parameters = vec![
-            ("crate", Parameter::text(&self.name)),
-            ("version", Parameter::text(&self.version)),
-            ("source", Parameter::Artifact(self.source.clone())),
-            ("digest", Parameter::text(hex)),
-        ];
-        Ok(Invocation::new("rust-release/cargo-publish", parameters, "the crate becomes visible to everyone, for good"))
+        let publish = rust_release::CargoPublish {
+            crate_: self.name.clone(),
+            digest: hex.to_owned(),
+            source: self.source.clone().into(),
+            version: self.version.clone(),
+        };
+        Ok(publish.invocation("the crate becomes visible to everyone, for good"))
     }
 
     fn execute(&self, host: &mut impl PublishHost) -> Result<Value, StepError> {
@@ -132,15 +133,14 @@ fn says_already_there(result: &CommandResult) -> bool {
 
 impl Tag {
     fn command(&self) -> Invocation {
-        let message = self.message.as_ref().unwrap_or(&self.tag);
-        let parameters = vec![
-            ("url", Parameter::text(&self.url)),
-            ("tag", Parameter::text(&self.tag)),
-            ("commit", Parameter::text(&self.commit)),
-            ("message", Parameter::text(message)),
-            ("source", Parameter::Artifact(self.source.clone())),
-        ];
-        Invocation::new("rust-release/git-push-tag", parameters, "the tag tells everyone that the release is out")
+        let push = rust_release::GitPushTag {
+            commit: self.commit.clone(),
+            message: self.message.as_ref().unwrap_or(&self.tag).clone(),
+            source: self.source.clone().into(),
+            tag: self.tag.clone(),
+            url: self.url.clone(),
+        };
+        push.invocation("the tag tells everyone that the release is out")
     }
 
     fn execute(&self, host: &mut impl PublishHost) -> Result<Value, StepError> {
@@ -168,7 +168,7 @@ light_workflow_sdk::export!(publish, CargoPublish);
 
 #[cfg(test)]
 mod tests {
-    use light_workflow_sdk::{Script, ended, execute};
+    use light_workflow_sdk::{Parameter, Script, ended, execute};
 
     use super::*;
 

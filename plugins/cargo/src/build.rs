@@ -1,9 +1,10 @@
 //! `cargo build` and `cargo test`.
 
-use light_workflow_sdk::{CommandResult, Invocation, Level, Parameter, ProbeHost, StepError};
+use light_workflow_sdk::{CommandResult, CommandTemplate, Invocation, Level, ProbeHost, StepError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use step_kit::rust_release::{CargoBuild, CargoFetch, CargoTest};
 
 use crate::output::{self, CompileError, TestTarget};
 
@@ -24,21 +25,11 @@ pub struct Test {
 
 impl Build {
     pub fn commands(&self) -> Vec<Invocation> {
-        let directory = || vec![("directory", Parameter::text(&self.directory))];
-        let build = Invocation::new(
-            "rust-release/cargo-build",
-            directory(),
-            "all targets compile from the locked dependencies",
-        );
+        let build = CargoBuild { directory: self.directory.clone() };
+        let build = build.invocation("all targets compile from the locked dependencies");
+        let fetch = CargoFetch { directory: self.directory.clone() };
         match self.fetch {
-            true => vec![
-                Invocation::new(
-                    "rust-release/cargo-fetch",
-                    directory(),
-                    "the locked dependencies, before the network ends",
-                ),
-                build,
-            ],
+            true => vec![fetch.invocation("the locked dependencies, before the network ends"), build],
             false => vec![build],
         }
     }
@@ -66,8 +57,8 @@ impl Build {
 
 impl Test {
     pub fn command(&self) -> Invocation {
-        let parameters = vec![("directory", Parameter::text(&self.directory))];
-        Invocation::new("rust-release/cargo-test", parameters, "nothing is released that fails its own tests")
+        let test = CargoTest { directory: self.directory.clone() };
+        test.invocation("nothing is released that fails its own tests")
     }
 
     pub fn execute(&self, host: &mut impl ProbeHost) -> Result<Value, StepError> {

@@ -1,9 +1,10 @@
 //! A repository's ref becomes a directory in the session's workspace.
 
-use light_workflow_sdk::{Invocation, Parameter, ProbeHost, StepError};
+use light_workflow_sdk::{CommandTemplate, Invocation, ProbeHost, StepError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use step_kit::rust_release::GitCheckout;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -27,12 +28,9 @@ struct Repository {
 
 impl Checkout {
     pub fn command(&self) -> Invocation {
-        let parameters = vec![
-            ("url", Parameter::text(&self.repository.url)),
-            ("ref", Parameter::text(&self.repository.reference)),
-            ("directory", Parameter::text(self.directory())),
-        ];
-        Invocation::new("rust-release/git-checkout", parameters, "everything after this works on the checkout")
+        let Repository { url, reference, .. } = &self.repository;
+        let checkout = GitCheckout { directory: self.directory(), ref_: reference.clone(), url: url.clone() };
+        checkout.invocation("everything after this works on the checkout")
     }
 
     pub fn execute(&self, host: &mut impl ProbeHost) -> Result<Value, StepError> {

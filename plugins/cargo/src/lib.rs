@@ -1,4 +1,4 @@
-//! Checks out, builds, tests, packages and verifies Cargo workspaces.
+//! Checks out, builds, tests and packages Cargo workspaces.
 //!
 //! One operation a task; each runs command templates of `rust-release` and
 //! reads their output. It never publishes: its world has no secrets.
@@ -8,7 +8,6 @@ mod checkout;
 mod metadata;
 mod output;
 mod package;
-mod verify;
 
 use light_workflow_sdk::{Invocation, Planned, ProbeHost, Step, StepError};
 use schemars::JsonSchema;
@@ -24,8 +23,6 @@ pub enum Operation {
     Build(build::Build),
     Test(build::Test),
     Package(package::Package),
-    Verify(verify::Verify),
-    VerifyTag(verify::VerifyTag),
 }
 
 /// The step.
@@ -36,7 +33,7 @@ impl<H: ProbeHost> Step<H> for Cargo {
     type Output = Value;
 
     const NAME: &'static str = "cargo";
-    const SUMMARY: &'static str = "Checks out, builds, tests, packages and verifies Cargo workspaces";
+    const SUMMARY: &'static str = "Checks out, builds, tests and packages Cargo workspaces";
     const IDEMPOTENT: bool = true;
 
     fn plan(operation: &Operation) -> Result<Vec<Planned>, StepError> {
@@ -46,8 +43,6 @@ impl<H: ProbeHost> Step<H> for Cargo {
             Operation::Build(operation) => operation.commands(),
             Operation::Test(operation) => vec![operation.command()],
             Operation::Package(operation) => operation.commands(),
-            Operation::Verify(operation) => vec![operation.command()],
-            Operation::VerifyTag(operation) => vec![operation.command()],
         };
         Ok(commands.iter().map(Invocation::planned).collect())
     }
@@ -59,8 +54,6 @@ impl<H: ProbeHost> Step<H> for Cargo {
             Operation::Build(operation) => operation.execute(host),
             Operation::Test(operation) => operation.execute(host),
             Operation::Package(operation) => operation.execute(host),
-            Operation::Verify(operation) => operation.execute(host),
-            Operation::VerifyTag(operation) => operation.execute(host),
         }
     }
 

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use light_workflow_sdk::{CommandResult, Invocation, Parameter, ProbeHost, StepError};
+use light_workflow_sdk::{CommandResult, CommandTemplate, Invocation, ProbeHost, StepError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use step_kit::rust_release::CargoMetadata;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -37,8 +38,7 @@ impl Metadata {
 }
 
 pub fn command(directory: &str) -> Invocation {
-    let parameters = vec![("directory", Parameter::text(directory))];
-    Invocation::new("rust-release/cargo-metadata", parameters, "the crates, their versions and their order")
+    CargoMetadata { directory: directory.to_owned() }.invocation("the crates, their versions and their order")
 }
 
 /// The publishable crates in `directory`, dependencies first; `version` is what each must have.

@@ -1,9 +1,10 @@
 //! `.crate` files with their digests, and the source they can be made from again.
 
-use light_workflow_sdk::{Artifact, Invocation, Level, Parameter, ProbeHost, StepError};
+use light_workflow_sdk::{Artifact, CommandTemplate, Invocation, Level, ProbeHost, StepError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use step_kit::rust_release::{CargoPackage, GitBundle};
 
 use crate::metadata;
 
@@ -21,17 +22,13 @@ impl Package {
     }
 
     fn package(&self) -> Invocation {
-        let parameters = vec![("directory", Parameter::text(&self.directory))];
-        Invocation::new("rust-release/cargo-package", parameters, "the files that are approved by digest and published")
+        let package = CargoPackage { directory: self.directory.clone() };
+        package.invocation("the files that are approved by digest and published")
     }
 
     fn bundle(&self) -> Invocation {
-        let parameters = vec![("directory", Parameter::text(&self.directory))];
-        Invocation::new(
-            "rust-release/git-bundle",
-            parameters,
-            "the commit travels to the publish sandbox without the workspace",
-        )
+        let bundle = GitBundle { directory: self.directory.clone() };
+        bundle.invocation("the commit travels to the publish sandbox without the workspace")
     }
 
     pub fn execute(&self, host: &mut impl ProbeHost) -> Result<Value, StepError> {

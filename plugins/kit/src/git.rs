@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use light_workflow_sdk::{Invocation, Parameter};
+use light_workflow_sdk::{CommandTemplate, Invocation};
+
+use crate::rust_release::GitLsRemote;
 
 /// The references of a remote.
 #[derive(Debug, Default, PartialEq)]
@@ -13,7 +15,7 @@ pub struct Remote {
 }
 
 pub fn ls_remote(url: &str, why: &'static str) -> Invocation {
-    Invocation::new("rust-release/git-ls-remote", vec![("url", Parameter::text(url))], why)
+    GitLsRemote { url: url.to_owned() }.invocation(why)
 }
 
 /// Reads lines of `SHA<TAB>refs/heads/main`.

@@ -2,8 +2,10 @@
 //!
 //! Source: “Registry Index” in the Cargo reference.
 
-use light_workflow_sdk::{CommandResult, Invocation, Parameter, ProbeHost, StepError};
+use light_workflow_sdk::{CommandResult, CommandTemplate, Invocation, ProbeHost, StepError};
 use serde::Deserialize;
+
+use crate::rust_release::RegistryIndex;
 
 /// One version of a crate, as the index has it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -45,7 +47,7 @@ pub fn url(index: &str, name: &str) -> String {
 }
 
 pub fn look_up(index: &str, name: &str, why: &'static str) -> Invocation {
-    Invocation::new("rust-release/registry-index", vec![("url", Parameter::text(url(index, name)))], why)
+    RegistryIndex { url: url(index, name) }.invocation(why)
 }
 
 /// Every version of `name` that the index shows; none if it does not know the crate.

@@ -3,3 +3,6 @@
 
 pub mod git;
 pub mod index;
+/// Written by the tool and left as it writes it.
+#[rustfmt::skip]
+pub mod rust_release;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use light_workflow_sdk::{Invocation, ProbeHost, StepError};
+use light_workflow_sdk::{CommandTemplate, Invocation, ProbeHost, StepError};
 use semver::Version;
 use step_kit::git::{Remote, parse_ls_remote};
 use step_kit::index;
+use step_kit::rust_release::ToolVersions;
 
 use crate::{Check, Crate, Input, Repository};
 
@@ -115,11 +116,7 @@ fn unpublished(host: &mut impl ProbeHost, registry: &str, krate: &Crate) -> Resu
 }
 
 pub fn tool_versions() -> Invocation {
-    Invocation::new(
-        "rust-release/tool-versions",
-        Vec::new(),
-        "the image has the tools that this release was prepared with",
-    )
+    ToolVersions.invocation("the image has the tools that this release was prepared with")
 }
 
 fn tools(host: &mut impl ProbeHost, expected: &BTreeMap<String, String>) -> Result<Vec<Check>, StepError> {

@@ -9,7 +9,8 @@ use workflow::capability::{Approval, Date, Grants, PluginManifest, PluginsLock, 
 
 use crate::common::{Scripted, commands, components, host, plugin, plugin_name, root, run};
 
-const BUNDLED: [&str; 5] = ["cargo", "cargo-publish", "config-profile", "diagnose", "preflight"];
+const BUNDLED: [&str; 7] =
+    ["cargo", "cargo-publish", "config-profile", "diagnose", "preflight", "release-notes", "verify"];
 
 #[test]
 fn the_imports_of_each_plugin_are_what_a_reviewer_saw() {
@@ -41,6 +42,13 @@ diagnose
   lightapi:release/log@0.1.0: emit
   lightapi:release/model@0.1.1: ask
 preflight
+  lightapi:release/artifacts-read@0.1.0: read
+  lightapi:release/log@0.1.0: emit
+  lightapi:release/sandbox@0.1.0: exec
+release-notes
+  lightapi:release/artifacts-write@0.1.0: put
+  lightapi:release/log@0.1.0: emit
+verify
   lightapi:release/artifacts-read@0.1.0: read
   lightapi:release/log@0.1.0: emit
   lightapi:release/sandbox@0.1.0: exec
@@ -158,10 +166,10 @@ async fn every_planned_command_is_asked_for_and_run() {
         ("cargo", json!({ "operation": "test", "directory": "d" })),
         ("cargo", json!({ "operation": "package", "directory": "d" })),
         (
-            "cargo",
-            json!({ "operation": "verify", "registryIndex": "sparse+http://r/", "crate": "d", "version": "1.0.0", "digest": digest }),
+            "verify",
+            json!({ "operation": "crate", "registryIndex": "sparse+http://r/", "crate": "d", "version": "1.0.0", "digest": digest }),
         ),
-        ("cargo", json!({ "operation": "verify-tag", "url": "http://g/d.git", "tag": "v1", "commit": "aa" })),
+        ("verify", json!({ "operation": "tag", "url": "http://g/d.git", "tag": "v1", "commit": "aa" })),
         (
             "cargo-publish",
             json!({ "operation": "publish", "crate": "d", "version": "1.0.0", "source": uri, "digest": digest }),
@@ -215,6 +223,19 @@ async fn a_diagnosis_runs_as_a_component_and_goes_on_without_a_models_help() {
     let nobody = plugin_host::HostCallError::Unavailable("no model is configured".to_owned());
     let (result, _) = run(&diagnose, input, &grants, Scripted { fails: Some(nobody), ..Scripted::default() }).await;
     assert_eq!(result.unwrap()["model"], "unavailable: no model is configured");
+}
+
+#[tokio::test]
+async fn release_notes_run_as_a_component_and_store_one_file() {
+    let notes = plugin("release-notes").await;
+    let input = json!({ "repository": { "name": "demo" }, "version": "1.2.0", "previous": "v1.1.0",
+        "commits": [{ "commit": "ab".repeat(20), "message": "feat: it writes its own notes" }] });
+    let (result, record) = run(&notes, input, &manifest("release-notes").asks, Scripted::default()).await;
+    let output = result.unwrap();
+    let markdown = output["markdown"].as_str().unwrap();
+    assert!(markdown.ends_with("- it writes its own notes (abababab)\n"), "{markdown}");
+    assert_eq!(record.calls, [format!("1 put release-notes.md text/markdown {}", markdown.len())]);
+    assert_eq!(output["artifact"], "artifact://i/t/1/release-notes.md");
 }
 
 #[tokio::test]

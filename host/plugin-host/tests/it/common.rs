@@ -24,7 +24,17 @@ use workflow::{
 pub fn components() -> &'static BTreeMap<String, Vec<u8>> {
     static COMPONENTS: OnceLock<BTreeMap<String, Vec<u8>>> = OnceLock::new();
     COMPONENTS.get_or_init(|| {
-        let names = ["cargo", "cargo-publish", "config-profile", "diagnose", "preflight", "evil", "released"];
+        let names = [
+            "cargo",
+            "cargo-publish",
+            "config-profile",
+            "diagnose",
+            "preflight",
+            "release-notes",
+            "verify",
+            "evil",
+            "released",
+        ];
         build(&names, "wasm32-unknown-unknown");
         build(&["std"], "wasm32-wasip2");
         let component = |name: &str| {

@@ -26,7 +26,8 @@ use workflow::{
 
 use crate::machine::{Death, Machine};
 
-pub const BUNDLED: [&str; 5] = ["cargo", "cargo-publish", "config-profile", "diagnose", "preflight"];
+pub const BUNDLED: [&str; 7] =
+    ["cargo", "cargo-publish", "config-profile", "diagnose", "preflight", "release-notes", "verify"];
 
 const DEFINITION: &str = r#"
 document: { dsl: "1.0.3", namespace: test, name: step, version: "0.1.0" }

@@ -69,7 +69,7 @@ async fn what_the_report_says_of_each_task_is_what_the_engine_lets_it_do() {
         }
     }
     // A test that tried nothing would prove nothing: every plugin, every capability, both ways where it has it.
-    for plugin in ["cargo", "cargo-publish", "preflight"] {
+    for plugin in ["cargo", "cargo-publish", "preflight", "verify"] {
         for capability in ["artifacts-read", "artifacts-write", "sandbox", "secrets"] {
             assert!(denied.contains_key(&(plugin.to_owned(), capability)), "{plugin} was never denied {capability}");
         }

@@ -1,17 +1,15 @@
-//! What the world sees after publishing: the registry's index and the remote's
-//! tags are the truth, not the exit code of a publish.
+//! A crate in the index of its registry, and a tag on its remote.
 
 use light_workflow_sdk::{Invocation, ProbeHost, StepError};
 use schemars::JsonSchema;
 use semver::{Version, VersionReq};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use step_kit::git;
 use step_kit::index::{self, Dependency, Entry};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Verify {
+pub struct Crate {
     registry_index: String,
     #[serde(rename = "crate")]
     name: String,
@@ -22,14 +20,36 @@ pub struct Verify {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct VerifyTag {
+pub struct Tag {
     url: String,
     tag: String,
     commit: String,
 }
 
+/// A crate that is public with the bytes that were approved.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PublishedCrate {
+    #[serde(rename = "crate")]
+    name: String,
+    version: String,
+    digest: String,
+    /// Always false: what is yanked is not published.
+    yanked: bool,
+    /// Where the index has it.
+    index: String,
+    dependencies: Vec<FoundDependency>,
+}
+
+/// A tag that is public at the commit that was released.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PublishedTag {
+    tag: String,
+    commit: String,
+    url: String,
+}
+
 /// A dependency in the same registry, and the newest version there that fits.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct FoundDependency {
     name: String,
     requirement: String,
@@ -38,13 +58,13 @@ struct FoundDependency {
 
 const WHY: &str = "the registry says what was published";
 
-impl Verify {
+impl Crate {
     pub fn command(&self) -> Invocation {
         index::look_up(&self.registry_index, &self.name, WHY)
     }
 
-    pub fn execute(&self, host: &mut impl ProbeHost) -> Result<Value, StepError> {
-        let Verify { name, version, digest, .. } = self;
+    pub fn execute(&self, host: &mut impl ProbeHost) -> Result<PublishedCrate, StepError> {
+        let Crate { name, version, digest, .. } = self;
         let entries = index::versions(host, &self.registry_index, name, WHY)?;
         let Some(entry) = entries.iter().find(|entry| entry.vers == *version) else {
             // An index may lag behind its upload.
@@ -60,14 +80,14 @@ impl Verify {
             return Err(StepError::failed(format!("{name} {version} is published and yanked")));
         }
         let dependencies = self.dependencies(host, entry)?;
-        Ok(json!({
-            "crate": name,
-            "version": version,
-            "digest": published,
-            "yanked": false,
-            "index": index::url(&self.registry_index, name),
-            "dependencies": dependencies,
-        }))
+        Ok(PublishedCrate {
+            name: name.clone(),
+            version: version.clone(),
+            digest: published,
+            yanked: false,
+            index: index::url(&self.registry_index, name),
+            dependencies,
+        })
     }
 
     /// A crate that cannot be resolved is not released, so what it needs must be there too.
@@ -101,18 +121,20 @@ fn newest(entries: &[Entry], requirement: &str) -> Option<Version> {
     usable.filter(|version| requirement.matches(version)).max()
 }
 
-impl VerifyTag {
+impl Tag {
     pub fn command(&self) -> Invocation {
         git::ls_remote(&self.url, "the remote says which tags exist")
     }
 
-    pub fn execute(&self, host: &mut impl ProbeHost) -> Result<Value, StepError> {
+    pub fn execute(&self, host: &mut impl ProbeHost) -> Result<PublishedTag, StepError> {
         let result = self.command().run(host)?;
         result.expect_success(&format!("list the references of {}", self.url))?;
         let remote = git::parse_ls_remote(&result.whole_stdout(host)?);
-        let VerifyTag { tag, commit, .. } = self;
+        let Tag { tag, commit, .. } = self;
         match remote.tags.get(tag) {
-            Some(found) if found == commit => Ok(json!({ "tag": tag, "commit": commit, "url": self.url })),
+            Some(found) if found == commit => {
+                Ok(PublishedTag { tag: tag.clone(), commit: commit.clone(), url: self.url.clone() })
+            }
             Some(found) => Err(result.failure(format!("tag {tag} is at {found} on the remote, not at {commit}"))),
             None => Err(result.failure(format!("tag {tag} is not on the remote"))),
         }
@@ -122,9 +144,10 @@ impl VerifyTag {
 #[cfg(test)]
 mod tests {
     use light_workflow_sdk::{Script, ended, execute};
+    use serde_json::{Value, json};
 
     use super::*;
-    use crate::Cargo;
+    use crate::Verify;
 
     const SUM: &str = "00000000000000000000000000000000000000000000000000000000000000ab";
 
@@ -145,8 +168,8 @@ mod tests {
     }
 
     fn verify(script: &mut Script, digest: &str) -> Result<Value, StepError> {
-        let input = json!({ "operation": "verify", "registryIndex": "sparse+http://r/i/", "crate": "app", "version": "0.1.0", "digest": digest });
-        execute::<Cargo, _>(script, &input.to_string())
+        let input = json!({ "operation": "crate", "registryIndex": "sparse+http://r/i/", "crate": "app", "version": "0.1.0", "digest": digest });
+        execute::<Verify, _>(script, &input.to_string())
     }
 
     #[test]
@@ -182,9 +205,9 @@ mod tests {
     fn a_tag_must_stand_at_the_released_commit() {
         let run = |stdout: &str| {
             let mut script = Script::answering([("rust-release/git-ls-remote", ended(0, stdout, ""))]);
-            execute::<Cargo, _>(
+            execute::<Verify, _>(
                 &mut script,
-                r#"{"operation":"verify-tag","url":"http://g/d.git","tag":"v0.1.0","commit":"aa"}"#,
+                r#"{"operation":"tag","url":"http://g/d.git","tag":"v0.1.0","commit":"aa"}"#,
             )
         };
         assert!(run("ff\trefs/tags/v0.1.0\naa\trefs/tags/v0.1.0^{}\n").is_ok());
