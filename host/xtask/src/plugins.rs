@@ -11,8 +11,8 @@ use crate::{program, root, say, target};
 pub const BINARIES: [&str; 4] = ["-p", "light-workflow", "-p", "fixtures"];
 
 /// Folder below `plugins/`, which is also the plugin's name.
-pub const BUNDLED: [&str; 7] =
-    ["cargo", "cargo-publish", "config-profile", "diagnose", "preflight", "release-notes", "verify"];
+pub const BUNDLED: [&str; 8] =
+    ["cargo", "cargo-publish", "config-profile", "diagnose", "maven", "preflight", "release-notes", "verify"];
 
 /// `host` is what to build beside them, as arguments of `cargo build`: the
 /// binary encodes the components, and tests build everything anyway, with

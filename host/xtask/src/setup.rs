@@ -18,18 +18,34 @@ const PACKAGES: [(&str, &str); 7] = [
     ("/etc/ssl/certs/ca-certificates.crt", "ca-certificates"),
 ];
 
+/// What the ignored test of the template `java-release` builds with: Maven, a JDK, and Debian's own repository.
+const JAVA_PACKAGES: [(&str, &str); 7] = [
+    ("/usr/bin/mvn", "maven"),
+    ("/usr/bin/javac", "default-jdk-headless"),
+    ("/usr/share/maven-repo/org/apache/maven/plugins/maven-compiler-plugin", "libmaven-compiler-plugin-java"),
+    ("/usr/share/maven-repo/org/apache/maven/plugins/maven-resources-plugin", "libmaven-resources-plugin-java"),
+    ("/usr/share/maven-repo/org/apache/maven/plugins/maven-jar-plugin", "libmaven-jar-plugin-java"),
+    ("/usr/share/maven-repo/org/apache/maven/plugins/maven-surefire-plugin", "libsurefire-java"),
+    ("/usr/share/maven-repo/junit/junit", "junit4"),
+];
+
 /// Of import-pure plugins, and of those that were built for an operating system.
 const TARGETS: [&str; 2] = ["wasm32-unknown-unknown", "wasm32-wasip2"];
 
 pub fn run(shell: &Shell) -> anyhow::Result<()> {
-    packages(shell)?;
+    packages(shell, &PACKAGES)?;
     registry(shell)?;
     TARGETS.iter().try_for_each(|target| wasm_target(shell, target))
 }
 
-fn packages(shell: &Shell) -> anyhow::Result<()> {
+/// For `cargo xtask test --all`: the packages take minutes to install, and CI does without.
+pub fn java(shell: &Shell) -> anyhow::Result<()> {
+    packages(shell, &JAVA_PACKAGES)
+}
+
+fn packages(shell: &Shell, wanted: &[(&str, &str)]) -> anyhow::Result<()> {
     let missing: Vec<&str> =
-        PACKAGES.iter().filter(|(path, _)| !Path::new(path).exists()).map(|(_, package)| *package).collect();
+        wanted.iter().filter(|(path, _)| !Path::new(path).exists()).map(|(_, package)| *package).collect();
     if missing.is_empty() {
         return Ok(());
     }

@@ -7,6 +7,9 @@ use crate::{plugins, say, setup};
 
 pub fn run(shell: &Shell, arguments: &[String]) -> anyhow::Result<()> {
     setup::run(shell)?;
+    if arguments.iter().any(|argument| argument == "--all") {
+        setup::java(shell)?;
+    }
     setup::cargo_tool(shell, "cargo-nextest")?;
     plugins::build(shell, &["--workspace", "--all-targets"])?;
     say("building and running the tests");

@@ -9,8 +9,8 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 
 /// Folders below `plugins/`, in the order of their names.
-pub const BUNDLED: [&str; 7] =
-    ["cargo", "cargo-publish", "config-profile", "diagnose", "preflight", "release-notes", "verify"];
+pub const BUNDLED: [&str; 8] =
+    ["cargo", "cargo-publish", "config-profile", "diagnose", "maven", "preflight", "release-notes", "verify"];
 
 /// Does on request what the tests need; `five` makes five host calls.
 pub const EVIL: &str = "evil";

@@ -9,8 +9,8 @@ use workflow::capability::{Approval, Date, Grants, PluginManifest, PluginsLock, 
 
 use crate::common::{Scripted, commands, components, host, plugin, plugin_name, root, run};
 
-const BUNDLED: [&str; 7] =
-    ["cargo", "cargo-publish", "config-profile", "diagnose", "preflight", "release-notes", "verify"];
+const BUNDLED: [&str; 8] =
+    ["cargo", "cargo-publish", "config-profile", "diagnose", "maven", "preflight", "release-notes", "verify"];
 
 #[test]
 fn the_imports_of_each_plugin_are_what_a_reviewer_saw() {
@@ -41,6 +41,10 @@ diagnose
   lightapi:release/artifacts-read@0.1.0: read, stat
   lightapi:release/log@0.1.0: emit
   lightapi:release/model@0.1.1: ask
+maven
+  lightapi:release/artifacts-read@0.1.0: read
+  lightapi:release/log@0.1.0: emit
+  lightapi:release/sandbox@0.1.0: exec
 preflight
   lightapi:release/artifacts-read@0.1.0: read
   lightapi:release/log@0.1.0: emit
@@ -171,6 +175,14 @@ async fn every_planned_command_is_asked_for_and_run() {
         ),
         ("verify", json!({ "operation": "tag", "url": "http://g/d.git", "tag": "v1", "commit": "aa" })),
         (
+            "maven",
+            json!({ "operation": "checkout", "repository": { "name": "d", "url": "http://g/d.git", "ref": "main" } }),
+        ),
+        ("maven", json!({ "operation": "metadata", "directory": "d" })),
+        ("maven", json!({ "operation": "build", "directory": "d", "fetch": true })),
+        ("maven", json!({ "operation": "test", "directory": "d" })),
+        ("maven", json!({ "operation": "package", "directory": "d" })),
+        (
             "cargo-publish",
             json!({ "operation": "publish", "crate": "d", "version": "1.0.0", "source": uri, "digest": digest }),
         ),
@@ -223,6 +235,20 @@ async fn a_diagnosis_runs_as_a_component_and_goes_on_without_a_models_help() {
     let nobody = plugin_host::HostCallError::Unavailable("no model is configured".to_owned());
     let (result, _) = run(&diagnose, input, &grants, Scripted { fails: Some(nobody), ..Scripted::default() }).await;
     assert_eq!(result.unwrap()["model"], "unavailable: no model is configured");
+}
+
+#[tokio::test]
+async fn maven_runs_as_a_component() {
+    let maven = plugin("maven").await;
+    let validated = "[INFO] ---< g:core >---\n[INFO] Building core 1.0.0\n[INFO] ---[ jar ]---\n".to_owned();
+    let jar = "core-1.0.0.jar".to_owned();
+    let scripted =
+        Scripted { commands: vec![(validated, 0, vec![]), (String::new(), 0, vec![jar])], ..Scripted::default() };
+    let input = json!({ "operation": "package", "directory": "repos/d", "version": "1.0.0" });
+    let (result, record) = run(&maven, input, &manifest("maven").asks, scripted).await;
+    assert_eq!(result.unwrap()["files"][0]["file"], "artifact://i/t/1/core-1.0.0.jar");
+    let ran = ["1 exec java-release/maven-validate", "2 exec java-release/maven-package"];
+    assert_eq!(record.calls, ran.map(|command| format!("{command} directory=Text(\"repos/d\")")));
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ pub fn components() -> &'static BTreeMap<String, Vec<u8>> {
             "cargo-publish",
             "config-profile",
             "diagnose",
+            "maven",
             "preflight",
             "release-notes",
             "verify",

@@ -9,7 +9,11 @@ use workflow::{CommandName, CommandStatus, TemplateName};
 use super::world::{World, of, request};
 
 async fn run(world: &World, sequence: u32, name: &str, directory: Option<&str>) -> ExecOutcome {
-    let name = CommandName::new(format!("rust-release/{name}")).expect("a name");
+    run_of(world, sequence, &format!("rust-release/{name}"), directory).await
+}
+
+async fn run_of(world: &World, sequence: u32, name: &str, directory: Option<&str>) -> ExecOutcome {
+    let name = CommandName::new(name).expect("a name");
     let text = |text: &str| ParameterValue::Text(text.to_owned());
     let values: BTreeMap<_, _> =
         directory.map(|directory| ("directory".to_owned(), text(directory))).into_iter().collect();
@@ -47,6 +51,66 @@ async fn a_crate_is_looked_at_built_tested_packaged_and_bundled() {
     let bundle = run(&world, 6, "git-bundle", Some("repos/demo")).await;
     let kept: Vec<_> = bundle.captured.iter().map(|file| file.path.as_str()).collect();
     assert_eq!(kept, ["bundle/source.bundle"], "{bundle:?}");
+}
+
+/// Two modules, one with a test; Debian's packages are the repository.
+const MAVEN_PROJECT: &str = r#"
+mkdir -p repos/demo/.mvn repos/demo/core/src/main/java/demo repos/demo/core/src/test/java/demo repos/demo/app/src/main/java/demo
+cd repos/demo
+echo -Dmaven.repo.local=/usr/share/maven-repo > .mvn/maven.config
+parent='<parent><groupId>test.demo</groupId><artifactId>demo</artifactId><version>1.2.0</version></parent>'
+cat > pom.xml <<'END'
+<project>
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>test.demo</groupId><artifactId>demo</artifactId><version>1.2.0</version><packaging>pom</packaging>
+  <modules><module>core</module><module>app</module></modules>
+  <properties>
+    <maven.compiler.source>17</maven.compiler.source><maven.compiler.target>17</maven.compiler.target>
+    <project.build.sourceEncoding>UTF-8</project.build.sourceEncoding>
+  </properties>
+</project>
+END
+cat > core/pom.xml <<END
+<project>
+  <modelVersion>4.0.0</modelVersion>$parent<artifactId>demo-core</artifactId>
+  <dependencies><dependency><groupId>junit</groupId><artifactId>junit</artifactId><version>4.x</version><scope>test</scope></dependency></dependencies>
+</project>
+END
+cat > app/pom.xml <<END
+<project>
+  <modelVersion>4.0.0</modelVersion>$parent<artifactId>demo-app</artifactId>
+  <dependencies><dependency><groupId>test.demo</groupId><artifactId>demo-core</artifactId><version>1.2.0</version></dependency></dependencies>
+</project>
+END
+echo 'package demo; public class Sum { public static int of(int a, int b) { return a + b; } }' > core/src/main/java/demo/Sum.java
+echo 'package demo; public class App { int three = Sum.of(1, 2); }' > app/src/main/java/demo/App.java
+echo 'package demo; public class SumTest { @org.junit.Test public void adds() { org.junit.Assert.assertEquals(3, Sum.of(1, 2)); } }' > core/src/test/java/demo/SumTest.java
+"#;
+
+#[tokio::test]
+#[ignore = "needs Debian's packages of Maven and its plugins; `cargo xtask test --all` installs them and runs it"]
+async fn a_maven_project_is_looked_at_built_tested_and_packaged_without_network() {
+    let world = World::new();
+    let mut command = request(1, SandboxMode::WorkflowSession, &["sh", "-euc", MAVEN_PROJECT]).command;
+    command.template = TemplateName::new("java-release").expect("a name");
+    let made = world.run(of(1, command)).await;
+    assert_eq!(made.status, CommandStatus::Succeeded, "{made:?}");
+
+    let versions = run_of(&world, 2, "java-release/tool-versions", None).await;
+    for tool in ["java ", "maven 3.", "git ", "curl "] {
+        assert!(versions.stdout_excerpt.lines().any(|line| line.starts_with(tool)), "{versions:?}");
+    }
+    let validated = run_of(&world, 3, "java-release/maven-validate", Some("repos/demo")).await;
+    assert!(validated.stdout_excerpt.contains("< test.demo:demo-core >"), "{validated:?}");
+    let compiled = run_of(&world, 4, "java-release/maven-compile", Some("repos/demo")).await;
+    assert!(compiled.stdout_excerpt.contains("[INFO] Reactor Summary for demo 1.2.0:"), "{compiled:?}");
+    let kept =
+        |outcome: &ExecOutcome| -> Vec<String> { outcome.captured.iter().map(|file| file.path.clone()).collect() };
+    let tested = run_of(&world, 5, "java-release/maven-test", Some("repos/demo")).await;
+    assert_eq!(kept(&tested), ["repos/demo/core/target/surefire-reports/TEST-demo.SumTest.xml"], "{tested:?}");
+    let packaged = run_of(&world, 6, "java-release/maven-package", Some("repos/demo")).await;
+    let jars = ["repos/demo/app/target/demo-app-1.2.0.jar", "repos/demo/core/target/demo-core-1.2.0.jar"];
+    assert_eq!(kept(&packaged), jars, "{packaged:?}");
 }
 
 #[tokio::test]

@@ -65,7 +65,7 @@ pub fn launcher() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_sandbox-launcher"))
 }
 
-/// The tests' own templates and the one for releases.
+/// The tests' own templates and those for releases.
 pub fn templates(folder: &Path) -> Arc<Templates> {
     let written = [("conformance", TEMPLATE), ("from-the-future", FROM_THE_FUTURE)].map(|(name, text)| {
         let own = folder.join(name);
@@ -73,9 +73,10 @@ pub fn templates(folder: &Path) -> Arc<Templates> {
         std::fs::write(own.join("template.toml"), text).expect("a template");
         own
     });
-    let release = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sandbox-templates/rust-release");
+    let bundled = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sandbox-templates");
+    let releases = ["rust-release", "java-release"].map(|name| bundled.join(name));
     let load = |folder: &Path| Template::load(folder).expect("a template");
-    Arc::new(written.iter().chain([&release]).map(|folder| load(folder)).collect())
+    Arc::new(written.iter().chain(&releases).map(|folder| load(folder)).collect())
 }
 
 pub fn local(

@@ -68,7 +68,8 @@ pub struct Machine {
 
 impl Machine {
     pub fn new(answers: impl IntoIterator<Item = (&'static str, Answer)>) -> Self {
-        let name = |name: &str| CommandName::new(format!("rust-release/{name}")).expect("a command's name");
+        let full = |name: &str| if name.contains('/') { name.to_owned() } else { format!("rust-release/{name}") };
+        let name = |name: &str| CommandName::new(full(name)).expect("a command's name");
         Self {
             folder: tempfile::tempdir().expect("a folder"),
             answers: answers.into_iter().map(|(command, answer)| (name(command), answer)).collect(),

@@ -26,8 +26,8 @@ use workflow::{
 
 use crate::machine::{Death, Machine};
 
-pub const BUNDLED: [&str; 7] =
-    ["cargo", "cargo-publish", "config-profile", "diagnose", "preflight", "release-notes", "verify"];
+pub const BUNDLED: [&str; 8] =
+    ["cargo", "cargo-publish", "config-profile", "diagnose", "maven", "preflight", "release-notes", "verify"];
 
 const DEFINITION: &str = r#"
 document: { dsl: "1.0.3", namespace: test, name: step, version: "0.1.0" }
@@ -98,7 +98,8 @@ impl World {
     }
 
     pub fn attempt(&self, plugin: &str, instance: &str, input: Value) -> Attempt {
-        let template = TemplateName::new("rust-release").expect("a name");
+        let template = if plugin == "maven" { "java-release" } else { "rust-release" };
+        let template = TemplateName::new(template).expect("a name");
         let digest = self.hands.templates.get(&template).expect("the template is there").digest().clone();
         let plugin = PluginName::new(plugin).expect("a name");
         let effect = Effect::Plugin {

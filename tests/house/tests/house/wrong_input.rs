@@ -26,7 +26,7 @@ fn a_wrong_definition_is_refused_with_line_problem_and_remedy() {
         ("{ set: { x: '${ .a | }' } }", "wrong.yaml:3:23: `set`: `${ .a | }` is not a jq expression"),
         (
             "{ call: cargoo, with: {} }",
-            "wrong.yaml: line 3: task `look` may not call plugin `cargoo`: this host has no such plugin; it has `cargo`, `cargo-publish`, `config-profile`, `diagnose`, `preflight`, `release-notes`, `verify`",
+            "wrong.yaml: line 3: task `look` may not call plugin `cargoo`: this host has no such plugin; it has `cargo`, `cargo-publish`, `config-profile`, `diagnose`, `maven`, `preflight`, `release-notes`, `verify`",
         ),
         ("{ run: { shell: { command: 'true' } } }", "task `look` needs a sandbox template"),
         (
