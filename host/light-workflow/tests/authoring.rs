@@ -192,7 +192,7 @@ fn a_step_that_says_other_things_than_its_manifest_is_no_plugin() {
 #[test]
 fn the_bundled_plugins_have_the_stubs_of_their_templates() {
     for (template, file) in
-        [("rust-release", "plugins/kit/src/rust_release.rs"), ("java-release", "plugins/maven/src/java_release.rs")]
+        [("rust-release", "plugins/kit/src/rust_release.rs"), ("java-release", "plugins/kit/src/java_release.rs")]
     {
         let folder = root().join("sandbox-templates").join(template);
         let stubs = succeeded(&light_workflow(root(), &["template", "stubs", folder.to_str().unwrap()]));

@@ -4,6 +4,7 @@
 //! reads their output. It never publishes: its world has no secrets.
 
 mod build;
+mod changes;
 mod checkout;
 mod metadata;
 mod output;
@@ -23,6 +24,7 @@ pub enum Operation {
     Build(build::Build),
     Test(build::Test),
     Package(package::Package),
+    Changes(changes::Changes),
 }
 
 /// The step.
@@ -43,6 +45,7 @@ impl<H: ProbeHost> Step<H> for Cargo {
             Operation::Build(operation) => operation.commands(),
             Operation::Test(operation) => vec![operation.command()],
             Operation::Package(operation) => operation.commands(),
+            Operation::Changes(operation) => vec![operation.command()],
         };
         Ok(commands.iter().map(Invocation::planned).collect())
     }
@@ -54,6 +57,7 @@ impl<H: ProbeHost> Step<H> for Cargo {
             Operation::Build(operation) => operation.execute(host),
             Operation::Test(operation) => operation.execute(host),
             Operation::Package(operation) => operation.execute(host),
+            Operation::Changes(operation) => operation.execute(host),
         }
     }
 

@@ -159,6 +159,25 @@ impl CommandTemplate for GitCheckout {
     }
 }
 
+/// The last tag with a prefix, or an empty line; then the commits since it, without merges, newest first, at most 500.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GitLog {
+    pub directory: String,
+    pub prefix: String,
+}
+
+impl CommandTemplate for GitLog {
+    const NAME: &'static str = "rust-release/git-log";
+
+    fn parameters(&self) -> Parameters {
+        let all = [
+            ("directory", self.directory.to_parameter()),
+            ("prefix", self.prefix.to_parameter()),
+        ];
+        all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+}
+
 /// Branches and tags of a remote.
 ///
 /// It may reach `git.demo.test:80`, `github.com:443`.

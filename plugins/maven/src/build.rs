@@ -6,9 +6,9 @@ use light_workflow_sdk::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::java_release::{MavenCompile, MavenFetch, MavenPackage, MavenTest, MavenValidate};
 use crate::output::{self, Module, ModuleResult};
 use crate::reports::{self, Suite};
+use step_kit::java_release::{MavenCompile, MavenFetch, MavenPackage, MavenTest, MavenValidate};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

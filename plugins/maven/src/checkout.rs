@@ -4,7 +4,7 @@ use light_workflow_sdk::{CommandTemplate, Invocation, ProbeHost, StepError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::java_release::GitCheckout;
+use step_kit::java_release::GitCheckout;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -6,10 +6,6 @@
 
 mod build;
 mod checkout;
-/// Written by the tool and left as it writes it; what `verify` uses is in it too.
-#[allow(dead_code)]
-#[rustfmt::skip]
-mod java_release;
 mod output;
 mod reports;
 

@@ -60,8 +60,7 @@ fn between<'a>(line: &'a str, open: &str, close: &str) -> Option<&'a str> {
 
 /// The last word, before the place in the reactor: `demo core 1.2.0      [2/3]`.
 fn version(building: &str) -> Option<&str> {
-    let words = building.split_whitespace().filter(|word| !(word.starts_with('[') && word.ends_with(']')));
-    words.last()
+    building.split_whitespace().rfind(|word| !(word.starts_with('[') && word.ends_with(']')))
 }
 
 /// How each module ended; a project of one module has no summary.

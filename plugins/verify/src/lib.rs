@@ -6,6 +6,7 @@
 //!
 //! Source: “Release Lifecycle” in the design document (step 12).
 
+mod maven;
 mod rust;
 
 use light_workflow_sdk::{Planned, ProbeHost, Step, StepError};
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub enum Operation {
     Crate(rust::Crate),
     Tag(rust::Tag),
+    MavenFile(maven::MavenFile),
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -25,6 +27,7 @@ pub enum Operation {
 pub enum Output {
     Crate(rust::PublishedCrate),
     Tag(rust::PublishedTag),
+    MavenFile(maven::PublishedFile),
 }
 
 /// The step.
@@ -42,6 +45,7 @@ impl<H: ProbeHost> Step<H> for Verify {
         let command = match operation {
             Operation::Crate(operation) => operation.command(),
             Operation::Tag(operation) => operation.command(),
+            Operation::MavenFile(operation) => operation.command(),
         };
         Ok(vec![command.planned()])
     }
@@ -50,6 +54,7 @@ impl<H: ProbeHost> Step<H> for Verify {
         match operation {
             Operation::Crate(operation) => operation.execute(host).map(Output::Crate),
             Operation::Tag(operation) => operation.execute(host).map(Output::Tag),
+            Operation::MavenFile(operation) => operation.execute(host).map(Output::MavenFile),
         }
     }
 }

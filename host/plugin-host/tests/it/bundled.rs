@@ -169,9 +169,14 @@ async fn every_planned_command_is_asked_for_and_run() {
         ("cargo", json!({ "operation": "build", "directory": "d", "fetch": true })),
         ("cargo", json!({ "operation": "test", "directory": "d" })),
         ("cargo", json!({ "operation": "package", "directory": "d" })),
+        ("cargo", json!({ "operation": "changes", "directory": "d" })),
         (
             "verify",
             json!({ "operation": "crate", "registryIndex": "sparse+http://r/", "crate": "d", "version": "1.0.0", "digest": digest }),
+        ),
+        (
+            "verify",
+            json!({ "operation": "maven-file", "repository": "https://r", "group": "g", "artifact": "a", "version": "1", "digest": digest }),
         ),
         ("verify", json!({ "operation": "tag", "url": "http://g/d.git", "tag": "v1", "commit": "aa" })),
         (

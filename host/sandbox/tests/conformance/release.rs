@@ -42,6 +42,14 @@ async fn a_crate_is_looked_at_built_tested_packaged_and_bundled() {
     assert_eq!(made.status, CommandStatus::Succeeded, "{made:?}");
     assert_eq!(made.changed_files, ["repos/"]);
 
+    let values = [("directory", "repos/demo"), ("prefix", "v")];
+    let values = values.map(|(name, text)| (name.to_owned(), ParameterValue::Text(text.to_owned())));
+    let log = CommandName::new("rust-release/git-log").expect("a name");
+    let log = world.templates.resolve(&log, &values.into(), SandboxMode::WorkflowSession).expect("a command");
+    let log = world.run(of(7, log)).await;
+    let fields: Vec<_> = log.stdout_excerpt.split(['\u{1e}', '\u{1f}']).map(str::trim).collect();
+    assert_eq!((fields.len(), fields[0], fields[2], fields[4]), (5, "", "t", "one"), "{log:?}");
+
     let metadata = run(&world, 3, "cargo-metadata", Some("repos/demo")).await;
     assert!(metadata.stdout_excerpt.contains("\"name\":\"demo\""), "{metadata:?}");
     run(&world, 4, "cargo-build", Some("repos/demo")).await;

@@ -15,9 +15,10 @@ use crate::engine::{Engine, Ran};
 use crate::report::{Row, rows};
 
 /// A value that each parameter of the bundled templates accepts, by its name.
-const PARAMETERS: [(&str, &str); 10] = [
+const PARAMETERS: [(&str, &str); 11] = [
     ("url", "text:http://git.demo.test/demo.git"),
     ("ref", "text:main"),
+    ("prefix", "text:v"),
     ("directory", "text:repos/demo"),
     ("crate", "text:demo"),
     ("version", "text:1.2.0"),
@@ -50,7 +51,13 @@ async fn what_the_report_says_of_each_task_is_what_the_engine_lets_it_do() {
         let name = task["task"].as_str().unwrap();
         let policy: &TaskPolicy = &policies[task["reference"].as_str().unwrap()];
         let rows = rows(task);
-        for attempt in attempts(&commands) {
+        let sandbox = policy.plugin.as_ref().and_then(|plugin| plugin.grants.sandbox.as_ref());
+        let held_to_its_plan = sandbox.is_some_and(|sandbox| sandbox.planned == Planned::Strict);
+        for mut attempt in attempts(&commands) {
+            // Whether an unplanned command runs is the next test's.
+            if held_to_its_plan && attempt.capability == "sandbox" {
+                attempt.fields.push("plan".to_owned());
+            }
             let ran = engine.attempt(policy, attempt.probe, &attempt.fields).await;
             let expected = attempt.needs.iter().all(|(capability, subject)| covered(&rows, capability, subject));
             let what = format!("task `{name}`: {} {}", attempt.capability, attempt.subject);
