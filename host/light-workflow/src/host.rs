@@ -276,7 +276,7 @@ impl Host {
         sweep(&self.store, provider.as_ref()).await?;
         let plugin_host = PluginHost::new(HostConfig {
             precompiled: Some(self.data.join("compiled")),
-            compiler: Some(Compiler::new(std::env::current_exe()?)),
+            compiler: Some(Compiler::this_program()),
             ..HostConfig::default()
         })?;
         let hands = Hands {

@@ -42,6 +42,12 @@ pub struct Compiler {
 }
 
 impl Compiler {
+    /// This very program, also after its file was replaced by a newer one: a
+    /// host that is upgraded under way still compiles as it runs.
+    pub fn this_program() -> Self {
+        Self::new(PathBuf::from("/proc/self/exe"))
+    }
+
     pub fn new(program: PathBuf) -> Self {
         Self {
             program,
@@ -81,7 +87,9 @@ fn compile_as_asked(numbers: &[OsString]) -> Result<(), (u8, String)> {
     };
     let limits = [(Resource::Cpu, seconds), (Resource::As, bytes), (Resource::Core, 0), (Resource::Nofile, 16)];
     for (resource, limit) in limits {
-        setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })
+        // One second more: the kernel says which limit it was before it kills.
+        let maximum = if resource == Resource::Cpu { limit.saturating_add(1) } else { limit };
+        setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(maximum) })
             .map_err(|error| broken(format!("failed to limit itself: {error}")))?;
     }
     let mut component = Vec::new();
@@ -157,9 +165,11 @@ impl Compiler {
         const PROCESSOR_TIME: i32 = 24;
         Err(match (status.code(), status.signal()) {
             (Some(code), _) if code == i32::from(NOT_COMPILED) => said,
-            // The kernel sends the second one if the first was not enough.
-            (_, Some(PROCESSOR_TIME | KILL)) => {
+            (_, Some(PROCESSOR_TIME)) => {
                 format!("compiling it took more than {} s of processor time", self.processor_time_max.as_secs())
+            }
+            (_, Some(KILL)) => {
+                "the compiler was killed: by a person, or because the machine had no memory left; try again".to_owned()
             }
             (Some(_) | None, _) if said.contains("memory allocation") || said.contains("out of memory") => {
                 format!("compiling it took more than {} bytes of memory", self.address_space_bytes_max)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use plugin_host::compiler::Compiler;
 use plugin_host::{HostConfig, LoadError, PluginHost, Provenance};
 
-use crate::common::{components, plugin_name};
+use crate::common::{components, module, plugin_name};
 
 fn compiler() -> Compiler {
     Compiler::new(env!("CARGO_BIN_EXE_plugin-compiler").into())
@@ -51,6 +51,58 @@ async fn a_compiler_that_needs_too_much_is_an_error_of_that_plugin_alone() {
     let text = failure(&gone, bytes).await;
     assert!(text.contains("failed to start the compiler `/nowhere/light-workflow`"), "{text}");
     assert!(host.load(&plugin_name("cargo"), bytes).await.is_ok(), "the next plugin compiles");
+}
+
+/// Compilers that this process started, by their ids.
+fn compilers() -> Vec<i32> {
+    let own = format!("PPid:\t{}\n", std::process::id());
+    let ids = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    ids.filter(|id: &i32| {
+        let of = |file: &str| std::fs::read_to_string(format!("/proc/{id}/{file}")).unwrap_or_default();
+        of("status").contains(&own) && of("cmdline").contains(plugin_host::compiler::ROLE)
+    })
+    .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_compiler_that_is_killed_is_an_error_of_that_plugin_alone_and_may_be_tried_again() {
+    let host = host_with(compiler(), None);
+    let bytes = &components()["cargo"];
+    let killed = async {
+        let compiler = loop {
+            match compilers()[..] {
+                [id] => break id,
+                _ => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
+        };
+        let id = rustix::process::Pid::from_raw(compiler).unwrap();
+        rustix::process::kill_process(id, rustix::process::Signal::KILL).unwrap();
+    };
+    let (text, ()) = tokio::join!(failure(&host, bytes), killed);
+    assert!(text.starts_with("plugin `x` does not compile: the compiler was killed"), "{text}");
+    assert!(host.load(&plugin_name("cargo"), bytes).await.is_ok(), "the same host compiles it at the next load");
+}
+
+/// `component` with its code so many times more: whole sections may follow each other.
+fn with_more_code(component: &[u8], core: &[u8], times: usize) -> Vec<u8> {
+    let mut section = vec![1];
+    let mut length = core.len();
+    while length >= 0x80 {
+        section.push((length & 0x7f) as u8 | 0x80);
+        length >>= 7;
+    }
+    section.push(length as u8);
+    section.extend_from_slice(core);
+    [component, &section.repeat(times)].concat()
+}
+
+#[tokio::test]
+async fn a_compiler_that_computes_too_long_says_so() {
+    let core = std::fs::read(module("cargo")).unwrap();
+    let bytes = with_more_code(&components()["cargo"], &core, 40);
+    let hasty = Compiler { processor_time_max: Duration::from_secs(1), ..compiler() };
+    let text = failure(&host_with(hasty, None), &bytes).await;
+    assert_eq!(text, "plugin `x` does not compile: compiling it took more than 1 s of processor time");
 }
 
 #[tokio::test]

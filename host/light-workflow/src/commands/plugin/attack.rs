@@ -22,7 +22,7 @@ pub async fn run(parts: &Parts, attack: PluginAttack) -> Result<u8, Failure> {
         )));
     }
     let target = Target {
-        config: HostConfig { compiler: Some(Compiler::new(std::env::current_exe()?)), ..HostConfig::default() },
+        config: HostConfig { compiler: Some(Compiler::this_program()), ..HostConfig::default() },
         templates: parts.templates.clone(),
         ceiling: parts.config.policy.ceiling.clone(),
         fuel_max: None,

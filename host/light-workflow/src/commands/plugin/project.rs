@@ -56,7 +56,7 @@ impl Project {
         let precompiled = Some(self.build().join("compiled"));
         Ok(PluginHost::new(HostConfig {
             precompiled,
-            compiler: Some(Compiler::new(std::env::current_exe()?)),
+            compiler: Some(Compiler::this_program()),
             ..HostConfig::default()
         })?)
     }
