@@ -265,6 +265,39 @@ fn a_task_that_is_never_reached_is_a_warning() {
 }
 
 #[test]
+fn a_circle_that_nothing_leaves_is_refused() {
+    for (tasks, expected) in [
+        (
+            "- a: { set: { x: 1 }, then: a }",
+            "d.yaml:3:29: task `a` leads back to `a`, and nothing on the way waits or leads out of it: this would never end; lead out of it with a `switch`, or put a `wait` into it",
+        ),
+        (
+            "- start: { wait: PT1S }\n- group: { do: [{ a: { set: { x: 1 } } }, { b: { switch: [{ one: { when: .x, then: a } }], then: b } }] }",
+            "d.yaml:4:98: task `b` leads back to `a`, and nothing on the way waits or leads out of it: this would never end; lead out of it with a `switch`, or put a `wait` into it",
+        ),
+    ] {
+        assert_eq!(said(tasks), expected, "{tasks}");
+    }
+}
+
+#[test]
+fn a_circle_in_which_nothing_waits_is_a_warning() {
+    let warning = "warning: task `b` leads back to `a`, and nothing on the way waits: many rounds are a fault; count with `for`, or put a `wait` into it";
+    assert_eq!(
+        said("- a: { set: { x: 1 } }\n- b: { if: .more, set: { x: 1 }, then: a }"),
+        format!("accepted\nd.yaml:4:40: {warning}")
+    );
+    for (why, tasks) in [
+        ("a wait", "- a: { wait: PT1S, then: a }"),
+        ("a command", "- a: { set: { x: 1 } }\n- b: { run: { shell: { command: ls } }, then: a }"),
+        ("a wait further in", "- a: { try: [{ b: { wait: PT1S } }], catch: {}, then: a }"),
+        ("no circle", "- a: { set: { x: 1 }, then: c }\n- b: { set: { x: 1 }, then: end }\n- c: { set: { x: 1 }, then: b }"),
+    ] {
+        assert_eq!(said(tasks), "accepted", "{why}");
+    }
+}
+
+#[test]
 fn run_takes_a_shell_command_or_a_script() {
     assert_snapshot!(task("{ run: { shell: { comand: ls } } }"), @r#"d.yaml:3:24: unknown field `comand` in `run.shell`; did you mean `command`?"#);
     assert_snapshot!(task("{ run: { shell: { command: ls, arguments: [1, true] } } }"), @r#"

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use support::{Run, definition, fault, noon};
 use workflow::effect::{EffectOutcome, StandardError};
-use workflow::engine::{Phase, TASKS_WITHOUT_REST_MAX, TaskStatus};
+use workflow::engine::{Phase, TASKS_WITHOUT_REST_MAX, TURNS_WITHOUT_REST_MAX, TaskStatus};
 use workflow::event::Event;
 
 fn run(tasks: &str, input: serde_json::Value) -> Run {
@@ -434,13 +434,48 @@ fn a_cancelled_instance_takes_nothing_more() {
 }
 
 #[test]
-fn a_loop_without_end_is_a_fault() {
-    let mut run = run("do: [{ a: { set: { x: 1 } } }, { again: { set: { x: 1 }, then: a } }]", json!({}));
+fn a_circle_without_rest_is_a_fault_after_little_history() {
+    let retry = "do: [{ a: { try: [{ b: { raise: { error: { type: https://e.test/x, status: 500 } } } }], catch: { retry: {} } } }]";
+    for text in [
+        "do: [{ a: { set: { x: 1 } } }, { again: { if: .x == 1, set: { x: 1 }, then: a } }]",
+        "do: [{ a: { if: .x != 2, set: { x: 1 }, then: a } }]",
+        "do: [{ a: { wait: PT0S } }, { again: { if: .x != 2, set: { x: 1 }, then: a } }]",
+        retry,
+    ] {
+        let mut run = run(text, json!({}));
+        assert_eq!(
+            fault(run.instance.error().unwrap()),
+            format!(
+                "runtime 500 at -: the flow turned back {TURNS_WITHOUT_REST_MAX} times without anything to wait for, \
+                 the last time to `/do/0/a`; give the circle an end, or a `wait`"
+            ),
+            "{text}"
+        );
+        let bytes = serde_json::to_vec(&run.history).unwrap().len();
+        assert!(bytes < 2_000_000, "{bytes} bytes: {text}");
+        assert!(run.take(Vec::new()).instance.phase().is_final());
+    }
+}
+
+#[test]
+fn what_waits_may_turn_back_for_ever() {
+    let mut run = run("do: [{ a: { wait: PT1S } }, { again: { set: { x: 1 }, then: a } }]", json!({}));
+    for _ in 0..2 * TURNS_WITHOUT_REST_MAX {
+        run.wake();
+    }
+    assert_eq!(run.instance.phase(), Phase::Waiting);
+}
+
+#[test]
+fn a_loop_over_too_much_is_a_fault() {
+    let set = "{ b: { set: { x: 1 } } }";
+    let inner = format!("{{ inner: {{ for: {{ in: '[range(100)]' }}, do: [{set}] }} }}");
+    let text = format!("do: [{{ a: {{ for: {{ in: '[range({})]' }}, do: [{inner}] }} }}]", TASKS_WITHOUT_REST_MAX / 100);
+    let run = run(&text, json!({}));
     assert_eq!(
         fault(run.instance.error().unwrap()),
         format!("runtime 500 at -: more than {TASKS_WITHOUT_REST_MAX} tasks ran without anything to wait for")
     );
-    assert!(run.take(Vec::new()).instance.phase().is_final());
 }
 
 #[test]

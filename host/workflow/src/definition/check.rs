@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::circles;
 use super::model::{Definition, Task, TaskKind, TaskList, WorkflowName};
 use crate::calls::AuthenticationScheme;
 use crate::event::FlowTarget;
@@ -73,6 +74,7 @@ pub fn warnings(definition: &Definition, file: &str) -> Vec<Problem> {
             place.problems.warning(node, "this retry never gives up", Some(help.to_owned()));
         }
     });
+    circles::warn_of_restless(definition, &place.root, &place.problems);
     for task in super::tasks_with_secrets_before_an_approval(definition) {
         let message = format!("task `{}` may hold secrets before a person has been asked", task.name);
         let help = "put an `ask` before it on every path; no release is started with this definition";
@@ -237,7 +239,7 @@ pub fn each_task(tasks: &TaskList, act: &mut impl FnMut(&Task)) {
 }
 
 /// This list and all lists inside its tasks that are walked one task after the other.
-fn each_list(tasks: &TaskList, act: &mut impl FnMut(&TaskList)) {
+pub(super) fn each_list<'d>(tasks: &'d TaskList, act: &mut impl FnMut(&'d TaskList)) {
     act(tasks);
     for task in &tasks.0 {
         match &task.kind {

@@ -8,6 +8,7 @@ mod approved;
 pub mod authentication;
 mod calls;
 mod check;
+mod circles;
 mod consumption;
 mod cron;
 mod duration;

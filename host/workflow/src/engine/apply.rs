@@ -10,7 +10,7 @@ use super::frame::{
     Asking, Attempting, Branch, BranchState, Extending, ForkEnd, Forking, Frame, Looping, Sequence, State, Step,
     TryStep, Trying,
 };
-use super::instance::{End, HistoryError, Instance};
+use super::instance::{End, HistoryError, Instance, SinceRest};
 use super::views::{RecordedResult, TaskRun, TaskStatus};
 use crate::approval;
 use crate::cloud_event::CloudEvent;
@@ -65,7 +65,7 @@ impl Instance {
             Event::AttemptCompleted { path, attempt, outcome } => self.attempt_completed(&path, attempt, outcome),
             Event::QuestionAsked { path, question } => self.question_asked(&path, question, at),
             Event::QuestionAnswered { path, decision } => self.question_answered(&path, decision),
-            Event::TimerStarted { path, due } => self.timer_started(&path, due),
+            Event::TimerStarted { path, due } => self.timer_started(&path, due, at),
             Event::TimerFired { path } => self.timer_fired(&path, at),
             Event::ListenStarted { path } => self.listen_started(&path),
             Event::EventConsumed { path, event, fit } => self.event_consumed(&path, &event, &fit),
@@ -74,7 +74,7 @@ impl Instance {
             }
             Event::EventEmitted { path, event } => self.event_emitted(&path, event),
             Event::ErrorCaught { path, error } => self.error_caught(&path, error),
-            Event::RetryScheduled { path, attempt, due } => self.retry_scheduled(&path, attempt, due),
+            Event::RetryScheduled { path, attempt, due } => self.retry_scheduled(&path, attempt, due, at),
             Event::TaskCompleted { path, output, context, then } => {
                 self.task_completed(&path, output, context, &then, at)
             }
@@ -134,7 +134,7 @@ impl Instance {
             forking.branches.push(BranchState::Running);
         }
         self.frames.insert(path, frame);
-        self.tasks_without_rest += 1;
+        self.since_rest.tasks += 1;
         Ok(())
     }
 
@@ -143,7 +143,7 @@ impl Instance {
         let (parent, _, task) = self.enter(&path, &definition)?;
         let run = self.add_run(&path, task, TaskStatus::Skipped, at);
         self.runs[run].ended_at = Some(at);
-        self.tasks_without_rest += 1;
+        self.since_rest.tasks += 1;
         let around = self.frame_mut(&parent)?;
         match &mut around.state {
             State::Forking(forking) => forking.branches.push(BranchState::Skipped),
@@ -227,7 +227,7 @@ impl Instance {
             self.runs[run].attempt = attempt;
         }
         if rests {
-            self.tasks_without_rest = 0;
+            self.since_rest = SinceRest::default();
         }
         Ok(())
     }
@@ -263,7 +263,7 @@ impl Instance {
     fn question_asked(&mut self, path: &TaskPath, question: Box<Question>, at: Timestamp) -> Result<(), Refusal> {
         let state = self.entered_mut(path)?;
         *state = State::Asking(Asking { question, asked_at: at, answer: None });
-        self.tasks_without_rest = 0;
+        self.since_rest = SinceRest::default();
         Ok(())
     }
 
@@ -281,10 +281,12 @@ impl Instance {
         Ok(())
     }
 
-    fn timer_started(&mut self, path: &TaskPath, due: Timestamp) -> Result<(), Refusal> {
+    fn timer_started(&mut self, path: &TaskPath, due: Timestamp, at: Timestamp) -> Result<(), Refusal> {
         let state = self.entered_mut(path)?;
         *state = State::Timing { due, fired: false };
-        self.tasks_without_rest = 0;
+        if due > at {
+            self.since_rest = SinceRest::default();
+        }
         Ok(())
     }
 
@@ -323,18 +325,30 @@ impl Instance {
         }
     }
 
-    fn retry_scheduled(&mut self, path: &TaskPath, attempt: u32, due: Timestamp) -> Result<(), Refusal> {
+    fn retry_scheduled(
+        &mut self,
+        path: &TaskPath,
+        attempt: u32,
+        due: Timestamp,
+        at: Timestamp,
+    ) -> Result<(), Refusal> {
         match &mut self.frame_mut(path)?.state {
             State::Trying(trying) if matches!(trying.step, TryStep::Caught(_)) => {
                 if attempt != trying.attempt + 1 {
                     return Err(format!("attempt {} is next at `{path}`, not {attempt}", trying.attempt + 1));
                 }
                 trying.step = TryStep::Backoff { attempt, due };
-                self.tasks_without_rest = 0;
-                Ok(())
             }
-            _ => Err(format!("`{path}` has caught nothing")),
+            _ => return Err(format!("`{path}` has caught nothing")),
         }
+        if due > at {
+            self.since_rest = SinceRest::default();
+        } else {
+            let definition = self.definition().clone();
+            let reference = self.frame(path)?.task(&definition).map_or("", |task| &task.reference);
+            self.since_rest.turn_back_to(reference);
+        }
+        Ok(())
     }
 
     fn task_completed(
@@ -373,14 +387,19 @@ impl Instance {
         let branch = frame.sequence().ok_or("its list is not walked")?.branch;
         let tasks = frame.list(&definition, branch).ok_or("its list is not there")?;
         let sequence = frame.sequence_mut().ok_or("its list is not walked")?;
+        let from = sequence.next;
         sequence.next = match then {
-            FlowTarget::Continue => sequence.next + 1,
+            FlowTarget::Continue => from + 1,
             FlowTarget::Exit | FlowTarget::End => tasks.0.len(),
             FlowTarget::Task(name) => {
                 tasks.position(name).ok_or_else(|| format!("there is no task `{name}` beside `{path}`"))?
             }
         };
         sequence.value = Some(Arc::new(output));
+        let next = sequence.next;
+        if next <= from {
+            self.since_rest.turn_back_to(&tasks.0[next].reference);
+        }
         self.extension_walked(&ended.parent, at)
     }
 

@@ -14,6 +14,12 @@ use crate::ids::{TaskPath, Timestamp};
 /// that goes on for ever is a fault, not a host that hangs.
 pub const TASKS_WITHOUT_REST_MAX: u32 = 100_000;
 
+/// How often the flow may turn back without anything to wait for in between.
+/// Turning back is a `then` to the task itself or an earlier one, or a retry
+/// without a delay. What counts that far is a `for` or an expression; a circle
+/// ends after some hundred KiB of history.
+pub const TURNS_WITHOUT_REST_MAX: u32 = 1_000;
+
 /// The next fact that follows without any effect; none when everything waits
 /// for an effect, a person or a timer, and when the instance has ended.
 ///
@@ -54,11 +60,21 @@ fn too_late(instance: &Instance, now: Timestamp) -> Option<Event> {
     })
 }
 
+/// A flow that would never come to rest by itself.
 fn too_many(instance: &Instance) -> Option<Event> {
-    (instance.tasks_without_rest > TASKS_WITHOUT_REST_MAX).then(|| Event::InstanceFaulted {
-        error: StandardError::Runtime
-            .fault(format!("more than {TASKS_WITHOUT_REST_MAX} tasks ran without anything to wait for")),
-    })
+    let since_rest = &instance.since_rest;
+    let detail = if since_rest.turns > TURNS_WITHOUT_REST_MAX {
+        format!(
+            "the flow turned back {TURNS_WITHOUT_REST_MAX} times without anything to wait for, the last time to \
+             `{}`; give the circle an end, or a `wait`",
+            since_rest.turned_to
+        )
+    } else if since_rest.tasks > TASKS_WITHOUT_REST_MAX {
+        format!("more than {TASKS_WITHOUT_REST_MAX} tasks ran without anything to wait for")
+    } else {
+        return None;
+    };
+    Some(Event::InstanceFaulted { error: StandardError::Runtime.fault(detail) })
 }
 
 fn decide_frame(instance: &Instance, path: &TaskPath, frame: &Frame, now: Timestamp) -> Option<Event> {

@@ -72,6 +72,24 @@ pub(super) enum End {
     Cancelled { by: Actor, reason: String },
 }
 
+/// What happened since there was last something to wait for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct SinceRest {
+    /// Tasks that were entered or skipped.
+    pub tasks: u32,
+    /// How often the flow turned back.
+    pub turns: u32,
+    /// JSON pointer of the task it turned back to last; empty without one.
+    pub turned_to: String,
+}
+
+impl SinceRest {
+    pub fn turn_back_to(&mut self, reference: &str) {
+        self.turns += 1;
+        reference.clone_into(&mut self.turned_to);
+    }
+}
+
 /// A definition, equal to another when its digest is.
 #[derive(Debug, Clone)]
 struct SameDigest(Arc<Definition>);
@@ -104,8 +122,7 @@ pub struct Instance {
     /// The newest run at each path.
     pub(super) last_run: HashMap<TaskPath, usize>,
     pub(super) results: Vec<RecordedResult>,
-    /// Tasks started since the last fact from outside.
-    pub(super) tasks_without_rest: u32,
+    pub(super) since_rest: SinceRest,
     pub(super) suspended: bool,
     pub(super) end: Option<(End, Timestamp)>,
 }
@@ -180,7 +197,7 @@ impl Instance {
             runs: Vec::new(),
             last_run: HashMap::new(),
             results: Vec::new(),
-            tasks_without_rest: 0,
+            since_rest: SinceRest::default(),
             suspended: false,
             end: None,
         })

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::consumption::{Fit, Role, types};
 use super::data_flow::Running;
 use super::frame::{Branch, Iteration, Listening, Sequence, State};
-use super::instance::Instance;
+use super::instance::{Instance, SinceRest};
 use super::scope::Scope;
 use crate::cloud_event::CloudEvent;
 use crate::definition::{Listen, ReadAs, TaskKind};
@@ -86,7 +86,7 @@ impl Instance {
             iteration: None,
             outputs: Vec::new(),
         });
-        self.tasks_without_rest = 0;
+        self.since_rest = SinceRest::default();
         Ok(())
     }
 
@@ -105,7 +105,7 @@ impl Instance {
                     Role::Event(_) => listening.items.push(item),
                     Role::End(_) => {}
                 }
-                self.tasks_without_rest = 0;
+                self.since_rest = SinceRest::default();
                 Ok(())
             }
             _ => Err(format!("`{path}` does not listen")),

@@ -32,7 +32,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::model::{DataFlow, Definition, TimeLimit};
-use super::variables;
+use super::{circles, variables};
 use crate::documents::{self, DocumentName, Documents, Shelf};
 use crate::ids::{Digest, TaskPath};
 use crate::located::{Field, Problem, Problems, yaml};
@@ -87,6 +87,7 @@ fn read_all(source: &str, file: &str, documents: Documents) -> Result<Definition
     let definition = yaml::read(text, &problems).and_then(|root| {
         let mut definition = workflow(&Field::root(&root, &problems), text)?;
         variables::refuse_unknown(&definition, &root, &problems);
+        circles::refuse_endless(&definition, &root, &problems);
         let used = shelf.used();
         definition.documents =
             used.iter().map(|(name, text)| (name.to_string(), Digest::of(text.as_bytes()))).collect();
