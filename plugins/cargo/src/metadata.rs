@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use light_workflow_sdk::{CommandResult, CommandTemplate, Invocation, ProbeHost, StepError};
+use light_workflow_sdk::{CommandTemplate, Invocation, ProbeHost, StepError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -47,11 +47,12 @@ pub fn crates(host: &mut impl ProbeHost, directory: &str, version: Option<&str>)
     result.expect_success("read the workspace's manifests")?;
     let stdout = result.whole_stdout(host)?;
     let ordered = parse(&stdout).map_err(|detail| result.failure(detail))?;
-    check_versions(&result, &ordered, version)?;
+    check_versions(&ordered, version)?;
     Ok(ordered)
 }
 
-fn check_versions(result: &CommandResult, crates: &[Crate], version: Option<&str>) -> Result<(), StepError> {
+/// The request is wrong, or names the wrong place: no command failed.
+fn check_versions(crates: &[Crate], version: Option<&str>) -> Result<(), StepError> {
     let Some(version) = version else { return Ok(()) };
     let others: Vec<_> = crates
         .iter()
@@ -61,7 +62,10 @@ fn check_versions(result: &CommandResult, crates: &[Crate], version: Option<&str
     if others.is_empty() {
         return Ok(());
     }
-    Err(result.failure(format!("the request says version {version}, but {}", others.join(", "))))
+    Err(StepError::InvalidInput(format!(
+        "P1: the request says version {version}, but {}; release that version, or another `ref`",
+        others.join(", ")
+    )))
 }
 
 #[derive(Deserialize)]
@@ -203,7 +207,12 @@ mod tests {
     #[test]
     fn every_crate_with_another_version_is_named() {
         let two = json!([package("a", Value::Null, json!([])), package("b", Value::Null, json!([]))]);
-        let StepError::Failed(failure) = run(two, "0.2.0").unwrap_err() else { panic!("not a failure") };
-        assert_eq!(failure.summary, "the request says version 0.2.0, but a has 0.1.0, b has 0.1.0");
+        assert_eq!(
+            run(two, "0.2.0"),
+            Err(StepError::InvalidInput(
+                "P1: the request says version 0.2.0, but a has 0.1.0, b has 0.1.0; release that version, or another `ref`"
+                    .to_owned()
+            ))
+        );
     }
 }

@@ -197,9 +197,10 @@ mod tests {
         execute::<Preflight, _>(&mut script, &input.to_string())
     }
 
+    /// Of a request that is wrong itself.
     fn refusal(result: Result<Value, StepError>) -> String {
         match result {
-            Err(StepError::NeedsHuman(text)) => text,
+            Err(StepError::InvalidInput(text)) => text,
             other => panic!("not refused: {other:?}"),
         }
     }
@@ -219,7 +220,9 @@ mod tests {
         input["approvalTasks"] = json!([]);
         let published = "{\"name\":\"demo\",\"vers\":\"0.1.0\",\"deps\":[],\"cksum\":\"ab\",\"yanked\":false}\n\n200\n";
         let tools = "cargo 1.951.0\n";
-        let text = refusal(run(&input, ended(128, "", "fatal: repository not found\n"), published, tools));
+        let ended = run(&input, ended(128, "", "fatal: repository not found\n"), published, tools);
+        // Another request alone does not make the remote answer.
+        let Err(StepError::NeedsHuman(text)) = ended else { panic!("a person is not asked for: {ended:?}") };
         for part in [
             "release 2026.11.0 is refused: ",
             "P1 demo: `0.1` is not a semantic version",

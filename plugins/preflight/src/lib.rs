@@ -77,6 +77,13 @@ struct Check {
     detail: String,
 }
 
+impl Check {
+    /// Whether only another request can put it right; else the remotes or the machine may.
+    fn is_of_the_request(&self) -> bool {
+        ["P1", "P2", "P8"].contains(&self.id)
+    }
+}
+
 /// The step.
 pub struct Preflight;
 
@@ -102,9 +109,11 @@ impl<H: ProbeHost> Step<H> for Preflight {
         for check in &failed {
             host.log(Level::Warn, &format!("{} {}: {}", check.id, check.subject, check.detail));
         }
+        let is_refusal = failed.iter().all(|check| check.is_of_the_request());
         let texts: Vec<_> =
             failed.iter().map(|check| format!("{} {}: {}", check.id, check.subject, check.detail)).collect();
-        Err(StepError::NeedsHuman(format!("release {} is refused: {}", input.release_id, texts.join("; "))))
+        let text = format!("release {} is refused: {}", input.release_id, texts.join("; "));
+        Err(if is_refusal { StepError::InvalidInput(text) } else { StepError::NeedsHuman(text) })
     }
 
     fn output_schema() -> Value {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use plugin_host::{Call, CallError, LimitReached, Plugin, Surroundings};
-use serde_json::json;
 use store::{ArtifactBytes, NewArtifact};
 use tokio::time::{Instant, timeout_at};
 use workflow::capability::{Limits, Planned};
@@ -137,12 +136,15 @@ fn outcome_of(error: CallError) -> EffectOutcome {
         }
         CallError::Transient(detail) => faulted("transient", 503, detail),
         CallError::Failed(failure) => {
-            let logs: Vec<_> = failure.logs.iter().map(ToString::to_string).collect();
-            faulted(
-                "step-failed",
-                500,
-                json!({ "summary": failure.summary, "exitCode": failure.exit_code, "logs": logs }).to_string(),
-            )
+            let mut detail = failure.summary;
+            if let Some(code) = failure.exit_code {
+                detail += &format!("; exit code {code}");
+            }
+            if !failure.logs.is_empty() {
+                let logs: Vec<_> = failure.logs.iter().map(ToString::to_string).collect();
+                detail += &format!("; logs: {}", logs.join(", "));
+            }
+            faulted("step-failed", 500, detail)
         }
         CallError::NeedsHuman(detail) => faulted("needs-human", 500, detail),
         CallError::Refused(_) => faulted("not-granted", 403, text),
