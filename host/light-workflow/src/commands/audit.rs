@@ -1,13 +1,25 @@
-//! `audit`: export the log, and find whatever was done to it.
+//! `audit`: export the log, and find whatever was done to it and to what follows from it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufReader, BufWriter, ErrorKind};
+use std::path::Path;
 
-use store::audit::{self, Export, ExportError, Verified};
+use anyhow::Context as _;
+use store::audit::{self, AuditProblem, Export, ExportError, Verified, Verifier};
+use store::{Difference, InstanceFilter, Projection, SharedStore, StoreError};
+use workflow::definition::Definition;
+use workflow::engine::Instance;
+use workflow::event::Event;
+use workflow::{Digest, InstanceId, Recorded};
 
 use super::Context;
 use crate::cli::{Audit, AuditExport, AuditVerify};
-use crate::output::{DONE, FAILED, Failure, errln, outln};
+use crate::host::Host;
+use crate::output::{DONE, FAILED, Failure, errln, outln, plain};
+
+/// Leaves read at a time.
+const PAGE: u32 = 1_000;
 
 pub async fn run(context: &Context, audit: Audit) -> Result<u8, Failure> {
     match audit {
@@ -18,46 +30,170 @@ pub async fn run(context: &Context, audit: Audit) -> Result<u8, Failure> {
 
 async fn export(context: &Context, export: AuditExport) -> Result<u8, Failure> {
     let host = context.existing_host().await?;
-    let mut out: Box<dyn Write + Send> = match &export.output {
-        Some(path) => Box::new(BufWriter::new(File::create(path)?)),
-        None => Box::new(BufWriter::new(std::io::stdout())),
+    let store = host.shared_store();
+    let Some(path) = &export.output else {
+        let mut out = BufWriter::new(std::io::stdout());
+        return match audit::export(store.as_ref(), &mut out).await {
+            Ok(_) => Ok(DONE),
+            // A reader that went away (`| head`) has what it wanted.
+            Err(ExportError::File(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(DONE),
+            Err(error) => Err(error.into()),
+        };
     };
-    audit::export(host.shared_store().as_ref(), out.as_mut()).await?;
+    let doing = || format!("failed to write the export `{}`", path.display());
+    let file = File::create(path).map_err(|error| Failure::used_wrongly(format!("{}: {error}", doing())))?;
+    audit::export(store.as_ref(), &mut BufWriter::new(file)).await.with_context(doing)?;
     Ok(DONE)
 }
 
 async fn verify(context: &Context, verify: AuditVerify) -> Result<u8, Failure> {
-    let key = verify.key.as_deref();
-    let (verified, what) = match &verify.file {
-        Some(path) => {
-            let file = File::open(path).map_err(|error| {
-                Failure::used_wrongly(format!("failed to open the export `{}`: {error}", path.display()))
-            })?;
-            (verify_export(BufReader::new(file), key), path.display().to_string())
-        }
+    let key = verify.key.as_ref().map(|key| key.0.as_str());
+    let (found, what) = match &verify.file {
+        Some(path) => (verify_file(path, key)?, path.display().to_string()),
         None => {
             let host = context.existing_host().await?;
-            let mut text = Vec::new();
-            audit::export(host.shared_store().as_ref(), &mut text).await?;
-            (verify_export(text.as_slice(), key), context.data.display().to_string())
+            (verify_store(&host, key).await?, context.data.display().to_string())
         }
     };
-    match verified {
-        Ok(verified) => {
-            let signed_by = verified.signed_by.as_deref().unwrap_or("nobody");
-            outln!("{what}: {} events, all in place; signed by {signed_by}", verified.leaves);
-            if key.is_none() {
-                outln!("compare the key with the one you trust, or name it with --key");
-            }
-            Ok(DONE)
-        }
-        Err(problem) => {
-            errln!("error: {what}: {problem}");
-            Ok(FAILED)
-        }
+    for finding in &found.findings {
+        errln!("error: {what}: {}", plain(finding));
+    }
+    let Some(verified) = found.verified.filter(|_| found.findings.is_empty()) else { return Ok(FAILED) };
+    outln!("{what}: {} events, all in place; {}", verified.leaves, signed(&verified));
+    if let Some(instances) = found.instances {
+        outln!("{what}: what is kept of {instances} instances and their files follows from the events");
+    }
+    if key.is_none() && verified.signed_by.is_some() {
+        outln!("compare the key with the one you trust, or name it with --key");
+    }
+    Ok(DONE)
+}
+
+fn signed(verified: &Verified) -> String {
+    match &verified.signed_by {
+        Some(key) => format!("signed by {key}"),
+        None => "nobody has signed it".to_owned(),
     }
 }
 
-fn verify_export(reader: impl BufRead, key: Option<&str>) -> Result<Verified, ExportError> {
-    Export::read(reader)?.verify(key)
+/// What was found in a log, and in what follows from it.
+#[derive(Default)]
+struct Found {
+    /// None when something is wrong with the log itself.
+    verified: Option<Verified>,
+    /// How many instances were compared with their histories.
+    instances: Option<usize>,
+    /// One problem a line.
+    findings: Vec<String>,
+}
+
+impl Found {
+    fn of(verified: Result<Verified, ExportError>) -> Result<Self, Failure> {
+        let finding = match verified {
+            // Whoever can remove the signature can make the whole chain anew.
+            Ok(verified) if verified.leaves > 0 && verified.signed_by.is_none() => {
+                format!("the checkpoint is missing: nobody has signed these {} events", verified.leaves)
+            }
+            Ok(verified) => return Ok(Self { verified: Some(verified), ..Self::default() }),
+            Err(error @ (ExportError::NoHeader | ExportError::Line { .. } | ExportError::Problem(_))) => {
+                error.to_string()
+            }
+            Err(ExportError::Store(StoreError::Corrupt { what })) => format!("it holds {what} that cannot be read back"),
+            Err(error @ (ExportError::File(_) | ExportError::Store(_))) => return Err(error.into()),
+        };
+        Ok(Self { findings: vec![finding], ..Self::default() })
+    }
+}
+
+fn verify_file(path: &Path, key: Option<&str>) -> Result<Found, Failure> {
+    let file = File::open(path)
+        .map_err(|error| Failure::used_wrongly(format!("failed to open the export `{}`: {error}", path.display())))?;
+    let verified = Export::read(BufReader::new(file)).and_then(|export| export.verify(key));
+    match verified {
+        Err(ExportError::File(error)) => {
+            Err(Failure::used_wrongly(format!("failed to read the export `{}`: {error}", path.display())))
+        }
+        verified => Found::of(verified),
+    }
+}
+
+/// The log of this host, and whatever it keeps beside it.
+async fn verify_store(host: &Host, key: Option<&str>) -> Result<Found, Failure> {
+    let store = host.shared_store();
+    let mut logged = BTreeSet::new();
+    let mut found = Found::of(verify_log(&store, key, &mut logged).await)?;
+    let definitions = definitions(host, &store).await?;
+    let project = |id: &InstanceId, history: &[Recorded]| project(&definitions, id, history);
+    match store::rebuild(store.as_ref(), Some(&project)).await {
+        Ok(rebuilt) => {
+            found.findings.extend(rebuilt.differences.iter().map(Difference::to_string));
+            let lost = logged.difference(&rebuilt.instances);
+            found.findings.extend(lost.map(|id| format!("instance `{id}` has events, and is not there itself")));
+            for instance in &rebuilt.instances {
+                let kept = store::check_kept_bytes(store.as_ref(), instance).await?;
+                found.findings.extend(kept.iter().map(Difference::to_string));
+            }
+            found.instances = Some(rebuilt.instances.len());
+        }
+        Err(StoreError::Corrupt { what }) => found.findings.push(format!("it holds {what} that cannot be read back")),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(found)
+}
+
+/// As of the newest checkpoint; `logged` is who has events in it.
+async fn verify_log(
+    store: &SharedStore,
+    key: Option<&str>,
+    logged: &mut BTreeSet<InstanceId>,
+) -> Result<Verified, ExportError> {
+    // The checkpoint first: what is appended from now on is not part of this.
+    let checkpoint = store.checkpoint().await?;
+    let size = checkpoint.as_ref().map(|checkpoint| checkpoint.size);
+    let mut verifier = Verifier::new(checkpoint, key)?;
+    let mut next = 0;
+    while size.is_none_or(|size| next < size) {
+        let leaves = store.audit(next, PAGE).await?;
+        let Some(last) = leaves.last() else { break };
+        next = last.index.max(next) + 1;
+        for leaf in leaves.into_iter().filter(|leaf| size.is_none_or(|size| leaf.index < size)) {
+            logged.insert(leaf.instance.clone());
+            verifier.take(leaf)?;
+        }
+    }
+    verifier.end().map_err(|problem: AuditProblem| problem.into())
+}
+
+/// What the instances of a store run, as far as it can be read.
+async fn definitions(host: &Host, store: &SharedStore) -> Result<BTreeMap<Digest, std::sync::Arc<Definition>>, Failure> {
+    let mut definitions = BTreeMap::new();
+    let rows = match store.instances(InstanceFilter::default()).await {
+        Ok(rows) => rows,
+        // Told where the rows are compared.
+        Err(StoreError::Corrupt { .. }) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    for row in rows {
+        // One that cannot be read is told where its instance is compared.
+        if let Ok(definition) = host.definitions.get(store.as_ref(), &row.definition).await {
+            definitions.insert(row.definition, definition);
+        }
+    }
+    Ok(definitions)
+}
+
+/// What the rows should say, by the history alone.
+fn project(
+    definitions: &BTreeMap<Digest, std::sync::Arc<Definition>>,
+    id: &InstanceId,
+    history: &[Recorded],
+) -> Result<Projection, String> {
+    let Some(Recorded { event: Event::InstanceStarted { definition, .. }, .. }) = history.first() else {
+        return Err("that it never started".to_owned());
+    };
+    let definition = definitions.get(definition).ok_or_else(|| format!("definition `{definition}`, which cannot be read"))?;
+    match Instance::fold(id.clone(), definition.clone(), history.to_vec()) {
+        Ok(instance) => Ok(worker::projection(&instance)),
+        Err(error) => Err(format!("what cannot be: {error}")),
+    }
 }

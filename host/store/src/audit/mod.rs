@@ -16,7 +16,7 @@ use workflow::{InstanceId, Timestamp};
 
 pub use export::{Export, ExportError, FORMAT, export, header_line, leaf_line};
 pub use key::AuditKey;
-pub use verify::{AuditProblem, Verified, verify};
+pub use verify::{AuditProblem, Verified, Verifier, verify};
 
 /// What the first leaf is linked to: 64 zeros.
 pub const ORIGIN: &str = "0000000000000000000000000000000000000000000000000000000000000000";

@@ -43,20 +43,32 @@ pub enum AuditProblem {
     NoCheckpoint { expected: String },
 }
 
-/// Checks a whole log against its checkpoint.
-///
-/// `expected_key` is the public key in hex as the reader knows it from
-/// elsewhere; without it a log signed by anybody passes.
-pub fn verify(
-    leaves: impl Iterator<Item = AuditLeaf>,
-    checkpoint: Option<&Checkpoint>,
-    expected_key: Option<&str>,
-) -> Result<Verified, AuditProblem> {
-    check_signature(checkpoint, expected_key)?;
-    let mut hash = ORIGIN.to_owned();
-    let mut size = 0;
-    for leaf in leaves {
-        if checkpoint.is_some_and(|checkpoint| checkpoint.size == size) {
+/// Checks a log leaf by leaf, oldest first; holds none of them.
+#[derive(Debug)]
+pub struct Verifier {
+    checkpoint: Option<Checkpoint>,
+    hash: String,
+    size: u64,
+}
+
+impl Verifier {
+    /// `expected_key` is the public key in hex as the reader knows it from
+    /// elsewhere; without it a log signed by anybody passes.
+    ///
+    /// # Errors
+    ///
+    /// A checkpoint that nobody signed, or somebody else.
+    pub fn new(checkpoint: Option<Checkpoint>, expected_key: Option<&str>) -> Result<Self, AuditProblem> {
+        check_signature(checkpoint.as_ref(), expected_key)?;
+        Ok(Self { checkpoint, hash: ORIGIN.to_owned(), size: 0 })
+    }
+
+    /// # Errors
+    ///
+    /// A leaf that does not belong here.
+    pub fn take(&mut self, leaf: AuditLeaf) -> Result<(), AuditProblem> {
+        let size = self.size;
+        if self.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.size == size) {
             return Err(AuditProblem::Unsigned { signed: size });
         }
         if leaf.index > size {
@@ -65,21 +77,42 @@ pub fn verify(
         if leaf.index < size {
             return Err(AuditProblem::Inserted { index: size, found: leaf.index });
         }
-        if leaf.hash != leaf.hash_after(&hash) {
+        if leaf.hash != leaf.hash_after(&self.hash) {
             return Err(AuditProblem::Edited { index: size });
         }
-        hash = leaf.hash;
-        size += 1;
+        self.hash = leaf.hash;
+        self.size += 1;
+        Ok(())
     }
-    if let Some(checkpoint) = checkpoint {
-        if size < checkpoint.size {
-            return Err(AuditProblem::Truncated { found: size, signed: checkpoint.size });
+
+    /// # Errors
+    ///
+    /// A log that ends too early, or otherwise than it was signed.
+    pub fn end(self) -> Result<Verified, AuditProblem> {
+        let Self { checkpoint, hash, size } = self;
+        if let Some(checkpoint) = &checkpoint {
+            if size < checkpoint.size {
+                return Err(AuditProblem::Truncated { found: size, signed: checkpoint.size });
+            }
+            if hash != checkpoint.hash {
+                return Err(AuditProblem::Replaced { index: size.saturating_sub(1) });
+            }
         }
-        if hash != checkpoint.hash {
-            return Err(AuditProblem::Replaced { index: size.saturating_sub(1) });
-        }
+        Ok(Verified { leaves: size, hash, signed_by: checkpoint.map(|checkpoint| checkpoint.key) })
     }
-    Ok(Verified { leaves: size, hash, signed_by: checkpoint.map(|checkpoint| checkpoint.key.clone()) })
+}
+
+/// Checks a whole log against its checkpoint; [`Verifier`] says how.
+pub fn verify(
+    leaves: impl Iterator<Item = AuditLeaf>,
+    checkpoint: Option<&Checkpoint>,
+    expected_key: Option<&str>,
+) -> Result<Verified, AuditProblem> {
+    let mut verifier = Verifier::new(checkpoint.cloned(), expected_key)?;
+    for leaf in leaves {
+        verifier.take(leaf)?;
+    }
+    verifier.end()
 }
 
 fn check_signature(checkpoint: Option<&Checkpoint>, expected_key: Option<&str>) -> Result<(), AuditProblem> {

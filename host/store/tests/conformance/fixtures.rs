@@ -39,7 +39,7 @@ pub fn recorded(after: u64, second: i64, events: Vec<Event>) -> Vec<Recorded> {
 
 pub fn instance_started() -> Event {
     Event::InstanceStarted {
-        definition: Digest::of(b"a definition"),
+        definition: Digest::of(b"document: {}"),
         definition_name: "tests/train:1.0.0".to_owned(),
         input: json!({ "version": "1.2.3", "share": 0.1, "zeta": 1, "alpha": "ä\n\"" }),
         started_by: "cli:alice".parse().unwrap(),
@@ -54,7 +54,7 @@ pub fn new_instance(name: &str) -> NewInstance {
         idempotency_key: None,
         request_digest: Digest::of(b"a request"),
         release_id: None,
-        definition: Digest::of(b"a definition"),
+        definition: Digest::of(b"document: {}"),
         definition_name: "tests/train:1.0.0".to_owned(),
         definition_source: "document: {}".to_owned(),
         definitions: Vec::new(),

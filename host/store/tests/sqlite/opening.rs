@@ -130,6 +130,7 @@ async fn rows_that_do_not_follow_from_the_history_are_found() {
         "update instance set phase = 'completed'",
         "update instance set created_at = '2026-01-01T00:00:00.000000000Z'",
         "update instance set definition_name = 'another'",
+        "update definition set source = 'document: {} '",
         "drop trigger event_is_never_removed; delete from event where revision = 3",
     ] {
         let dir = dir.path().join(workflow::Digest::of(sql.as_bytes()).hex());
@@ -146,4 +147,52 @@ async fn rows_that_do_not_follow_from_the_history_are_found() {
         tamper(&dir, sql).await;
         assert!(rebuild_check(&store, None).await.is_err(), "`{sql}` is not found");
     }
+}
+
+#[tokio::test]
+async fn every_difference_is_told_by_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    store.start_instance(new_instance("i-1")).await.unwrap();
+    let leases = claim(&store, "host-a", 0).await;
+    let events = vec![crate::fixtures::attempt_started("a", 1), question_asked("approve", "go?")];
+    append(&store, &leases, "i-1", 1, events, WAITING).await.unwrap();
+    for sql in [
+        "update human_task set closed_at = asked_at",
+        "delete from attempt",
+        "update instance set phase = 'cancelled'",
+    ] {
+        tamper(dir.path(), sql).await;
+    }
+    let found = store::rebuild(&store, None).await.unwrap().differences;
+    let said: Vec<String> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(said.len(), 3, "{said:#?}");
+    assert_eq!(said[0], "instance `i-1`: its end is \"cancelled\", and its history says nothing");
+    assert_eq!(said[1], "instance `i-1`: attempt 1 of `/do/0/a` is not there, and its history says it should be");
+    assert!(said[2].starts_with("instance `i-1`: human task `i-1."), "{}", said[2]);
+    assert!(said[2].contains("`: `closedAt` is \"2"), "{}", said[2]);
+    assert!(said[2].ends_with("and its history says nothing"), "{}", said[2]);
+}
+
+#[tokio::test]
+async fn a_stored_file_with_other_bytes_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    store.start_instance(new_instance("i-1")).await.unwrap();
+    let uri: workflow::ArtifactUri = "artifact://i-1/t/1/a.txt".parse().unwrap();
+    let new = store::NewArtifact { uri: uri.clone(), instance: "i-1".parse().unwrap(), media_type: "text/plain".to_owned() };
+    let kept = store.put_artifact(new, store::ArtifactBytes::Memory(b"before".to_vec())).await.unwrap();
+    let instance = "i-1".parse().unwrap();
+    assert_eq!(store::check_kept_bytes(&store, &instance).await.unwrap(), Vec::new());
+    let path = store.artifact_path(&kept.digest).unwrap();
+    std::fs::write(&path, "beforf").unwrap();
+    let found = store::check_kept_bytes(&store, &instance).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert!(found[0].to_string().starts_with("instance `i-1`: the file of `artifact://i-1/t/1/a.txt` is unreadable"), "{}", found[0]);
+    std::fs::write(&path, "before and more").unwrap();
+    let found = store::check_kept_bytes(&store, &instance).await.unwrap();
+    assert!(found[0].to_string().contains("is 15 bytes long, and its history says sha256:"), "{}", found[0]);
+    std::fs::remove_file(&path).unwrap();
+    let found = store::check_kept_bytes(&store, &instance).await.unwrap();
+    assert!(found[0].to_string().contains("No such file"), "{}", found[0]);
 }

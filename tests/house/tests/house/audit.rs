@@ -104,3 +104,52 @@ fn a_row_that_was_changed_in_the_database_is_found() {
         assert!(ran.stderr.contains("leaf") || ran.stderr.contains("signature"), "{what}: {}", ran.stderr);
     }
 }
+
+#[test]
+fn a_row_that_does_not_follow_from_the_events_is_told_by_name() {
+    let changes = [
+        ("update human_task set closed_at = null", "human task `"),
+        ("update instance set definition_name = 'release/other:1.0.0' where release_id = 'hello'", "the name of its definition is \"release/other:1.0.0\""),
+        ("update instance set phase = 'waiting' where release_id = 'hello'", "its end is nothing, and its history says \"completed\""),
+        ("update instance set wake_at = '2030-01-01T00:00:00.000000000Z'", "its next timer is"),
+        ("update definition set source = source || ' '", "the digest of its definition's source"),
+        (
+            "drop trigger event_is_never_removed; delete from event where leaf = 2",
+            "leaf 2 is missing where it belongs",
+        ),
+        ("delete from checkpoint", "nobody has signed these"),
+    ];
+    for (statements, said) in changes {
+        let stage = Stage::unattended();
+        let host = host_with_a_log(&stage);
+        let verified = host.run(&["audit", "verify"]).ended_with(0);
+        assert!(verified.stdout.contains("what is kept of 2 instances"), "{}", verified.stdout);
+        database::tamper(&host, statements);
+        let ran = host.run(&["audit", "verify"]).ended_with(1).says(said);
+        assert!(ran.stdout.is_empty(), "{}", ran.stdout);
+    }
+}
+
+#[test]
+fn a_stored_file_that_was_changed_or_is_gone_is_told_by_name() {
+    let stage = Stage::unattended();
+    let host = stage.host();
+    host.start_release(&stage).ended_with(0);
+    host.run(&["audit", "verify"]).ended_with(0);
+    let (uri, digest) = database::artifacts(&host).into_iter().find(|(uri, _)| uri.ends_with("stdout.log")).unwrap();
+    let path = host.data.join(format!("artifacts/sha256/{}/{digest}", &digest[..2]));
+    fs::write(&path, "nothing of it is true").unwrap();
+    host.run(&["audit", "verify"]).ended_with(1).says(&format!("the file of `{uri}` is "));
+    fs::remove_file(&path).unwrap();
+    host.run(&["audit", "verify"]).ended_with(1).says(&format!("the file of `{uri}` is unreadable"));
+}
+
+#[test]
+fn a_key_that_is_none_and_a_place_that_cannot_be_written_are_wrong_uses() {
+    let stage = Stage::unattended();
+    let host = host_with_a_log(&stage);
+    host.run(&["audit", "verify", "--key", "12ab"]).ended_with(2).says("a public key is 64 hex digits");
+    host.run(&["audit", "export", "--output", "/nowhere/a.jsonl"])
+        .ended_with(2)
+        .says("failed to write the export `/nowhere/a.jsonl`: No such file or directory");
+}
