@@ -6,6 +6,7 @@ mod create;
 mod events;
 mod follow;
 mod get;
+mod leave;
 mod list;
 mod logs;
 mod phase;
@@ -13,11 +14,11 @@ mod request_schema;
 mod suspend;
 
 use serde::Serialize;
-use store::{InstanceFilter, InstanceRow, SharedStore};
+use store::{InstanceRow, Runs, SharedStore};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use workflow::{InstanceId, Timestamp};
+use workflow::Timestamp;
 
 use crate::ApiState;
 use crate::problem::{ErrorType, Problem};
@@ -72,14 +73,13 @@ impl From<InstanceRow> for ReleaseLine {
     }
 }
 
-/// The instance that is meant by its own id, or by a release id: then the newest.
+/// The instance that is meant by its own id, or by a release id: then the run that counts.
 pub(crate) async fn find(store: &SharedStore, name: &str) -> Result<InstanceRow, Problem> {
-    if let Ok(id) = InstanceId::new(name)
-        && let Some(row) = store.instance(&id).await?
-    {
-        return Ok(row);
-    }
-    let filter = InstanceFilter { release_id: Some(name.to_owned()), limit: 1, ..Default::default() };
-    let newest = store.instances(filter).await?.into_iter().next();
-    newest.ok_or_else(|| Problem::new(ErrorType::ReleaseNotFound, format!("there is no release `{name}`")))
+    Ok(find_runs(store, name).await?.meant)
+}
+
+/// As [`find`], with the other runs of the same release.
+async fn find_runs(store: &SharedStore, name: &str) -> Result<Runs, Problem> {
+    let runs = store::runs_of(store.as_ref(), name).await?;
+    runs.ok_or_else(|| Problem::new(ErrorType::ReleaseNotFound, format!("there is no release `{name}`")))
 }

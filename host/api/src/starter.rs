@@ -35,6 +35,9 @@ pub enum StartReleaseError {
     /// The one who asks can put it right.
     #[error("the release request is not valid")]
     Invalid { problems: Vec<RequestProblem> },
+    /// It is a release request, and lacks what this host's definition wants.
+    #[error("{definition} does not take this request")]
+    NotTaken { definition: String, problems: Vec<RequestProblem> },
     #[error("release `{release}` is already running as instance `{instance}`")]
     AlreadyRunning { release: String, instance: InstanceId },
     #[error("idempotency key `{key}` was used for another request")]

@@ -12,10 +12,12 @@ pub mod audit;
 mod contract;
 mod derive;
 mod errors;
+mod kept_bytes;
 #[cfg(feature = "simulation")]
 mod memory;
 mod rebuild;
 mod rows;
+mod runs;
 mod sqlite;
 
 pub use audit::{AuditLeaf, Checkpoint};
@@ -23,10 +25,12 @@ pub use contract::{SharedStore, Store};
 pub use errors::{AppendError, DecideError, OpenError, PublishError, StartError, StoreError};
 #[cfg(feature = "simulation")]
 pub use memory::{CommitFault, MemoryFaults, MemoryStore};
-pub use rebuild::{Project, RebuildProblem, rebuild_check};
+pub use kept_bytes::check_kept_bytes;
+pub use rebuild::{Difference, Project, RebuildProblem, Rebuilt, rebuild, rebuild_check};
 pub use rows::{
     Alongside, Append, ArtifactBytes, ArtifactRow, AttemptOutcome, AttemptRow, Change, EffectKind, HostId, HumanTask,
     InboxItem, InstanceFilter, InstanceRow, Lease, Message, NewArtifact, NewInstance, Phase, Projection, Published,
     SHARDS, ScheduleRow, Started, StoredEvent, human_task_id, shard_of,
 };
+pub use runs::{Runs, runs_of};
 pub use sqlite::{SqliteOptions, SqliteStore, Statistics};

@@ -58,7 +58,7 @@ impl LifecycleParams {
 /// `io.serverlessworkflow.workflow.*.v1` and `io.serverlessworkflow.task.*.v1`, with their `id` made of instance, revision and
 /// number: who reads again after a restart gets the same events. An output that is too large for an event is named by `outputUri`.
 #[utoipa::path(get, path = "/v1/releases/{id}/cloudevents", operation_id = "listReleaseCloudEvents", tag = "events",
-    params(("id" = String, Path, description = "Release id (the newest run of it) or instance id"), LifecycleParams),
+    params(("id" = String, Path, description = "Release id (the run of it that goes on, else the first that completed, else the newest) or instance id"), LifecycleParams),
     responses(
         (status = 200, description = "A page of events; `after` is a revision", body = LifecyclePage),
         (status = 404, description = "No such release"),

@@ -11,6 +11,7 @@ pub enum ErrorType {
     EventIdReused,
     HumanTaskClosed,
     HumanTaskNotFound,
+    IdempotencyKeyMissing,
     IdempotencyKeyReused,
     Internal,
     InvalidHeader,
@@ -24,6 +25,7 @@ pub enum ErrorType {
     ReleaseNotFound,
     ReleaseRunning,
     ReleaseUnavailable,
+    RequestNotTaken,
     SlowRequest,
     StaleDecision,
     StoreUnavailable,
@@ -36,13 +38,14 @@ pub enum ErrorType {
 
 impl ErrorType {
     /// Every kind, by name.
-    pub const ALL: [ErrorType; 27] = [
+    pub const ALL: [ErrorType; 29] = [
         ErrorType::ArtifactNotFound,
         ErrorType::BodyTooLarge,
         ErrorType::DecidedAlready,
         ErrorType::EventIdReused,
         ErrorType::HumanTaskClosed,
         ErrorType::HumanTaskNotFound,
+        ErrorType::IdempotencyKeyMissing,
         ErrorType::IdempotencyKeyReused,
         ErrorType::Internal,
         ErrorType::InvalidHeader,
@@ -56,6 +59,7 @@ impl ErrorType {
         ErrorType::ReleaseNotFound,
         ErrorType::ReleaseRunning,
         ErrorType::ReleaseUnavailable,
+        ErrorType::RequestNotTaken,
         ErrorType::SlowRequest,
         ErrorType::StaleDecision,
         ErrorType::StoreUnavailable,
@@ -94,6 +98,9 @@ impl ErrorType {
             }
             ErrorType::HumanTaskClosed => ("human-task-closed", StatusCode::CONFLICT, "The human task is closed"),
             ErrorType::HumanTaskNotFound => ("human-task-not-found", StatusCode::NOT_FOUND, "No such human task"),
+            ErrorType::IdempotencyKeyMissing => {
+                ("idempotency-key-missing", StatusCode::BAD_REQUEST, "The request has no idempotency key")
+            }
             ErrorType::IdempotencyKeyReused => {
                 ("idempotency-key-reused", StatusCode::CONFLICT, "The idempotency key was used for another request")
             }
@@ -116,6 +123,9 @@ impl ErrorType {
             ErrorType::ReleaseRunning => ("release-running", StatusCode::CONFLICT, "The release is running already"),
             ErrorType::ReleaseUnavailable => {
                 ("release-unavailable", StatusCode::SERVICE_UNAVAILABLE, "This host cannot run such a release")
+            }
+            ErrorType::RequestNotTaken => {
+                ("request-not-taken", StatusCode::UNPROCESSABLE_ENTITY, "The definition does not take this request")
             }
             ErrorType::SlowRequest => ("slow-request", StatusCode::REQUEST_TIMEOUT, "The request body came too slowly"),
             ErrorType::StaleDecision => {

@@ -46,7 +46,7 @@ impl From<ArtifactRow> for ArtifactView {
 
 /// List the artifacts of a release
 #[utoipa::path(get, path = "/v1/releases/{id}/artifacts", operation_id = "listArtifacts", tag = "artifacts",
-    params(("id" = String, Path, description = "Release id (the newest run of it) or instance id")),
+    params(("id" = String, Path, description = "Release id (the run of it that goes on, else the first that completed, else the newest) or instance id")),
     responses(
         (status = 200, description = "The artifacts", body = ArtifactList),
         (status = 404, description = "No such release"),

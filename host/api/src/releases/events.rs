@@ -64,7 +64,7 @@ impl From<Recorded> for RecordedView {
 /// 204 tells a client that came back after the last event to stop.
 #[utoipa::path(get, path = "/v1/releases/{id}/events", operation_id = "listEvents", tag = "releases",
     params(
-        ("id" = String, Path, description = "Release id (the newest run of it) or instance id"),
+        ("id" = String, Path, description = "Release id (the run of it that goes on, else the first that completed, else the newest) or instance id"),
         EventParams,
         ("Last-Event-ID" = Option<u64>, Header, description = "For server-sent events, in place of `after`"),
     ),

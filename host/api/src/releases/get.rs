@@ -4,13 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::Value;
-use store::InstanceFilter;
+use store::{InstanceFilter, Runs};
 use utoipa::ToSchema;
 use workflow::approval::canonical;
 use workflow::engine::{Instance, RecordedResult, TaskRun, TaskStatus};
 use workflow::{CommandStatus, Digest, Timestamp};
 
-use super::{ReleaseLine, find};
+use super::{ReleaseLine, find_runs};
 use crate::ApiState;
 use crate::http::PathParam;
 use crate::human_tasks::HumanTaskView;
@@ -33,6 +33,8 @@ pub(crate) struct ReleaseView {
     parent: Option<String>,
     /// Instances that its tasks started with `run.workflow`, newest first.
     children: Vec<ReleaseLine>,
+    /// The other runs of the same release, newest first; name one by its `id`.
+    other_runs: Vec<ReleaseLine>,
     /// Every execution of a task, in the order they started.
     tasks: Vec<TaskView>,
     /// Every command that ended, in that order.
@@ -103,7 +105,7 @@ struct CancelledView {
 
 /// Show a release
 #[utoipa::path(get, path = "/v1/releases/{id}", operation_id = "getRelease", tag = "releases",
-    params(("id" = String, Path, description = "Release id (the newest run of it) or instance id")),
+    params(("id" = String, Path, description = "Release id (the run of it that goes on, else the first that completed, else the newest) or instance id")),
     responses(
         (status = 200, description = "The release", body = ReleaseView),
         (status = 404, description = "No such release"),
@@ -112,7 +114,7 @@ pub(crate) async fn get_release(
     State(state): State<ApiState>,
     PathParam(name): PathParam,
 ) -> Result<Json<ReleaseView>, Problem> {
-    let row = find(&state.store, &name).await?;
+    let Runs { meant: row, others } = find_runs(&state.store, &name).await?;
     let definition = state.definitions.get(&state.store, &row.definition).await?;
     let history = state.store.history(&row.id, 0).await?;
     let instance = Instance::fold(row.id.clone(), definition, history)
@@ -131,6 +133,7 @@ pub(crate) async fn get_release(
         policy_digest: Digest::of(canonical(&policy).as_bytes()).into(),
         parent,
         children: children.into_iter().map(ReleaseLine::from).collect(),
+        other_runs: others.into_iter().map(ReleaseLine::from).collect(),
         tasks: instance.task_runs().iter().map(TaskView::from).collect(),
         commands: instance.command_results().iter().map(CommandView::from).collect(),
         human_tasks: human_tasks.into_iter().map(HumanTaskView::from).collect(),

@@ -23,6 +23,10 @@ const LIMIT_MAX: u32 = 200;
 pub(crate) struct ListParams {
     /// Only those in this phase.
     phase: Option<Phase>,
+    /// Only the runs of this release.
+    #[serde(rename = "releaseId")]
+    #[param(rename = "releaseId")]
+    release_id: Option<String>,
     /// How many at most: 1 to 200, 50 if not given.
     limit: Option<u32>,
     /// `next` of the page before.
@@ -55,6 +59,7 @@ pub(crate) async fn list_releases(
     };
     let filter = InstanceFilter {
         releases_only: true,
+        release_id: params.release_id,
         before,
         // One more tells whether there is another page.
         limit: limit + 1,

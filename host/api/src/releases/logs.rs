@@ -40,7 +40,7 @@ pub(crate) enum Stream {
 /// `Range: bytes=N-` reads on from where a client stopped.
 #[utoipa::path(get, path = "/v1/releases/{id}/logs", operation_id = "getLogs", tag = "releases",
     params(
-        ("id" = String, Path, description = "Release id (the newest run of it) or instance id"),
+        ("id" = String, Path, description = "Release id (the run of it that goes on, else the first that completed, else the newest) or instance id"),
         LogParams,
         ("Range" = Option<String>, Header, description = "One range of bytes"),
     ),

@@ -3,10 +3,10 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use store::{InstanceRow, Message, StoreError};
+use store::Message;
 
-use super::cancel::{ReasonRequest, ended, reason};
-use super::{ReleaseLine, find};
+use super::ReleaseLine;
+use super::leave::{ReasonRequest, leave};
 use crate::ApiState;
 use crate::http::{Caller, JsonBody, PathParam};
 use crate::problem::Problem;
@@ -16,7 +16,7 @@ use crate::problem::Problem;
 /// Nothing new starts in it and in its children until somebody resumes it; what runs finishes and its outcome is kept. Timers
 /// and timeouts wait, too. To suspend what is suspended changes nothing.
 #[utoipa::path(post, path = "/v1/releases/{id}/suspend", operation_id = "suspendRelease", tag = "releases",
-    params(("id" = String, Path, description = "Release id (the newest run of it) or instance id")),
+    params(("id" = String, Path, description = "Release id (the run of it that goes on, else the first that completed, else the newest) or instance id")),
     request_body = ReasonRequest,
     responses(
         (status = 202, description = "The request is recorded; this is the release as it was then", body = ReleaseLine),
@@ -30,17 +30,14 @@ pub(crate) async fn suspend_release(
     PathParam(name): PathParam,
     JsonBody(request): JsonBody<ReasonRequest>,
 ) -> Result<(StatusCode, Json<ReleaseLine>), Problem> {
-    let reason = reason(request)?;
-    let row = find(&state.store, &name).await?;
-    tracing::info!(instance.id = %row.id, "{by} asks to suspend instance `{}`", row.id);
-    leave(&state, row, Message::Suspend { by, reason }).await
+    leave(&state, &name, request, by, "suspend", |by, reason| Message::Suspend { by, reason }).await
 }
 
 /// Resume a release
 ///
 /// Timers and timeouts that were due meanwhile fire now.
 #[utoipa::path(post, path = "/v1/releases/{id}/resume", operation_id = "resumeRelease", tag = "releases",
-    params(("id" = String, Path, description = "Release id (the newest run of it) or instance id")),
+    params(("id" = String, Path, description = "Release id (the run of it that goes on, else the first that completed, else the newest) or instance id")),
     request_body = ReasonRequest,
     responses(
         (status = 202, description = "The request is recorded; this is the release as it was then", body = ReleaseLine),
@@ -54,24 +51,5 @@ pub(crate) async fn resume_release(
     PathParam(name): PathParam,
     JsonBody(request): JsonBody<ReasonRequest>,
 ) -> Result<(StatusCode, Json<ReleaseLine>), Problem> {
-    let reason = reason(request)?;
-    let row = find(&state.store, &name).await?;
-    tracing::info!(instance.id = %row.id, "{by} asks to resume instance `{}`", row.id);
-    leave(&state, row, Message::Resume { by, reason }).await
-}
-
-async fn leave(
-    state: &ApiState,
-    row: InstanceRow,
-    message: Message,
-) -> Result<(StatusCode, Json<ReleaseLine>), Problem> {
-    if row.phase.is_final() {
-        return Err(ended(&row));
-    }
-    match state.store.send(&row.id, message).await {
-        Ok(()) => Ok((StatusCode::ACCEPTED, Json(row.into()))),
-        // It ended between the look and the message.
-        Err(StoreError::NotFound { .. }) => Err(ended(&row)),
-        Err(error) => Err(error.into()),
-    }
+    leave(&state, &name, request, by, "resume", |by, reason| Message::Resume { by, reason }).await
 }

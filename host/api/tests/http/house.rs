@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use api::{ApiState, StartReleaseError, StartedRelease, Starter, Tokens};
+use api::{ApiState, RequestProblem, StartReleaseError, StartedRelease, Starter, Tokens};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
@@ -26,6 +26,8 @@ use workflow::{Actor, ArtifactUri, CommandResult, CommandStatus, Digest, EffectO
 
 const DEFINITION: &str = r#"
 document: { dsl: '1.0.3', namespace: release, name: tested, version: 1.0.0 }
+input:
+  schema: { document: { properties: { release: { properties: { releaseId: { not: { const: not-taken } } } } } } }
 do:
   - build:
       run: { shell: { command: make, arguments: [all] } }
@@ -101,7 +103,10 @@ impl House {
     }
 
     pub async fn post(&self, path: &str, body: Value) -> Answer {
-        self.send("POST", path, &[("content-type", "application/json")], body.to_string()).await
+        // A new key for each: only the start of a release reads it.
+        let key = self.clock.now().to_string();
+        let headers = [("content-type", "application/json"), ("idempotency-key", key.as_str())];
+        self.send("POST", path, &headers, body.to_string()).await
     }
 
     /// Starts a release and gives its instance id.
@@ -254,6 +259,15 @@ impl Starter for TestStarter {
         let id = InstanceId::new(format!("i-{}", now.as_second())).unwrap();
         let release_id = request.release_id.clone();
         let input = json!({ "release": request });
+        let violations = engine::input_violations(&definition, &input).unwrap();
+        if !violations.is_empty() {
+            let problem = |violation: engine::Violation| RequestProblem {
+                pointer: violation.pointer.strip_prefix("/release").unwrap().to_owned(),
+                detail: violation.message,
+            };
+            let problems = violations.into_iter().map(problem).collect();
+            return Err(StartReleaseError::NotTaken { definition: definition.full_name(), problems });
+        }
         let request_digest = Digest::of(canonical(&input).as_bytes());
         let (instance, events) = engine::start(&definition, id.clone(), input, by, policy(), now);
         let new = NewInstance {

@@ -27,7 +27,7 @@ async fn these_are_the_endpoints() {
     POST /v1/human-tasks/{id}/decision decideHumanTask 200 404 409 422 default
     GET  /v1/openapi.json getOpenApi 200 default
     GET  /v1/releases listReleases 200 default
-    POST /v1/releases startRelease 200 201 409 422 503 default
+    POST /v1/releases startRelease 200 201 400 409 422 503 default
     GET  /v1/releases/{id} getRelease 200 404 default
     GET  /v1/releases/{id}/artifacts listArtifacts 200 404 default
     POST /v1/releases/{id}/cancel cancelRelease 202 404 409 422 default

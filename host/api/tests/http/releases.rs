@@ -98,7 +98,7 @@ async fn a_release_shows_its_tasks_in_order_and_what_waits_for_a_person() {
 }
 
 #[tokio::test]
-async fn a_release_id_means_its_newest_run() {
+async fn a_release_id_means_the_run_that_goes_on_and_else_the_one_that_completed() {
     let house = House::new();
     let first = house.start("r1").await;
     assert_eq!(
@@ -110,6 +110,24 @@ async fn a_release_id_means_its_newest_run() {
     assert_ne!(first, second);
     assert_eq!(house.get("/v1/releases/r1").await.json().await["id"], second.as_str());
     assert_eq!(house.get(&format!("/v1/releases/{first}")).await.json().await["phase"], "cancelled");
+
+    house.work(&second).await;
+    let task = house.get("/v1/releases/r1").await.json().await["humanTasks"][0].clone();
+    let decision = json!({ "value": "approved", "subjectDigest": task["subjectDigest"] });
+    house.post(&format!("/v1/human-tasks/{}/decision", task["id"].as_str().unwrap()), decision).await;
+    house.work(&second).await;
+    // A rerun that comes to nothing does not hide what was released.
+    let third = house.start("r1").await;
+    assert_eq!(house.get("/v1/releases/r1").await.json().await["id"], third.as_str());
+    house.post("/v1/releases/r1/cancel", json!({ "reason": "released already" })).await;
+    house.work(&third).await;
+    let release = house.get("/v1/releases/r1").await.json().await;
+    assert_eq!((&release["id"], &release["phase"]), (&json!(second), &json!("completed")));
+    let others: Vec<&Value> = release["otherRuns"].as_array().unwrap().iter().map(|run| &run["id"]).collect();
+    assert_eq!(others, [&json!(third), &json!(first)]);
+    house.start("r2").await;
+    let runs = house.get("/v1/releases?releaseId=r1").await.json().await;
+    assert_eq!(runs["items"].as_array().unwrap().len(), 3);
 }
 
 #[tokio::test]

@@ -152,3 +152,36 @@ async fn an_idempotency_key_that_is_no_key_is_refused_before_anything_is_written
     }
     assert_eq!(house.get("/v1/releases").await.json().await["items"], json!([]));
 }
+
+#[tokio::test]
+async fn without_an_idempotency_key_no_release_is_started() {
+    let house = House::new();
+    let problem = house.send("POST", "/v1/releases", &[JSON], request("r1").to_string()).await.problem().await;
+    assert_eq!(
+        problem,
+        "400 idempotency-key-missing: name the attempt with the header `Idempotency-Key`, 1 to 255 characters and new \
+         for each release: when the answer is lost, the same key again starts nothing twice"
+    );
+    assert_eq!(house.get("/v1/releases").await.json().await["items"], json!([]));
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_whole_body_begins_with_what_is_wrong() {
+    let house = House::new();
+    let problem = house.post("/v1/releases", json!([])).await.problem().await;
+    assert!(problem.starts_with("422 invalid-request: the file must be a mapping, not a list"), "{problem}");
+}
+
+#[tokio::test]
+async fn a_request_that_the_definition_does_not_take_is_refused_with_its_place() {
+    let house = House::new();
+    let answer = house.post("/v1/releases", request("not-taken")).await;
+    assert_eq!(answer.status, 422);
+    let body = answer.json().await;
+    assert_eq!(body["type"], "https://light-workflow.dev/errors/request-not-taken");
+    let (detail, error) = (body["detail"].as_str().unwrap(), &body["errors"][0]);
+    assert!(detail.starts_with("release/tested:1.0.0 does not take this request: /releaseId: "), "{detail}");
+    assert_eq!(error["pointer"], "/releaseId");
+    assert!(error["detail"].as_str().unwrap().contains("is not allowed for \"not-taken\""), "{error}");
+    assert_eq!(house.get("/v1/releases").await.json().await["items"], json!([]));
+}
