@@ -19,15 +19,19 @@ pub(crate) const TICK: Duration = Duration::from_millis(10);
 /// wait for hours on a command, so there are more of them than of threads.
 const INSTANCES_MAX: u32 = 256;
 
+/// Fewer are no host: a step that waits and one that works need one each, and some for those beside.
+const INSTANCES_MIN: u32 = 4;
+
+/// What one slot reserves of the address space, memory or not: four memories of 4 GiB with what guards them,
+/// tables and a stack.
+const SLOT_BYTES: u64 = MEMORIES_MAX as u64 * ((4 << 30) + (64 << 20)) + (64 << 20);
+
 /// Of one table: a Python component has ten thousand functions in one.
 pub(crate) const TABLE_ELEMENTS_MAX: usize = 20_000;
 
 /// Of one component: a Rust one has four, a Python one with its libraries
 /// more than twenty.
 const CORE_INSTANCES_MAX: u32 = 100;
-/// Of one plugin: an eighth of the slots is left to the others, however many
-/// steps of it compute or wait.
-pub(crate) const INSTANCES_OF_PLUGIN_MAX: usize = 224;
 
 /// Memories and tables that one component may have, so that no component takes those of another.
 const MEMORIES_MAX: u32 = 4;
@@ -67,10 +71,50 @@ impl Default for HostConfig {
 pub enum StartError {
     #[error("failed to configure the WebAssembly engine: {0}")]
     Engine(String),
+    #[error(transparent)]
+    AddressSpace(#[from] TooLittle),
     #[error("failed to start the thread that counts guest time")]
     Ticker(#[source] std::io::Error),
     #[error("failed to open the store of compiled plugins")]
     Precompiled(#[from] PrecompiledError),
+}
+
+/// Why there is no room for plugins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "plugins need {} GiB of address space, of which little is ever memory, and this process may have {} GiB: raise it with \
+     `ulimit -v unlimited`, or `LimitAS=infinity` for systemd",
+    .needed_bytes.div_ceil(1 << 30), .limit_bytes >> 30
+)]
+pub struct TooLittle {
+    pub needed_bytes: u64,
+    /// `ulimit -v` of this process.
+    pub limit_bytes: u64,
+}
+
+/// How many instances may live at a time in a process with this limit of address space.
+///
+/// The pool takes at most half of it: the rest is for code, threads and the store.
+///
+/// # Errors
+///
+/// A limit under which there is no room for the fewest that make sense.
+pub fn instances_within(address_space_bytes_max: Option<u64>) -> Result<u32, TooLittle> {
+    let Some(limit_bytes) = address_space_bytes_max else { return Ok(INSTANCES_MAX) };
+    let fit = u32::try_from(limit_bytes / 2 / SLOT_BYTES).unwrap_or(INSTANCES_MAX).min(INSTANCES_MAX);
+    if fit < INSTANCES_MIN {
+        return Err(TooLittle { needed_bytes: 2 * SLOT_BYTES * u64::from(INSTANCES_MIN), limit_bytes });
+    }
+    Ok(fit)
+}
+
+/// As [`instances_within`], for this process.
+///
+/// # Errors
+///
+/// As there.
+pub fn instances_here() -> Result<u32, TooLittle> {
+    instances_within(rustix::process::getrlimit(rustix::process::Resource::As).current)
 }
 
 /// Loads and runs plugins. Cheap to share behind an `Arc`.
@@ -82,6 +126,7 @@ pub struct PluginHost {
     pub(crate) compiling: Arc<Semaphore>,
     /// One for each instance that the pool has room for.
     instances: Arc<Semaphore>,
+    instances_max: u32,
     /// How many calls wait for one.
     waiting: watch::Sender<usize>,
     /// Where steps that compute much take turns.
@@ -91,17 +136,18 @@ pub struct PluginHost {
 
 impl PluginHost {
     pub fn new(config: HostConfig) -> Result<Self, StartError> {
-        let engine = Engine::new(&engine_config(&config)).map_err(|error| StartError::Engine(format!("{error:#}")))?;
+        let instances_max = instances_here()?;
+        let engine = Engine::new(&engine_config(&config, instances_max)).map_err(|error| StartError::Engine(format!("{error:#}")))?;
         start_ticker(&engine)?;
         let precompiled = match &config.precompiled {
             Some(folder) => Some(Arc::new(Precompiled::open(folder)?)),
             None => None,
         };
         let fingerprint = settings_digest(&engine)[..16].to_owned();
-        let (compiling, instances) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(INSTANCES_MAX as usize)));
+        let (compiling, instances) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(instances_max as usize)));
         let waiting = watch::Sender::new(0);
         let lane = Lane::new();
-        Ok(Self { engine, config, precompiled, compiling, instances, waiting, lane, fingerprint })
+        Ok(Self { engine, config, precompiled, compiling, instances, instances_max, waiting, lane, fingerprint })
     }
 
     /// Names the engine and its settings: what counts fuel otherwise has another one.
@@ -111,7 +157,13 @@ impl PluginHost {
 
     /// Instances that live now.
     pub fn instances(&self) -> usize {
-        INSTANCES_MAX as usize - self.instances.available_permits()
+        self.instances_max as usize - self.instances.available_permits()
+    }
+
+    /// Of one plugin: an eighth of the slots is left to the others, however many
+    /// steps of it compute or wait.
+    pub(crate) fn instances_of_plugin_max(&self) -> usize {
+        (self.instances_max - self.instances_max.div_ceil(8)) as usize
     }
 
     /// Returns when a call waits for an instance and there is none: a step that
@@ -156,13 +208,13 @@ impl Drop for Counted<'_> {
     }
 }
 
-fn engine_config(host: &HostConfig) -> Config {
+fn engine_config(host: &HostConfig, instances_max: u32) -> Config {
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(INSTANCES_MAX)
-        .total_core_instances(CORE_INSTANCES_MAX * INSTANCES_MAX)
-        .total_memories(MEMORIES_MAX * INSTANCES_MAX)
-        .total_tables(TABLES_MAX * INSTANCES_MAX)
-        .total_stacks(INSTANCES_MAX)
+    pool.total_component_instances(instances_max)
+        .total_core_instances(CORE_INSTANCES_MAX * instances_max)
+        .total_memories(MEMORIES_MAX * instances_max)
+        .total_tables(TABLES_MAX * instances_max)
+        .total_stacks(instances_max)
         .max_memories_per_component(MEMORIES_MAX)
         .max_tables_per_component(TABLES_MAX)
         .max_core_instances_per_component(CORE_INSTANCES_MAX)
@@ -213,4 +265,23 @@ fn start_ticker(engine: &Engine) -> Result<(), StartError> {
     };
     std::thread::Builder::new().name("plugin-epoch".to_owned()).spawn(tick).map_err(StartError::Ticker)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_narrow_address_space_gives_a_smaller_pool_or_says_what_to_do() {
+        assert_eq!(instances_within(None), Ok(INSTANCES_MAX));
+        assert_eq!(instances_within(Some(64 << 40)), Ok(INSTANCES_MAX));
+        assert_eq!(instances_within(Some(1 << 40)), Ok(31));
+        let refused = instances_within(Some(8 << 30)).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "plugins need 131 GiB of address space, of which little is ever memory, and this process may have 8 GiB: \
+             raise it with `ulimit -v unlimited`, or `LimitAS=infinity` for systemd"
+        );
+        assert_eq!(instances_within(Some(refused.needed_bytes)), Ok(INSTANCES_MIN));
+    }
 }

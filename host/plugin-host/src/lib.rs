@@ -36,7 +36,7 @@ mod trap;
 pub use call::{Call, CallError, Description, LimitReached, StepFailure};
 pub use description::{DescriptionError, description_of, with_description};
 pub use encode::{EncodeError, encode, reproducible_rustflags};
-pub use engine::{HostConfig, PluginHost, StartError};
+pub use engine::{HostConfig, PluginHost, StartError, TooLittle, instances_here, instances_within};
 pub use facts::component_facts;
 pub use host_calls::{
     ArtifactStat, CallSite, Denial, HostCallError, HostCalls, HttpMethod, HttpRequest, HttpResponse, LogLevel,

@@ -9,7 +9,7 @@ use workflow::capability::Grants;
 use workflow::{Digest, PluginName};
 
 use crate::bindings::EveryCapabilityPre;
-use crate::engine::{INSTANCES_OF_PLUGIN_MAX, PluginHost};
+use crate::engine::PluginHost;
 use crate::inspect::{ImportProblem, InspectError, Inspection, count_functions, inspect};
 use crate::interface::{Interface, MissingGrant, OverGrant, missing_grants};
 use crate::link::link;
@@ -126,7 +126,7 @@ impl PluginHost {
         let (component, provenance) = self.component(name, bytes, &inspection.digest).await?;
         let capabilities = inspection.capabilities();
         let linked = Mutex::default();
-        let running = Arc::new(Semaphore::new(INSTANCES_OF_PLUGIN_MAX));
+        let running = Arc::new(Semaphore::new(self.instances_of_plugin_max()));
         let plugin = Plugin { name: name.clone(), inspection, provenance, capabilities, component, linked, running };
         plugin
             .linked(&plugin.capabilities.keys().copied().collect())

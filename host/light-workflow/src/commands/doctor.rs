@@ -7,6 +7,7 @@ use crate::output::{DONE, Failure, HOST_FAILED, outln};
 
 pub fn run(context: &Context, output: Output) -> Result<u8, Failure> {
     let mut findings = sandbox::local::doctor();
+    findings.push(address_space());
     findings.extend(components(&context.parts()?));
     match output.format {
         Format::Json => print_json(&findings)?,
@@ -21,6 +22,15 @@ pub fn run(context: &Context, output: Output) -> Result<u8, Failure> {
         }
     }
     Ok(if findings.iter().all(|finding| finding.ok) { DONE } else { HOST_FAILED })
+}
+
+/// Room for the instances of plugins.
+fn address_space() -> sandbox::local::Finding {
+    let (ok, detail, remedy) = match plugin_host::instances_here() {
+        Ok(instances) => (true, format!("{instances} instances of plugins at a time"), None),
+        Err(error) => (false, error.to_string(), Some("ulimit -v unlimited".to_owned())),
+    };
+    sandbox::local::Finding { name: "address space".to_owned(), ok, detail, remedy }
 }
 
 /// Approved plugins whose component is here, byte for byte.
