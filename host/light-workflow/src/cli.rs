@@ -148,9 +148,10 @@ pub struct Run {
 }
 
 #[derive(Debug, Args)]
+#[command(override_usage = "light-workflow check [OPTIONS] <PATH>...\n       light-workflow check --schema")]
 pub struct Check {
     /// Definitions, sandbox templates, or folders of them.
-    #[arg(required_unless_present = "schema")]
+    #[arg(value_name = "PATH", required_unless_present = "schema")]
     pub paths: Vec<PathBuf>,
     /// Print the JSON schema of definitions instead, with the plugins of this host, for editors.
     #[arg(long, conflicts_with = "paths")]
@@ -192,7 +193,8 @@ pub struct ReleaseStart {
     /// Answer approvals with yes, where policy allows it.
     #[arg(long)]
     pub yes: bool,
-    /// Only record the release; a server or a later start works on it.
+    /// Record the release and print its instance id. What follows from the request alone is decided at once; a server or a
+    /// later start carries out the first command, call or wait and all after it.
     #[arg(long)]
     pub detach: bool,
     #[command(flatten)]
@@ -213,7 +215,7 @@ pub struct ReleasePlan {
 
 #[derive(Debug, Args)]
 pub struct ReleaseNamed {
-    /// Release id or instance id.
+    /// Release id (the run that goes on, else the first that completed, else the newest), or instance id.
     pub release: String,
     #[command(flatten)]
     pub output: Output,
@@ -221,16 +223,18 @@ pub struct ReleaseNamed {
 
 #[derive(Debug, Args)]
 pub struct ReleaseLogs {
-    /// Release id or instance id.
+    /// Release id (the run that goes on, else the first that completed, else the newest), or instance id.
     pub release: String,
     /// Only this task.
     #[arg(long)]
     pub task: Option<String>,
+    #[command(flatten)]
+    pub output: Output,
 }
 
 #[derive(Debug, Args)]
 pub struct ReleaseReason {
-    /// Release id or instance id.
+    /// Release id (the run that goes on, else the first that completed, else the newest), or instance id.
     pub release: String,
     #[arg(long)]
     pub reason: String,
@@ -501,7 +505,7 @@ pub struct PluginEncode {
 pub enum Audit {
     /// Write the whole log as JSON lines.
     Export(AuditExport),
-    /// Check an export, or this host's own log.
+    /// Check an export; or this host's own log, and that all it keeps follows from the log.
     Verify(AuditVerify),
 }
 
@@ -516,7 +520,23 @@ pub struct AuditExport {
 pub struct AuditVerify {
     /// An export [default: this host's own log].
     pub file: Option<PathBuf>,
-    /// The public key (hex) that must have signed it.
+    /// The public key (64 hex digits, as `audit verify` shows it) that must have signed it.
     #[arg(long, value_name = "HEX")]
-    pub key: Option<String>,
+    pub key: Option<PublicKey>,
+}
+
+/// A key in the spelling of exports: lower-case hex.
+#[derive(Debug, Clone)]
+pub struct PublicKey(pub String);
+
+impl std::str::FromStr for PublicKey {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Ok(Self(text.to_ascii_lowercase()));
+        }
+        let count = text.chars().count();
+        Err(format!("a public key is 64 hex digits, as `audit verify` shows it after `signed by`; this has {count} characters"))
+    }
 }

@@ -144,8 +144,8 @@ impl Config {
             Failure::used_wrongly(format!("failed to read the configuration `{}`: {error}", path.display()))
         })?;
         let mut config: Config = toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
-            Failure::used_wrongly(format!("{}:{line}: {}", path.display(), error.message()))
+            let (line, column) = place(&text, error.span().map_or(0, |span| span.start));
+            Failure::used_wrongly(format!("{}:{line}:{column}: {}", path.display(), error.message()))
         })?;
         if let Some(target) = config.egress.resolve.keys().find(|target| !is_target(target)) {
             return Err(Failure::used_wrongly(format!(
@@ -186,6 +186,13 @@ impl Config {
         config.calls.ca = config.calls.ca.map(|ca| folder.join(ca));
         Ok(config)
     }
+}
+
+/// Line and column of a byte, in characters from 1.
+fn place(text: &str, byte: usize) -> (usize, usize) {
+    let before = text.get(..byte).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
 /// `host:port` in the spelling that an origin has.

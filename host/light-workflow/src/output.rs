@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use workflow::effect::Fault;
+
 /// Exit codes: a stable surface.
 pub const DONE: u8 = 0;
 /// The release or workflow failed, or what was checked is wrong.
@@ -96,6 +98,16 @@ pub fn plain(text: &str) -> String {
 /// Characters that make a line read otherwise than it is written.
 fn turns_text_around(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// An error of a workflow as a sentence: what is wrong, where, and of which kind.
+pub fn fault_text(error: &Fault) -> String {
+    let kind = error.kind.rsplit('/').next().unwrap_or(&error.kind);
+    let what = error.detail.as_deref().or(error.title.as_deref()).unwrap_or(kind);
+    match &error.instance {
+        Some(place) => format!("{what} ({kind}, status {}, at {place})", error.status),
+        None => format!("{what} ({kind}, status {})", error.status),
+    }
 }
 
 /// `` `a`, `b` ``, or that there is none.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use store::{NewInstance, StartError, Started, StoreError};
 use workflow::approval::canonical;
 use workflow::definition::{self, Definition, workflows_run};
+use workflow::engine::Violation;
 use workflow::policy::PolicyProblem;
 use workflow::request::{ReleaseRequest, ReleaseType};
 use workflow::{Actor, Digest, InstanceId};
@@ -39,9 +40,9 @@ pub enum NotStarted {
     /// A release publishes; what holds its secrets needs a person first.
     #[error("{definition} publishes without an approval")]
     Unapproved { definition: String, problems: Vec<String> },
-    /// The request lacks what the definition's `input.schema` demands.
-    #[error("{0}")]
-    Input(String),
+    /// The request is not what the definition's `input.schema` demands.
+    #[error("{definition} does not take this request")]
+    NotTaken { definition: String, violations: Vec<Violation> },
     /// Secrets that are not there, origins that nobody approved.
     #[error("this host lacks what it needs")]
     Lacking { problems: Vec<String> },
@@ -56,7 +57,10 @@ pub async fn start(host: &Host, run: NewRun) -> Result<(InstanceId, Started), No
     let definition = run.definition;
     let allow_auto_approval = run.auto_approval && host.parts.config.policy.auto_approve;
     if run.release_id.is_some() {
-        conforms(&definition, &run.input).map_err(NotStarted::Input)?;
+        let violations = violations(&definition, &run.input);
+        if !violations.is_empty() {
+            return Err(NotStarted::NotTaken { definition: definition.full_name(), violations });
+        }
     }
     let store = host.shared_store();
     let library = Library::for_definition(&host.parts, store.as_ref(), &definition).await.map_err(StartError::from)?;
@@ -68,10 +72,10 @@ pub async fn start(host: &Host, run: NewRun) -> Result<(InstanceId, Started), No
     if !problems.is_empty() {
         return Err(NotStarted::Lacking { problems });
     }
-    let mut problems = unapproved(&definition);
+    let mut problems = unapproved(&definition, &definition.full_name());
     for child in library.all().filter(|child| policy.definitions.contains_key(&child.digest)) {
         // A child asks for itself: what its parent asked does not count.
-        problems.extend(unapproved(child).into_iter().map(|problem| format!("{}:{problem}", child.full_name())));
+        problems.extend(unapproved(child, &child.full_name()));
     }
     if run.release_id.is_some() && !problems.is_empty() {
         return Err(NotStarted::Unapproved { definition: definition.full_name(), problems });
@@ -108,24 +112,25 @@ pub async fn start(host: &Host, run: NewRun) -> Result<(InstanceId, Started), No
     })
 }
 
-/// A request that the definition cannot take is refused, and no release is recorded.
-pub fn conforms(definition: &Definition, input: &Value) -> Result<(), String> {
-    workflow::engine::check_input(definition, input).map_err(|fault| {
-        let detail = fault.detail.unwrap_or_default();
-        format!("{} does not take this request: {detail}; complete the request", definition.full_name())
-    })
+/// Where the definition does not take a release, by JSON pointers into the request: such a release is not recorded.
+pub fn violations(definition: &Definition, input: &Value) -> Vec<Violation> {
+    let found = workflow::engine::input_violations(definition, input).unwrap_or_else(|fault| {
+        vec![Violation { pointer: String::new(), message: fault.detail.unwrap_or(fault.kind) }]
+    });
+    let in_request = |violation: Violation| Violation {
+        pointer: violation.pointer.strip_prefix("/release").unwrap_or(&violation.pointer).to_owned(),
+        ..violation
+    };
+    found.into_iter().map(in_request).collect()
 }
 
-/// Tasks that could publish before anybody has been asked, with their lines.
-pub fn unapproved(definition: &Definition) -> Vec<String> {
-    let tasks = definition::tasks_with_secrets_before_an_approval(definition);
+/// Tasks that could publish before anybody has been asked, with their places in `file`.
+pub fn unapproved(definition: &Definition, file: &str) -> Vec<String> {
     let problem = |task: &definition::Task| {
-        format!(
-            "{}: task `{}` holds secrets, and a path leads to it on which no `ask` was answered; put one before it",
-            task.line, task.name
-        )
+        let message = format!("task `{}` holds secrets, and a path leads to it on which no `ask` was answered", task.name);
+        definition::problem_at(definition, file, &task.reference, &message, Some("put one before it")).to_string()
     };
-    tasks.into_iter().map(problem).collect()
+    definition::tasks_with_secrets_before_an_approval(definition).into_iter().map(problem).collect()
 }
 
 /// The definition that releases of this type run.
@@ -144,7 +149,7 @@ pub fn refuse_unusable(parts: &Parts, definition: &Definition, path: &Path) -> R
         return Ok(());
     }
     let policy = parts.policy(definition, &library, false).map_err(|problems| {
-        Failure::wrong_input(problems.iter().map(|problem| format!("{}: {problem}", path.display())))
+        Failure::wrong_input(problems.iter().map(|problem| problem.at(definition, &path.display().to_string())))
     })?;
     let problems = [Parts::unapproved_calls(&policy), parts.missing_secrets(&policy)].concat();
     if problems.is_empty() { Ok(()) } else { Err(Failure::wrong_input(problems)) }
@@ -206,9 +211,17 @@ impl api::Starter for ReleaseStarter {
                 Err(api::StartReleaseError::Unavailable { detail: format!("{definition}: {}", list.join("; ")) })
             }
             Err(NotStarted::Unapproved { problems, definition }) => {
-                Err(api::StartReleaseError::Unavailable { detail: format!("{definition}: {}", problems.join("; ")) })
+                let detail = format!("{definition} publishes without an approval: {}", problems.join("; "));
+                Err(api::StartReleaseError::Unavailable { detail })
             }
-            Err(NotStarted::Input(detail)) => Err(api::StartReleaseError::Unavailable { detail }),
+            Err(NotStarted::NotTaken { definition, violations }) => {
+                let problem = |violation: Violation| api::RequestProblem {
+                    pointer: violation.pointer,
+                    detail: violation.message,
+                };
+                let problems = violations.into_iter().map(problem).collect();
+                Err(api::StartReleaseError::NotTaken { definition, problems })
+            }
             Err(NotStarted::Lacking { problems }) => {
                 Err(api::StartReleaseError::Unavailable { detail: problems.join("; ") })
             }
@@ -222,21 +235,19 @@ impl api::Starter for ReleaseStarter {
     }
 }
 
-/// The instance that a person means by a release id or an instance id.
+/// The instance that a person means by an instance id, or by a release id: then the run that counts.
 pub async fn find(host: &Host, name: &str) -> Result<store::InstanceRow, Failure> {
     find_in(&host.shared_store(), name).await
 }
 
 /// Like [`find`], for those who only read a store.
 pub async fn find_in(store: &store::SharedStore, name: &str) -> Result<store::InstanceRow, Failure> {
-    if let Ok(id) = InstanceId::new(name)
-        && let Some(row) = store.instance(&id).await?
-    {
-        return Ok(row);
-    }
-    let filter = store::InstanceFilter { release_id: Some(name.to_owned()), limit: 1, ..Default::default() };
-    let newest = store.instances(filter).await?.into_iter().next();
-    newest.ok_or_else(|| {
+    Ok(find_runs(store, name).await?.meant)
+}
+
+/// Like [`find_in`], with the other runs of the same release.
+pub async fn find_runs(store: &store::SharedStore, name: &str) -> Result<store::Runs, Failure> {
+    store::runs_of(store.as_ref(), name).await?.ok_or_else(|| {
         Failure::used_wrongly(format!(
             "there is no release or instance `{name}`; `light-workflow release list` shows all"
         ))
@@ -249,10 +260,13 @@ pub fn failure_of(error: NotStarted) -> Failure {
         NotStarted::Policy { problems, definition } => {
             Failure::wrong_input(problems.into_iter().map(|problem| format!("{definition}: {problem}")))
         }
-        NotStarted::Unapproved { problems, definition } => {
-            Failure::wrong_input(problems.into_iter().map(|problem| format!("{definition}:{problem}")))
+        NotStarted::Unapproved { problems, .. } => Failure::wrong_input(problems),
+        NotStarted::NotTaken { definition, violations } => {
+            let line = |violation: Violation| {
+                format!("{definition} does not take this request: {}: {}", violation.pointer, violation.message)
+            };
+            Failure::wrong_input(violations.into_iter().map(line))
         }
-        NotStarted::Input(problem) => Failure::used_wrongly(problem),
         NotStarted::Lacking { problems } => Failure::wrong_input(problems),
         NotStarted::Store(StartError::Store(error @ StoreError::Database { .. })) => Failure::from(error),
         NotStarted::Store(error) => Failure::used_wrongly(error),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::capability::{CallPolicy, ChildDefinition, EffectivePolicy, Grants, PluginPolicy, TaskPolicy};
 use crate::command::SandboxMode;
 use crate::definition::outbound::{Endpoint, Outbound};
-use crate::definition::{Definition, Task, TaskKind, TaskList, WorkflowName};
+use crate::definition::{Definition, Problem, Task, TaskKind, TaskList, WorkflowName, problem_at};
 use crate::ids::{Digest, PluginName, TemplateName};
 use crate::origin::Origin;
 
@@ -44,6 +44,13 @@ pub struct PolicyProblem {
     pub reference: String,
     pub line: usize,
     pub message: String,
+}
+
+impl PolicyProblem {
+    /// As a problem of the file that `definition` was read from.
+    pub fn at(&self, definition: &Definition, file: &str) -> Problem {
+        problem_at(definition, file, &self.reference, &format!("task `{}` {}", self.task, self.message), None)
+    }
 }
 
 /// The effective policy of `definition` on this host, or all that stands against it.

@@ -153,9 +153,8 @@ fn check_file(parts: &Parts, plugins: &BTreeMap<PluginName, PluginFacts>, file: 
                     checked.policy = Some(policy);
                 }
                 Err(problems) => {
-                    checked.problems.extend(problems.iter().map(|problem| {
-                        format!("{shown}:{}: task `{}` {}", problem.line, problem.task, problem.message)
-                    }));
+                    let placed = problems.iter().map(|problem| problem.at(&definition, &shown).to_string());
+                    checked.problems.extend(placed);
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! `event`: what workflows listen for.
 
 use store::{PublishError, Published};
-use workflow::CloudEvent;
+use workflow::{CloudEvent, located};
 
 use super::{Context, actor, read_input};
 use crate::cli::{Event, EventSend};
@@ -14,11 +14,9 @@ pub async fn run(context: &Context, event: Event) -> Result<u8, Failure> {
 }
 
 async fn send(context: &Context, send: EventSend) -> Result<u8, Failure> {
-    let file = send.event.display();
+    let file = send.event.display().to_string();
     let text = read_input(&send.event, "the event")?;
-    let value = serde_json::from_str(&text).map_err(|error| {
-        Failure::used_wrongly(format!("{file}:{}:{}: the event is not JSON: {error}", error.line(), error.column()))
-    })?;
+    let value = located::json::value(&text, &file).map_err(Failure::wrong_input)?;
     let event = CloudEvent::new(value).map_err(|error| Failure::used_wrongly(format!("{file}: {error}")))?;
     let host = context.existing_host().await?;
     match host.shared_store().publish(event, actor(), host.now()).await {

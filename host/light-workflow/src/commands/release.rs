@@ -1,16 +1,16 @@
 //! `release`: start one, and look at them.
 
 use serde_json::json;
-use store::{InstanceFilter, InstanceRow, Message};
+use store::{InstanceFilter, InstanceRow, Message, Runs, SharedStore};
 use workflow::event::Event;
 use workflow::summary::Summary;
-use workflow::{Actor, CommandStatus, InstanceId, request};
+use workflow::{Actor, ArtifactUri, CommandStatus, InstanceId, located, request};
 
 use super::{Context, actor, print_json, read_input};
 use crate::cli::{Format, Output, Release, ReleaseLogs, ReleaseNamed, ReleaseReason, ReleaseStart};
 use crate::follow::{Follow, Resting};
 use crate::host::Host;
-use crate::output::{DONE, FAILED, Failure, errln, outln, plain, write_out};
+use crate::output::{DONE, FAILED, Failure, errln, fault_text, outln, plain, write_out};
 use crate::releases;
 
 pub async fn run(context: &Context, release: Release) -> Result<u8, Failure> {
@@ -48,15 +48,19 @@ async fn start(context: &Context, start: ReleaseStart) -> Result<u8, Failure> {
     }
     let definition = releases::read_definition(&parts, &path)?;
     releases::refuse_unusable(&parts, &definition, &path)?;
-    let unapproved = releases::unapproved(&definition);
+    let unapproved = releases::unapproved(&definition, &path.display().to_string());
     if !unapproved.is_empty() {
-        return Err(Failure::wrong_input(
-            unapproved.into_iter().map(|problem| format!("{}:{problem}", path.display())),
-        ));
+        return Err(Failure::wrong_input(unapproved));
     }
     let new = releases::release_run(definition, &request, None, actor())?;
-    releases::conforms(&new.definition, &new.input)
-        .map_err(|problem| Failure::used_wrongly(format!("{file}: {problem}")))?;
+    let violations = releases::violations(&new.definition, &new.input);
+    if !violations.is_empty() {
+        let name = new.definition.full_name();
+        return Err(Failure::wrong_input(violations.into_iter().map(|violation| {
+            let message = format!("{name} does not take this request: {}", violation.message);
+            located::json::problem_at(&text, &file, &violation.pointer, message, Some("complete the request"))
+        })));
+    }
     let host = Host::open(&context.data, parts).await?;
     let instance = match releases::start(&host, new).await {
         Ok((instance, _)) => instance,
@@ -145,25 +149,43 @@ fn phase_name(row: &InstanceRow) -> &'static str {
     if row.suspended && !row.phase.is_final() { "suspended" } else { row.phase.name() }
 }
 
-async fn read_summary(host: &Host, name: &str) -> Result<(InstanceRow, Summary), Failure> {
-    let row = releases::find(host, name).await?;
-    let history = host.shared_store().history(&row.id, 0).await?;
+/// A run, what its history says, and the other runs of the same release.
+async fn read_summary(host: &Host, name: &str) -> Result<(Runs, Summary), Failure> {
+    let store = host.shared_store();
+    let runs = releases::find_runs(&store, name).await?;
+    let history = store.history(&runs.meant.id, 0).await?;
     let summary = Summary::of(&history).ok_or_else(no_start)?;
-    Ok((row, summary))
+    Ok((runs, summary))
+}
+
+/// Says on standard error that there are others: whoever meant one of them names it by its instance id.
+fn tell_others(runs: &Runs) {
+    if runs.others.is_empty() {
+        return;
+    }
+    errln!("this is run {}; other runs of this release, by instance id:", runs.meant.id);
+    for row in &runs.others {
+        errln!("  {} {}  {}", phase_name(row), row.id, row.definition_name);
+    }
 }
 
 async fn show(context: &Context, named: ReleaseNamed) -> Result<u8, Failure> {
     let host = context.existing_host().await?;
-    let (row, summary) = read_summary(&host, &named.release).await?;
+    let (runs, summary) = read_summary(&host, &named.release).await?;
+    let row = &runs.meant;
     let store = host.shared_store();
     let open = store.human_tasks(Some(&row.id), true).await?;
     let children = store.instances(InstanceFilter { parent: Some(row.id.clone()), ..Default::default() }).await?;
     match named.output.format {
         Format::Json => {
-            print_json(&json!({ "instance": row, "summary": summary, "humanTasks": open, "children": children }))?
+            print_json(&json!({ "instance": row, "summary": summary, "humanTasks": open, "children": children,
+                "otherRuns": runs.others }))?
         }
         Format::Text => {
-            print_row(&row);
+            print_row(row);
+            if let Some(error) = &summary.error {
+                outln!("  error: {}", plain(&fault_text(error)));
+            }
             if let Some(parent) = &row.parent {
                 outln!("  a child of {parent}");
             }
@@ -180,6 +202,7 @@ async fn show(context: &Context, named: ReleaseNamed) -> Result<u8, Failure> {
             for task in &open {
                 outln!("  waits for a person: {} — light-workflow task show {}", plain(&task.question.prompt), task.id);
             }
+            tell_others(&runs);
         }
     }
     Ok(DONE)
@@ -187,28 +210,59 @@ async fn show(context: &Context, named: ReleaseNamed) -> Result<u8, Failure> {
 
 async fn logs(context: &Context, logs: ReleaseLogs) -> Result<u8, Failure> {
     let host = context.existing_host().await?;
-    let (_, summary) = read_summary(&host, &logs.release).await?;
+    let (runs, summary) = read_summary(&host, &logs.release).await?;
     let store = host.shared_store();
     let wanted = |path: &workflow::TaskPath| logs.task.as_deref().is_none_or(|task| path.task_name() == task);
-    let mut found = false;
-    for command in summary.commands.iter().filter(|command| wanted(&command.task)) {
-        found = true;
-        outln!("$ {}", plain(&command.command));
-        for uri in [&command.stdout_ref, &command.stderr_ref] {
-            let mut offset = 0;
-            loop {
-                let bytes = store.read_artifact(uri, offset, 1 << 20).await?;
-                if bytes.is_empty() {
-                    break;
+    let commands: Vec<_> = summary.commands.iter().filter(|command| wanted(&command.task)).collect();
+    if let Some(task) = logs.task.as_ref().filter(|_| commands.is_empty()) {
+        return Err(Failure::used_wrongly(format!(
+            "no command of task `{task}` of run {} has ended yet; `light-workflow release show {}` shows its tasks",
+            runs.meant.id, logs.release
+        )));
+    }
+    match logs.output.format {
+        Format::Text => {
+            for command in commands {
+                outln!("$ {}", plain(&command.command));
+                for uri in [&command.stdout_ref, &command.stderr_ref] {
+                    each_block(&store, uri, |block| write_out(format_args!("{}", plain(block)))).await?;
                 }
-                offset += bytes.len() as u64;
-                write_out(format_args!("{}", plain(&String::from_utf8_lossy(&bytes))));
             }
+            tell_others(&runs);
+        }
+        Format::Json => {
+            let mut printed = Vec::new();
+            for command in commands {
+                let (mut stdout, mut stderr) = (String::new(), String::new());
+                each_block(&store, &command.stdout_ref, |block| stdout.push_str(block)).await?;
+                each_block(&store, &command.stderr_ref, |block| stderr.push_str(block)).await?;
+                printed.push(json!({ "task": command.task, "attempt": command.attempt, "command": command.command,
+                    "status": command.status, "exitCode": command.exit_code, "stdout": stdout, "stderr": stderr }));
+            }
+            print_json(&json!({ "instance": runs.meant.id, "commands": printed }))?;
         }
     }
-    match logs.task {
-        Some(task) if !found => Err(Failure::used_wrongly(format!("no command of task `{task}` has ended yet"))),
-        _ => Ok(DONE),
+    Ok(DONE)
+}
+
+/// A stored stream as text, a part at a time; a character that a border cut stays whole.
+async fn each_block(store: &SharedStore, uri: &ArtifactUri, mut act: impl FnMut(&str)) -> Result<(), Failure> {
+    let (mut offset, mut rest) = (0, Vec::new());
+    loop {
+        let bytes = store.read_artifact(uri, offset, 1 << 20).await?;
+        let is_end = bytes.is_empty();
+        offset += bytes.len() as u64;
+        rest.extend(bytes);
+        let whole = match std::str::from_utf8(&rest) {
+            // Cut in the middle of a character: the next part has the other half.
+            Err(error) if error.error_len().is_none() && !is_end => error.valid_up_to(),
+            Ok(_) | Err(_) => rest.len(),
+        };
+        act(&String::from_utf8_lossy(&rest[..whole]));
+        rest.drain(..whole);
+        if is_end {
+            return Ok(());
+        }
     }
 }
 
@@ -216,7 +270,7 @@ async fn cancel(context: &Context, cancel: ReleaseReason) -> Result<u8, Failure>
     let host = context.existing_host().await?;
     let row = releases::find(&host, &cancel.release).await?;
     if row.phase.is_final() {
-        return Err(Failure::failed(format!("release `{}` has ended already", cancel.release)));
+        return Err(ended_already(&cancel.release, &row));
     }
     let by: Actor = actor();
     host.shared_store().send(&row.id, Message::Cancel { by, reason: cancel.reason }).await?;
@@ -252,18 +306,24 @@ async fn leave(
     let host = context.existing_host().await?;
     let row = releases::find(&host, &asked.release).await?;
     if row.phase.is_final() {
-        return Err(Failure::failed(format!("release `{}` has ended already", asked.release)));
+        return Err(ended_already(&asked.release, &row));
     }
     host.shared_store().send(&row.id, message(actor(), asked.reason)).await?;
     errln!("{} is {done} as soon as a host takes it up", row.id);
     Ok(DONE)
 }
 
+/// Nothing was done, as with a decision on a task that is closed.
+fn ended_already(name: &str, row: &InstanceRow) -> Failure {
+    Failure::used_wrongly(format!("release `{name}` has ended already: run {} is {}", row.id, row.phase.name()))
+}
+
 async fn summary(context: &Context, named: ReleaseNamed) -> Result<u8, Failure> {
     let host = context.existing_host().await?;
-    let (row, summary) = read_summary(&host, &named.release).await?;
-    worker::keep_summary(host.shared_store().as_ref(), &row.id).await?;
+    let (runs, summary) = read_summary(&host, &named.release).await?;
+    worker::keep_summary(host.shared_store().as_ref(), &runs.meant.id).await?;
     print_summary(&summary, named.output.format)?;
+    tell_others(&runs);
     Ok(DONE)
 }
 
@@ -278,8 +338,7 @@ fn print_end(summary: &Summary, instance: &InstanceId) -> Result<(), Failure> {
         outln!("  {} by {} at {}", decision.value, decision.decided_by, decision.decided_at.strftime("%H:%M:%S"));
     }
     if let Some(error) = &summary.error {
-        let place = error.instance.as_deref().unwrap_or("");
-        outln!("  error at {place}: {}", plain(error.detail.as_deref().unwrap_or(&error.kind)));
+        outln!("  error: {}", plain(&fault_text(error)));
     }
     if let Some(output) = &summary.output {
         for line in plain(&serde_json::to_string_pretty(output)?).lines() {

@@ -64,7 +64,7 @@ pub async fn run(context: &Context, plan: ReleasePlan) -> Result<u8, Failure> {
     let path = plan.definition.clone().unwrap_or_else(|| releases::definition_path(folder, request.release_type));
     let definition = releases::read_definition(&parts, &path)?;
     let policy = parts.policy(&definition, &Library::read(&parts), false).map_err(|problems| {
-        Failure::wrong_input(problems.iter().map(|problem| format!("{}: {problem}", path.display())))
+        Failure::wrong_input(problems.iter().map(|problem| problem.at(&definition, &path.display().to_string())))
     })?;
     let input = serde_json::json!({ "release": serde_json::to_value(&request)? });
     let forecast = forecast(&definition, &input, &policy, Timestamp::now());

@@ -5,13 +5,14 @@ use store::InstanceFilter;
 use tokio::signal::unix::{SignalKind, signal};
 use workflow::InstanceId;
 use workflow::event::Recorded;
+use workflow::located;
 use workflow::summary::Summary;
 
 use super::{Context, actor, print_json, read_input};
 use crate::cli::{Format, Run};
 use crate::follow::{Follow, Resting};
 use crate::host::Host;
-use crate::output::{DONE, FAILED, Failure, errln, outln, plain};
+use crate::output::{DONE, FAILED, Failure, errln, fault_text, outln, plain};
 use crate::releases::{self, NewRun};
 
 pub async fn run(context: &Context, run: Run) -> Result<u8, Failure> {
@@ -20,14 +21,7 @@ pub async fn run(context: &Context, run: Run) -> Result<u8, Failure> {
     let input = match &run.input {
         Some(path) => {
             let text = read_input(path, "the input")?;
-            serde_json::from_str(&text).map_err(|error| {
-                Failure::used_wrongly(format!(
-                    "{}:{}:{}: the input is not JSON: {error}",
-                    path.display(),
-                    error.line(),
-                    error.column()
-                ))
-            })?
+            located::json::value(&text, &path.display().to_string()).map_err(Failure::wrong_input)?
         }
         None => json!({}),
     };
@@ -132,7 +126,7 @@ fn report(summary: &Summary, instance: &InstanceId, format: Format) -> Result<()
                 outln!("{}", plain(&serde_json::to_string_pretty(output)?));
             }
             if let Some(error) = &summary.error {
-                errln!("error: {}", plain(&serde_json::to_string_pretty(error)?));
+                errln!("error: {}", plain(&fault_text(error)));
             }
             Ok(())
         }

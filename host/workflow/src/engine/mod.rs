@@ -31,9 +31,10 @@ use serde_json::Value;
 
 pub use children::{CHILD_DEPTH_MAX, OpenChild, actor_of, start_child};
 pub use consumption::{Consumed, Fit, Role, types};
-pub use decide::{TASKS_WITHOUT_REST_MAX, decide};
+pub use decide::{TASKS_WITHOUT_REST_MAX, TURNS_WITHOUT_REST_MAX, decide};
 pub use instance::{HistoryError, Incoming, Instance, Phase};
 pub use listening::{Delivery, Listener};
+pub use schema::Violation;
 pub use views::{OpenAttempt, OpenQuestion, RecordedResult, TaskRun, TaskStatus};
 
 use crate::capability::EffectivePolicy;
@@ -41,14 +42,13 @@ use crate::definition::Definition;
 use crate::event::{Event, Recorded};
 use crate::ids::{Actor, InstanceId, Timestamp};
 
-/// Whether `input` conforms to the definition's own `input.schema`: for who
-/// would rather refuse it than start an instance that faults at once.
+/// Where an input does not conform to `input.schema`; nowhere without one.
 ///
 /// # Errors
 ///
-/// The fault that the instance would end with.
-pub fn check_input(definition: &Definition, input: &Value) -> Result<(), crate::effect::Fault> {
-    schema::check(definition.input.schema.as_ref(), input, "input")
+/// `configuration` when the schema is none.
+pub fn input_violations(definition: &Definition, input: &Value) -> Result<Vec<Violation>, crate::effect::Fault> {
+    schema::violations(definition.input.schema.as_ref(), input, "input")
 }
 
 /// Starts an instance: `InstanceStarted` and the first decisions.

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::node::Step;
-use super::{DEPTH_MAX, Node, NodeValue, Problems, TEXT_BYTES_MAX};
+use super::{DEPTH_MAX, Node, NodeValue, Problem, Problems, Severity, TEXT_BYTES_MAX};
 
 /// Reads one JSON text. None: `problems` says why.
 pub fn read(text: &str, problems: &Problems) -> Option<Node> {
@@ -25,10 +25,62 @@ pub fn read(text: &str, problems: &Problems) -> Option<Node> {
     if let Err(error) = serde_json::from_str::<Value>(text) {
         let full = error.to_string();
         let message = full.split(" at line ").next().unwrap_or(&full);
-        problems.unreadable(error.line().max(1), error.column().max(1), format!("not JSON: {message}"), None);
+        let (line, column) = place(text, &error);
+        problems.unreadable(line, column, format!("not JSON: {message}"), None);
         return None;
     }
     Walk { text, at: 0, line: 1, column: 1, counted: 0, problems }.value(None, 0)
+}
+
+/// A problem at a JSON pointer into a text that [`read`] accepts, for checks made
+/// elsewhere; of a pointer that leads nowhere the part that leads somewhere counts.
+pub fn problem_at(text: &str, file: &str, pointer: &str, message: String, help: Option<&str>) -> Problem {
+    let root = read(text, &Problems::of(file));
+    let (line, column) = root.as_ref().map_or((1, 1), |root| {
+        let node = root.nearest(pointer);
+        (node.line, node.column)
+    });
+    Problem {
+        severity: Severity::Error,
+        file: file.to_owned(),
+        line,
+        column,
+        pointer: pointer.to_owned(),
+        message,
+        help: help.map(str::to_owned),
+    }
+}
+
+/// Reads JSON that may be anything.
+///
+/// # Errors
+///
+/// All that keeps it from being read: it is no JSON, gives a name twice, nests too deep.
+pub fn value(text: &str, file: &str) -> Result<Value, Vec<Problem>> {
+    let problems = Problems::of(file);
+    match read(text, &problems) {
+        Some(root) if problems.is_empty() => Ok(root.to_json()),
+        Some(_) | None => Err(problems.into_sorted()),
+    }
+}
+
+/// Where the reader stopped: it counts bytes, and from 0 after the end of a line.
+fn place(text: &str, error: &serde_json::Error) -> (usize, usize) {
+    let (line, column) = (error.line().max(1), error.column());
+    if error.is_eof() {
+        // What is missing should have come after the last that is there.
+        let text = text.trim_end();
+        let last = text.rsplit('\n').next().unwrap_or_default();
+        return (text.matches('\n').count() + 1, last.chars().count() + 1);
+    }
+    if column == 0 {
+        // The end of the line before is what should not be there.
+        let before = text.lines().take(line.saturating_sub(1)).enumerate().last();
+        return before.map_or((1, 1), |(index, text)| (index + 1, text.chars().count() + 1));
+    }
+    let before = text.split('\n').nth(line - 1).unwrap_or_default();
+    let before = before.as_bytes().get(..column - 1).unwrap_or(before.as_bytes());
+    (line, String::from_utf8_lossy(before).chars().count() + 1)
 }
 
 struct Walk<'t> {
@@ -168,6 +220,8 @@ mod tests {
         let table = [
             ("{\n  \"a\": 1,\n}", "f.json:3:1: not JSON: trailing comma"),
             ("", "f.json:1:1: not JSON: EOF while parsing a value"),
+            ("{\"name\": \n", "f.json:1:9: not JSON: EOF while parsing a value"),
+            ("[\"äöü\", x]", "f.json:1:9: not JSON: expected value"),
             ("{\"a\":1,\n\"a\":2}", "f.json:2:1: `a` is given twice, first on line 1; keep one of the two"),
         ];
         for (text, message) in table {

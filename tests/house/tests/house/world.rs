@@ -181,6 +181,16 @@ impl Host {
         finish(self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap(), arguments)
     }
 
+    /// Runs it with so many bytes of address space.
+    pub fn run_within(&self, address_space_bytes: u64, arguments: &[&str]) -> Ran {
+        let command = self.command(arguments);
+        let mut limited = Command::new("sh");
+        limited.current_dir(&self.folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        limited.args(["-c", &format!("ulimit -v {}; exec \"$@\"", address_space_bytes >> 10), "sh"]);
+        limited.arg(command.get_program()).args(command.get_args());
+        finish(limited.spawn().unwrap(), arguments)
+    }
+
     /// Runs it and reads its answer.
     pub fn json(&self, arguments: &[&str]) -> Value {
         let ran = self.run(arguments).ended_with(0);

@@ -25,8 +25,12 @@ fn a_wrong_definition_is_refused_with_line_problem_and_remedy() {
         ("{ sett: { x: 1 } }", "wrong.yaml:3:"),
         ("{ set: { x: '${ .a | }' } }", "wrong.yaml:3:23: `set`: `${ .a | }` is not a jq expression"),
         (
+            "{ set: { x: 1 }, then: look }",
+            "wrong.yaml:3:34: task `look` leads back to `look`, and nothing on the way waits or leads out of it",
+        ),
+        (
             "{ call: cargoo, with: {} }",
-            "wrong.yaml: line 3: task `look` may not call plugin `cargoo`: this host has no such plugin; it has `cargo`, `cargo-publish`, `config-profile`, `diagnose`, `maven`, `preflight`, `release-notes`, `verify`",
+            "wrong.yaml:3:11: task `look` may not call plugin `cargoo`: this host has no such plugin; it has `cargo`, `cargo-publish`, ",
         ),
         ("{ run: { shell: { command: 'true' } } }", "task `look` needs a sandbox template"),
         (
@@ -105,16 +109,21 @@ fn a_file_that_is_not_there_or_a_configuration_that_is_wrong_is_refused() {
     let input = stage.write("input.json", "{ \"name\": ");
     host.run(&["run", hello.to_str().unwrap(), "--input", input.to_str().unwrap()])
         .ended_with(2)
-        .says("the input is not JSON");
+        .says("input.json:1:10: not JSON: EOF while parsing a value");
+    // Two names of one thing are no input either.
+    let twice = stage.write("twice.json", "{ \"name\": \"a\",\n  \"name\": \"b\" }");
+    host.run(&["run", hello.to_str().unwrap(), "--input", twice.to_str().unwrap()])
+        .ended_with(2)
+        .says("twice.json:2:3: `name` is given twice, first on line 1");
 
     let written = std::fs::read_to_string(&stage.written.configuration).unwrap();
     let cases = [
-        ("[secrets".to_owned(), "operator.toml:1: unclosed table"),
+        ("[secrets".to_owned(), "operator.toml:1:1: unclosed table"),
         (
             "[secret]".to_owned(),
-            "operator.toml:1: unknown field `secret`, expected one of `egress`, `calls`, `secrets`, `policy`, `paths`",
+            "operator.toml:1:2: unknown field `secret`, expected one of `egress`, `calls`, `secrets`, `policy`, `paths`",
         ),
-        ("\n[egress.resolve]\n\"a:80\" = \"b\"".to_owned(), "operator.toml:3: invalid socket address"),
+        ("\n[egress.resolve]\n\"a:80\" = \"b\"".to_owned(), "operator.toml:3:8: invalid socket address"),
         (
             written.lines().filter(|line| !line.starts_with("git-credential")).collect::<Vec<_>>().join("\n"),
             "secret `git-credential` is not configured; add `git-credential = { file = \"…\" }` to [secrets]",
@@ -198,7 +207,7 @@ do:
     let file = file.to_str().unwrap();
     let request = stage.written.request.to_str().unwrap();
     host.run(&["release", "start", request, "--yes", "--definition", file]).ended_with(2).says(
-        "eager.yaml:4: task `send` holds secrets, and a path leads to it on which no `ask` was answered; put one before it",
+        "eager.yaml:5:7: task `send` holds secrets, and a path leads to it on which no `ask` was answered; put one before it",
     );
     assert!(!host.data.exists(), "something was written");
     host.run(&["check", file]).ended_with(0).says("task `send` may hold secrets before a person has been asked");
@@ -209,8 +218,52 @@ fn a_request_that_the_definition_cannot_take_is_refused_and_recorded_nowhere() {
     let stage = Stage::unattended();
     let host = stage.host();
     let request = stage.request_with(|request| drop(request.as_object_mut().unwrap().remove("cargoRegistry")));
-    host.run(&["release", "start", request.to_str().unwrap(), "--yes"]).ended_with(2).says(
-        "does not take this request: the input does not conform: /release: \"cargoRegistry\" is a required property",
-    );
+    host.run(&["release", "start", request.to_str().unwrap(), "--yes"])
+        .ended_with(2)
+        .says("changed-request.json:1:1: release/rust-products:")
+        .says("does not take this request: \"cargoRegistry\" is a required property; complete the request");
     assert!(!host.data.exists(), "something was written");
+}
+
+#[test]
+fn a_circle_of_tasks_ends_soon_with_what_to_do_and_writes_little() {
+    let stage = Stage::unattended();
+    let host = stage.host();
+    let file = stage.write("circle.yaml", &with_task("{ if: '${ .never != 1 }', set: { x: 1 }, then: look }"));
+    let file = file.to_str().unwrap();
+    host.run(&["check", file])
+        .ended_with(0)
+        .says("circle.yaml:3:58: warning: task `look` leads back to `look`, and nothing on the way waits");
+    host.run(&["run", file])
+        .ended_with(1)
+        .says("error: the flow turned back 1000 times without anything to wait for, the last time to `/do/0/look`");
+}
+
+#[test]
+fn what_has_ended_is_not_cancelled_and_says_so_as_a_wrong_use() {
+    let stage = Stage::unattended();
+    let host = stage.host();
+    let hello = root().join("definitions/examples/hello.yaml");
+    let request = stage.written.request.to_str().unwrap();
+    host.run(&["release", "start", request, "--yes", "--definition", hello.to_str().unwrap()]).ended_with(0);
+    for command in ["cancel", "suspend", "resume"] {
+        host.run(&["release", command, crate::world::RELEASE, "--reason", "late"])
+            .ended_with(2)
+            .says("has ended already: run ")
+            .says(" is completed");
+    }
+}
+
+#[test]
+fn too_little_address_space_is_told_with_what_to_do() {
+    let stage = Stage::unattended();
+    let host = stage.host();
+    let hello = root().join("definitions/examples/hello.yaml");
+    for (arguments, code) in [(vec!["run", hello.to_str().unwrap()], 3), (vec!["doctor"], 3)] {
+        let ran = host.run_within(8 << 30, &arguments).ended_with(code);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(said.contains("plugins need 131 GiB of address space"), "{said}");
+        assert!(said.contains("ulimit -v unlimited"), "{said}");
+    }
+    host.run_within(200 << 30, &["run", hello.to_str().unwrap()]).ended_with(0);
 }

@@ -18,6 +18,9 @@ use crate::output::{DONE, FAILED, Failure, errln, listed, outln, plain};
 /// How long a review counts unless the reviewer says otherwise.
 const MONTHS: i32 = 6;
 
+/// More than this is worth a warning: templates, tools and people change meanwhile.
+const LONG_MONTHS: i32 = 12;
+
 pub fn run(context: &Context, approve: PluginApprove) -> Result<u8, Failure> {
     let parts = context.parts()?;
     let gathered = Gathered::read(&parts, &[])?;
@@ -35,6 +38,13 @@ pub fn run(context: &Context, approve: PluginApprove) -> Result<u8, Failure> {
         outln!("new        nothing: this approval only begins anew");
     }
     outln!("approves   {} {} by {}, until {}", entry.name, entry.digest, entry.reviewer, entry.expires);
+    if entry.expires > today(Timestamp::now()).saturating_add(LONG_MONTHS.months()) {
+        errln!(
+            "warning: until {} is more than {LONG_MONTHS} months: who reviewed it then may not know what it can reach now; \
+             {MONTHS} months are the default",
+            entry.expires
+        );
+    }
     if !approve.yes && !asked(facts)? {
         errln!("nothing was approved");
         return Ok(FAILED);
