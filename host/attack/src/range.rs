@@ -228,6 +228,7 @@ impl Range {
             secrets: self.secrets.clone(),
             running: Arc::default(),
             client: Arc::new(Client::new(Rules::default(), None, calls::Limits::default()).map_err(said)?),
+            services: Arc::default(),
         };
         let attempt = self.attempts.fetch_add(1, Ordering::Relaxed);
         let key = EffectKey { instance: instance(owner), path: task(), attempt, sequence: 0 };

@@ -123,22 +123,32 @@ impl Session<'_> {
     }
 
     /// Reads the rest of an answer.
-    pub async fn read(&self, mut opened: Opened, class: EffectClass) -> Result<Answer, Failure> {
+    pub async fn read(&self, opened: Opened, class: EffectClass) -> Result<Answer, Failure> {
         let limit = self.client.limits.body_bytes;
-        let too_large = || communication(format!("the answer has more than {limit} bytes"));
+        let answer = self.read_at_most(opened, class, limit).await?;
+        answer.ok_or_else(|| communication(format!("the answer has more than {limit} bytes")))
+    }
+
+    /// As [`Self::read`]; none if the body has more than `limit` bytes.
+    pub async fn read_at_most(
+        &self,
+        mut opened: Opened,
+        class: EffectClass,
+        limit: usize,
+    ) -> Result<Option<Answer>, Failure> {
         if opened.body.size_hint().lower() > limit as u64 {
-            return Err(too_large());
+            return Ok(None);
         }
         let mut body = Vec::new();
         let mut trailers = HeaderMap::new();
         while let Some(frame) = self.next_frame(&mut opened, class).await? {
             match frame.into_data() {
-                Ok(data) if body.len() + data.len() > limit => return Err(too_large()),
+                Ok(data) if body.len() + data.len() > limit => return Ok(None),
                 Ok(data) => body.extend_from_slice(&data),
                 Err(frame) => trailers = frame.into_trailers().unwrap_or_default(),
             }
         }
-        Ok(Answer { status: opened.status, headers: opened.headers, body: body.into(), trailers })
+        Ok(Some(Answer { status: opened.status, headers: opened.headers, body: body.into(), trailers }))
     }
 
     /// The next part of an answer; none at its end.

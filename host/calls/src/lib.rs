@@ -14,6 +14,7 @@ mod connect;
 mod content;
 mod events;
 mod exchange;
+mod fetch;
 mod http;
 mod mcp;
 mod openapi;
@@ -25,6 +26,7 @@ mod session;
 mod tls;
 
 pub use exchange::{Answer, Request};
+pub use fetch::{Fetch, Fetched, NotFetched};
 pub use rules::Rules;
 pub use session::{Interrupted, Performed, Side};
 pub use tls::TrustError;

@@ -4,17 +4,20 @@
 
 use hyper::header::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
-use workflow::calls::{McpCall, class_of_rpc};
+use workflow::calls::{McpCall, McpTransport, class_of_rpc};
 use workflow::effect::EffectClass;
 
 use crate::rpc::Peer;
-use crate::session::{Failure, Session, communication};
+use crate::session::{Failure, Session, communication, configuration};
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
 pub(crate) async fn call(session: &Session<'_>, call: &McpCall) -> Result<Value, Failure> {
-    let mut peer = Peer::new(session, &call.endpoint, &call.headers)?;
+    let McpTransport::Http { endpoint, headers } = &call.transport else {
+        return Err(configuration("a server over stdio is started in a sandbox, and not called"));
+    };
+    let mut peer = Peer::new(session, endpoint, headers)?;
     let hello = json!({
         "protocolVersion": call.protocol_version,
         "capabilities": {},

@@ -6,8 +6,8 @@ use hyper::body::Bytes;
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 use url::Url;
-use workflow::calls::CallEndpoint;
-use workflow::effect::{EffectClass, Fault, OWN_ERRORS};
+use workflow::calls::{CallEndpoint, rpc_error};
+use workflow::effect::EffectClass;
 
 use crate::auth::Credentials;
 use crate::content::JSON;
@@ -141,14 +141,8 @@ fn parse(request: &Request, answer: &Answer) -> Result<Value, Failure> {
 /// The result of an answer, or its error as a fault.
 pub(crate) fn result_of(message: &Value) -> Result<Value, Failure> {
     if let Some(error) = message.get("error") {
-        let fault = Fault {
-            kind: format!("{OWN_ERRORS}rpc-error"),
-            status: 502,
-            title: Some("The other side answered with an error".to_owned()),
-            detail: Some(format!("{}: {}", error["code"], error["message"].as_str().unwrap_or_default())),
-            instance: None,
-        };
-        return Err(fault.into());
+        let message = error["message"].as_str().unwrap_or_default();
+        return Err(rpc_error(error["code"].as_i64().unwrap_or_default(), message).into());
     }
     Ok(message.get("result").cloned().unwrap_or_default())
 }

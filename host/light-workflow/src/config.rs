@@ -1,5 +1,7 @@
 //! `light-workflow.toml`: what the operator decides for this host.
 
+pub mod services;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -7,8 +9,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use workflow::capability::Grants;
 use workflow::distribution::Reference;
-use workflow::{Origin, SecretName};
+use workflow::{ModelName, Origin, SecretName};
 
+use self::services::ServerName;
 use crate::cli::CallOptions;
 use crate::output::Failure;
 
@@ -20,6 +23,10 @@ const DEFAULT: &str = "light-workflow.toml";
 pub struct Config {
     pub egress: Egress,
     pub calls: Calls,
+    /// Language models that plugins may be granted, by the names that grants use.
+    pub models: BTreeMap<ModelName, services::Model>,
+    /// MCP servers whose tools plugins may be granted: the first part of `server/tool`.
+    pub mcp: BTreeMap<ServerName, services::McpServer>,
     pub secrets: BTreeMap<SecretName, SecretFile>,
     pub policy: Policy,
     pub plugins: Plugins,

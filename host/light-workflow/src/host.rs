@@ -17,7 +17,9 @@ use sandbox::local::{Local, LocalConfig};
 use store::{SharedStore, SqliteStore};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use worker::{Clock, Definitions, Hands, InstalledPlugin, PluginCatalog, Secrets, SystemClock, Worker, WorkerOptions};
+use worker::{
+    Clock, Definitions, Hands, InstalledPlugin, PluginCatalog, Secrets, Services, SystemClock, Worker, WorkerOptions,
+};
 use workflow::capability::{
     Approval, Date, EffectivePolicy, Grants, PluginManifest, PluginPolicy, PluginsLock, effective,
 };
@@ -27,6 +29,7 @@ use workflow::policy::{PolicyProblem, PolicySources};
 use workflow::{Digest, InstanceId, Origin, PluginName, TemplateName, Timestamp};
 
 use self::liveness::Liveness;
+use crate::config::services::services;
 use crate::config::{Config, Paths, Plugins};
 use crate::documents::Fetched;
 use crate::library::Library;
@@ -48,6 +51,7 @@ pub struct Parts {
     pub client: Arc<calls::Client>,
     approved_calls: BTreeSet<Origin>,
     pub fetched: Fetched,
+    services: Arc<Services>,
 }
 
 impl Parts {
@@ -69,9 +73,21 @@ impl Parts {
         let approved_calls = rules.approved();
         let client = calls::Client::new(rules, config.calls.ca.clone(), calls::Limits::default())
             .map_err(|error| Failure::used_wrongly(format!("{:#}", anyhow::Error::from(error))))?;
+        let services = Arc::new(services(&config, &approved_calls, &templates)?);
         let (templates, client) = (Arc::new(templates), Arc::new(client));
         let fetched = Fetched::default();
-        Ok(Self { config, templates, template_digests, manifests, lock, trusted, client, approved_calls, fetched })
+        Ok(Self {
+            config,
+            templates,
+            template_digests,
+            manifests,
+            lock,
+            trusted,
+            client,
+            approved_calls,
+            fetched,
+            services,
+        })
     }
 
     /// Origins that the host's own calls may reach.
@@ -287,6 +303,7 @@ impl Host {
             plugins: Arc::new(self.parts.catalog()),
             secrets: Arc::new(self.parts.secrets()),
             client: self.parts.client.clone(),
+            services: self.parts.services.clone(),
             running: Arc::default(),
         };
         let options = WorkerOptions::new(self.liveness.host().clone());

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use workflow::{ArtifactUri, CommandName, CommandResult, McpTool, ModelName, SecretName};
 
+use crate::texts::{SUBJECT_BYTES_MAX, one_line};
+
 /// A typed parameter of a command template.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -26,6 +28,14 @@ pub struct Denial {
     pub subject: String,
     /// What is missing and where it could be granted.
     pub reason: String,
+}
+
+impl Denial {
+    /// `subject` is cut and made one line, so that the history holds a bounded text.
+    pub fn new(capability: &str, subject: &str, reason: impl Into<String>) -> Self {
+        let subject = one_line(subject, SUBJECT_BYTES_MAX);
+        Self { capability: capability.to_owned(), subject, reason: reason.into() }
+    }
 }
 
 /// Why a host call gave no answer.
@@ -123,7 +133,23 @@ pub struct HttpResponse {
     pub status: u16,
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
+    /// Base64 in the history.
+    #[serde(with = "base64_text")]
     pub body: Vec<u8>,
+}
+
+mod base64_text {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        STANDARD.decode(String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
 }
 
 /// Where in its run a plugin is.

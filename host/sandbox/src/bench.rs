@@ -90,6 +90,7 @@ async fn once(
     let command = Command {
         template: template.clone(),
         command_name: None,
+        dialogue: None,
         mode: SandboxMode::WorkflowSession,
         argv: vec!["true".to_owned()],
         environment: Default::default(),

@@ -5,6 +5,7 @@
 //! | `sandbox-supervisor` | the host | owns one command: sandbox, output, deadline, outcome |
 //! | `sandbox-init` | bubblewrap, as process 1 inside | reaps, forwards egress, starts the command |
 //! | `sandbox-enter` | init | gives up every privilege and becomes the command |
+//! | `sandbox-dialogue` | enter, as the command | starts a server of MCP, asks it one thing, writes down what it said |
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -14,6 +15,7 @@ use crate::local;
 pub(crate) const SUPERVISOR: &str = "sandbox-supervisor";
 pub(crate) const INIT: &str = "sandbox-init";
 pub(crate) const ENTER: &str = "sandbox-enter";
+pub(crate) const DIALOGUE: &str = "sandbox-dialogue";
 
 /// Plays the role that the first argument names; `None` if it names none, and
 /// then the program goes on as itself.
@@ -26,6 +28,7 @@ pub fn run_if_requested(args: impl Iterator<Item = OsString>) -> Option<ExitCode
         SUPERVISOR => Some(local::supervisor::main()),
         INIT => Some(local::init::main()),
         ENTER => Some(local::enter::main(args)),
+        DIALOGUE => Some(local::dialogue::main(args)),
         _ => None,
     }
 }

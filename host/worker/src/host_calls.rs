@@ -28,8 +28,8 @@ use crate::act::{Attempt, Hands, Interrupted, Journal};
 use crate::artifacts;
 use crate::replay::{Divergence, Replay, Request, answer_value, answered, denied_request};
 
-/// How long a step keeps its instance while it waits for a command, when nobody
-/// else wants it: most commands of a check end within it.
+/// How long a step keeps its instance while it waits for a command or another
+/// system, when nobody else wants it: most commands of a check end within it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// One attempt's side of the host, over all runs of its component.
@@ -58,13 +58,11 @@ struct Shared {
     parked: Option<Parked>,
 }
 
-/// A command that runs on while its step holds no instance.
-pub(crate) struct Parked {
-    key: EffectKey,
-    running: Running,
-}
+/// A command that runs on, or a call that waits on, while its step holds no
+/// instance. Its end is recorded when it is there.
+pub(crate) struct Parked(Pending<()>);
 
-type Running = Pin<Box<dyn Future<Output = Result<CommandResult, EffectOutcome>> + Send>>;
+type Pending<T> = Pin<Box<dyn Future<Output = Result<T, HostCallError>> + Send>>;
 
 impl Side {
     pub fn new(hands: Hands, attempt: &Attempt, mode: SandboxMode, journal: Journal) -> Self {
@@ -102,16 +100,19 @@ impl Side {
         self.shared().ended.clone()
     }
 
-    /// The command for which the component gave up its instance.
+    /// That for which the component gave up its instance.
     pub fn parked(&self) -> Option<Parked> {
         self.shared().parked.take()
     }
 
-    /// Waits for the command and records its end. `Err` is the outcome of the
+    /// Waits until it has ended and that is recorded. `Err` is the outcome of the
     /// attempt; none if the host stops.
     pub async fn wait_for(&self, parked: Parked) -> Result<(), Option<EffectOutcome>> {
-        let result = parked.running.await.map_err(Some)?;
-        self.completed(&parked.key, &result).await.map_err(|Interrupted| None)
+        match parked.0.await {
+            Err(HostCallError::Interrupted) => Err(self.ended()),
+            // Recorded like any answer: the component gets it when it asks again.
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// The component came to its end: it must have asked for all that is recorded.
@@ -122,12 +123,45 @@ impl Side {
         }
     }
 
+    /// Ends the attempt in the middle, with this outcome.
+    pub fn end(&self, outcome: EffectOutcome) -> HostCallError {
+        self.shared().ended = Some(outcome);
+        HostCallError::Interrupted
+    }
+
     fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The record of an answer; none if there is none, since the host stops.
+    fn answer_event<T: Serialize>(
+        &self,
+        key: &EffectKey,
+        site: CallSite,
+        request: &Request,
+        answer: &Result<T, HostCallError>,
+    ) -> Option<Event> {
+        let engine = self.hands.plugin_host.fingerprint();
+        match answer {
+            Err(HostCallError::Interrupted) => None,
+            Err(HostCallError::Denied(denial)) => Some(denied(key, site, denial, engine)),
+            Ok(_) | Err(_) => {
+                let asked =
+                    json!({ "call": request.call, "subject": request.subject, "parameters": request.parameters });
+                Some(answered(key, asked, answer_value(answer), request.fingerprint(site, engine)))
+            }
+        }
+    }
+
+    /// Gives an answer to the plugin when it is in the history.
+    async fn answer<T>(&self, event: Option<Event>, answer: Result<T, HostCallError>) -> Result<T, HostCallError> {
+        let event = event.ok_or(HostCallError::Interrupted)?;
+        self.record(event).await.map_err(|Interrupted| HostCallError::Interrupted)?;
+        answer
+    }
+
     /// Returns when the event is in the history.
-    async fn record(&self, event: Event) -> Result<(), Interrupted> {
+    pub async fn record(&self, event: Event) -> Result<(), Interrupted> {
         self.journal.record(event.clone()).await?;
         self.shared().recorded.push(event);
         Ok(())
@@ -158,11 +192,6 @@ impl HostSide {
         EffectKey { sequence: site.sequence, ..self.side.key.clone() }
     }
 
-    fn end(&self, outcome: EffectOutcome) -> HostCallError {
-        self.side.shared().ended = Some(outcome);
-        HostCallError::Interrupted
-    }
-
     /// Takes a command off the plan; the denial if it is not there.
     fn take_planned(&mut self, name: &CommandName, parameters: &[(String, Parameter)]) -> Result<(), Denial> {
         let Some(plan) = &mut self.plan else { return Ok(()) };
@@ -186,7 +215,7 @@ impl HostSide {
     }
 
     fn diverged(&self, divergence: Divergence) -> HostCallError {
-        self.end(diverged(&divergence))
+        self.side.end(diverged(&divergence))
     }
 
     /// The recorded answer; or what `act` answers, in the history before the
@@ -201,14 +230,48 @@ impl HostSide {
             return answer;
         }
         let answer = act.await;
-        if matches!(answer, Err(HostCallError::Interrupted)) {
+        let event = self.side.answer_event(&self.key_of(site), site, &request, &answer);
+        self.side.answer(event, answer).await
+    }
+
+    /// As [`Self::journaled`], for what may take long: the step gives up its
+    /// instance meanwhile, as for a command.
+    async fn awaited<T, F>(&mut self, site: CallSite, request: Request, act: F) -> Result<T, HostCallError>
+    where
+        T: Serialize + DeserializeOwned + Send + 'static,
+        F: Future<Output = Result<T, HostCallError>> + Send + 'static,
+    {
+        let recorded = self.side.shared().replay.answer(site, &request);
+        if let Some(answer) = recorded.map_err(|divergence| self.diverged(divergence))? {
             return answer;
         }
-        let fingerprint = request.fingerprint(site, self.side.hands.plugin_host.fingerprint());
-        let asked = json!({ "call": request.call, "subject": request.subject, "parameters": request.parameters });
-        let event = answered(&self.key_of(site), asked, answer_value(&answer), fingerprint);
-        self.side.record(event).await.map_err(|_| HostCallError::Interrupted)?;
-        answer
+        let (side, key) = (self.side.clone(), self.key_of(site));
+        self.patiently(Box::pin(async move {
+            let answer = act.await;
+            let event = side.answer_event(&key, site, &request, &answer);
+            side.answer(event, answer).await
+        }))
+        .await
+    }
+
+    /// Waits a while for what records its own end; then, or as soon as another
+    /// step wants the instance, gives it up and leaves the rest to who runs the component.
+    async fn patiently<T: Send + 'static>(&self, mut pending: Pending<T>) -> Result<T, HostCallError> {
+        let wanted = async {
+            tokio::select! {
+                () = self.side.hands.plugin_host.instance_wanted() => {}
+                () = tokio::time::sleep(PATIENCE) => {}
+            }
+        };
+        tokio::select! {
+            biased;
+            ended = &mut pending => ended,
+            () = wanted => {
+                let rest = async move { pending.await.map(drop) };
+                self.side.shared().parked = Some(Parked(Box::pin(rest)));
+                Err(HostCallError::Interrupted)
+            }
+        }
     }
 
     /// Reads what cannot change: only that there was nothing is journaled, since
@@ -230,25 +293,15 @@ impl HostSide {
     }
 
     /// Runs a command whose start is recorded.
-    async fn run(&mut self, key: EffectKey, command: Command) -> Result<CommandResult, HostCallError> {
-        let (hands, templates, own) = (self.side.hands.clone(), self.side.templates.clone(), key.clone());
-        let mut running: Running = Box::pin(async move { hands.exec(&own, &command, &templates).await });
-        let wanted = async {
-            tokio::select! {
-                () = self.side.hands.plugin_host.instance_wanted() => {}
-                () = tokio::time::sleep(PATIENCE) => {}
-            }
-        };
-        let result = tokio::select! {
-            biased;
-            result = &mut running => result.map_err(|outcome| self.end(outcome))?,
-            () = wanted => {
-                self.side.shared().parked = Some(Parked { key, running });
-                return Err(HostCallError::Interrupted);
-            }
-        };
-        self.side.completed(&key, &result).await.map_err(|_| HostCallError::Interrupted)?;
-        Ok(result)
+    async fn run(&self, key: EffectKey, command: Command) -> Result<CommandResult, HostCallError> {
+        let side = self.side.clone();
+        self.patiently(Box::pin(async move {
+            let result = side.hands.exec(&key, &command, &side.templates).await;
+            let result = result.map_err(|outcome| side.end(outcome))?;
+            side.completed(&key, &result).await.map_err(|Interrupted| HostCallError::Interrupted)?;
+            Ok(result)
+        }))
+        .await
     }
 
     /// The command that a template makes of these parameters.
@@ -412,8 +465,8 @@ impl HostCalls for HostSide {
             self.own(uri)?;
         }
         let request = Request { call: "ask-model", subject: question.model.to_string(), parameters: json!(question) };
-        let text = format!("this host has no model `{}`: no model is configured", question.model);
-        self.journaled(site, request, async { Err(HostCallError::Unavailable(text)) }).await
+        let (side, key) = (self.side.clone(), self.key_of(site));
+        self.awaited(site, request, async move { side.ask_model(&key, question).await }).await
     }
 
     async fn call_tool(
@@ -422,15 +475,23 @@ impl HostCalls for HostSide {
         tool: &McpTool,
         arguments: Value,
     ) -> Result<ToolAnswer, HostCallError> {
-        let request = Request { call: "call-tool", subject: tool.to_string(), parameters: arguments };
-        let text = format!("this host has no MCP server `{}`: no MCP server is configured", tool.server());
-        self.journaled(site, request, async { Err(HostCallError::Unavailable(text)) }).await
+        let request = Request { call: "call-tool", subject: tool.to_string(), parameters: arguments.clone() };
+        let (side, key, tool) = (self.side.clone(), self.key_of(site), tool.clone());
+        let started = side.shared().replay.started(site.sequence);
+        let spool = self.key_of(site);
+        let answer =
+            self.awaited(site, request, async move { side.call_tool(&key, &tool, arguments, started).await }).await;
+        if !matches!(answer, Err(HostCallError::Interrupted)) {
+            // Its answer is recorded, now or by a host that died before it came to this.
+            self.side.hands.provider.discard(&spool).await;
+        }
+        answer
     }
 
     async fn fetch(&mut self, site: CallSite, asked: HttpRequest) -> Result<HttpResponse, HostCallError> {
         let request = Request { call: "fetch", subject: asked.url.clone(), parameters: json!(asked) };
-        let text = format!("`{}` is not reachable: this host has no HTTP client for plugins", asked.url);
-        self.journaled(site, request, async { Err(HostCallError::Unavailable(text)) }).await
+        let side = self.side.clone();
+        self.awaited(site, request, async move { side.fetch(asked).await }).await
     }
 
     async fn log(&mut self, level: LogLevel, message: String, fields: Vec<(String, String)>) {
@@ -440,13 +501,16 @@ impl HostCalls for HostSide {
     }
 
     async fn denied(&mut self, site: CallSite, denial: &Denial) {
-        let request = denied_request(&denial.capability, &denial.subject);
-        let fingerprint = request.fingerprint(site, self.side.hands.plugin_host.fingerprint());
-        let asked = json!({ "capability": denial.capability, "subject": denial.subject });
-        let event = answered(&self.key_of(site), asked, json!({ "denied": denial.reason }), fingerprint);
+        let event = denied(&self.key_of(site), site, denial, self.side.hands.plugin_host.fingerprint());
         // When the history cannot be written the next host call ends the attempt.
         let _ = self.side.record(event).await;
     }
+}
+
+fn denied(key: &EffectKey, site: CallSite, denial: &Denial, engine: &str) -> Event {
+    let request = denied_request(&denial.capability, &denial.subject);
+    let asked = json!({ "capability": denial.capability, "subject": denial.subject });
+    answered(key, asked, json!({ "denied": denial.reason }), request.fingerprint(site, engine))
 }
 
 /// As a plan writes it.
@@ -470,7 +534,7 @@ fn parameter_value(parameter: Parameter) -> ParameterValue {
     }
 }
 
-fn unavailable(error: StoreError) -> HostCallError {
+pub(crate) fn unavailable(error: StoreError) -> HostCallError {
     tracing::error!(error = %error, "A host call failed in the store");
     HostCallError::Unavailable("the host's store did not answer".to_owned())
 }

@@ -8,6 +8,7 @@
 mod act;
 mod alongside;
 mod artifacts;
+mod asking;
 mod clock;
 mod definitions;
 mod drive;
@@ -18,6 +19,7 @@ mod run;
 mod schedule;
 mod scheduled;
 mod secrets;
+mod services;
 mod summary;
 
 pub use act::{Act, Attempt, Hands, Interrupted, Journal, JournalEntry, Running};
@@ -29,4 +31,5 @@ pub use plugins::{DistributionError, InstalledPlugin, PluginCatalog, PluginCatal
 pub use schedule::{Worker, WorkerOptions};
 pub use scheduled::{NotScheduled, ScheduledStart, StartScheduled, start_due};
 pub use secrets::{MissingSecret, Secrets};
+pub use services::{McpPlace, McpServer, Model, Service, Services};
 pub use summary::keep_summary;

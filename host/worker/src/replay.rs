@@ -69,6 +69,8 @@ struct RecordedAnswer {
 pub(crate) struct Replay {
     commands: BTreeMap<u32, RecordedCommand>,
     answers: BTreeMap<u32, RecordedAnswer>,
+    /// Processes in sandboxes that answer a call.
+    started: BTreeMap<u32, Command>,
     engine: String,
 }
 
@@ -90,6 +92,9 @@ impl Replay {
                 Event::HostCallCompleted { sequence, request, answer, fingerprint, .. } => {
                     let (request, answer, fingerprint) = (request.clone(), answer.clone(), fingerprint.clone());
                     replay.answers.insert(*sequence, RecordedAnswer { request, answer, fingerprint });
+                }
+                Event::CallStarted { sequence, command: Some(command), .. } => {
+                    replay.started.insert(*sequence, (**command).clone());
                 }
                 // An attempt keeps its host calls and nothing else.
                 _ => {}
@@ -134,6 +139,11 @@ impl Replay {
         Ok(Some(answer))
     }
 
+    /// The process that was started to answer the call at this place.
+    pub fn started(&self, sequence: u32) -> Option<Command> {
+        self.started.get(&sequence).cloned()
+    }
+
     /// The refusal that was given at this place. Policy is not asked again.
     pub fn denial(&mut self, site: CallSite, capability: &str, subject: &str) -> Result<Option<Denial>, Divergence> {
         let Some(recorded) = self.answers.get(&site.sequence) else {
@@ -155,7 +165,9 @@ impl Replay {
 
     /// Whether something else than a refusal is recorded at this place: it was allowed then.
     pub fn was_allowed(&self, sequence: u32) -> bool {
-        self.commands.contains_key(&sequence) || self.answers.contains_key(&sequence)
+        self.commands.contains_key(&sequence)
+            || self.answers.contains_key(&sequence)
+            || self.started.contains_key(&sequence)
     }
 
     /// The component ended: all that is recorded must have been asked again.
@@ -203,6 +215,22 @@ fn command_name(command: &Command) -> String {
 /// What was refused, for the fingerprint of a denial.
 pub(crate) fn denied_request(capability: &str, subject: &str) -> Request {
     Request { call: "denied", subject: format!("{capability} {subject}"), parameters: Value::Null }
+}
+
+/// A call of the host's client that was about to be sent, and whose answer no
+/// host received: nobody knows whether it happened.
+pub(crate) fn lost_call(events: &[Event]) -> Option<String> {
+    let is_answered = |number: u32| {
+        let mut calls = events.iter();
+        calls.any(|event| matches!(event, Event::HostCallCompleted { sequence, .. } if *sequence == number))
+    };
+    events.iter().find_map(|event| match event {
+        Event::CallStarted { sequence, subject, command: None, .. } if !is_answered(*sequence) => {
+            let subject = subject.as_deref().unwrap_or("a call");
+            Some(format!("the host ended after host call {sequence}, `{subject}`, may have been sent"))
+        }
+        _ => None,
+    })
 }
 
 /// The form of an answer in the history.

@@ -251,7 +251,7 @@ fn note_entry(entry: JournalEntry, incoming: &mut Incoming) {
         Event::CommandsPlanned { path, attempt, .. }
         | Event::CommandStarted { path, attempt, .. }
         | Event::CommandCompleted { path, attempt, .. }
-        | Event::CallStarted { path, attempt }
+        | Event::CallStarted { path, attempt, .. }
         | Event::HostCallCompleted { path, attempt, .. } => (path.clone(), *attempt),
         other => unreachable!("`{}` is not an event of the journal", other.name()),
     };

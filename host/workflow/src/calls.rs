@@ -8,7 +8,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::effect::EffectClass;
+use crate::command::Command;
+use crate::effect::{EffectClass, Fault, OWN_ERRORS};
 use crate::ids::SecretName;
 
 /// One outbound call, whatever its protocol.
@@ -191,17 +192,32 @@ pub enum Agent {
     Server(CallEndpoint),
 }
 
-/// `call: mcp` over HTTP.
+/// `call: mcp`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct McpCall {
     pub protocol_version: String,
     pub method: String,
     pub parameters: Value,
-    pub endpoint: CallEndpoint,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub headers: Vec<(String, String)>,
+    #[serde(flatten)]
+    pub transport: McpTransport,
     pub client: McpClient,
+}
+
+/// The protocol's version that this host speaks.
+pub const MCP_VERSION: &str = "2025-06-18";
+
+/// How a server of MCP is reached.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum McpTransport {
+    Http {
+        endpoint: CallEndpoint,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        headers: Vec<(String, String)>,
+    },
+    /// Its process, in a sandbox; there it is asked what the call says.
+    Stdio { command: Box<Command> },
 }
 
 /// Who the server is told to be talking to.
@@ -210,6 +226,24 @@ pub struct McpCall {
 pub struct McpClient {
     pub name: String,
     pub version: String,
+}
+
+impl McpClient {
+    /// This program.
+    pub fn own() -> Self {
+        Self { name: "light-workflow".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
+    }
+}
+
+/// The error of a JSON-RPC answer.
+pub fn rpc_error(code: i64, message: &str) -> Fault {
+    Fault {
+        kind: format!("{OWN_ERRORS}rpc-error"),
+        status: 502,
+        title: Some("The other side answered with an error".to_owned()),
+        detail: Some(format!("{code}: {message}")),
+        instance: None,
+    }
 }
 
 /// What a method of MCP or A2A promises about doing it twice.

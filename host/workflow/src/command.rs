@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::calls::McpClient;
 use crate::ids::{ArtifactUri, CommandName, Digest, SecretName, TaskPath, TemplateName, Timestamp};
 
 /// How long a sandbox lives and what it shares.
@@ -75,6 +76,61 @@ pub struct Command {
     pub capture: Vec<String>,
     /// Wall-clock time from the start of the process; 0 is the template's own limit.
     pub time_limit_ms: u64,
+    /// Set for a server of MCP: in its sandbox a program of the host asks it this
+    /// over its standard streams, and writes an [`McpAnswer`] to the output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dialogue: Option<Box<McpDialogue>>,
+}
+
+/// One request to a server of MCP over its standard streams, between the
+/// greeting and the goodbye.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct McpDialogue {
+    pub protocol_version: String,
+    pub client: McpClient,
+    pub method: String,
+    pub parameters: Value,
+    /// From the start of the server to its answer.
+    pub time_limit_ms: u64,
+    /// Of all that the server says until its answer is there.
+    pub answer_bytes_max: u64,
+}
+
+/// What came of an [`McpDialogue`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum McpAnswer {
+    Result(Value),
+    /// The server answered with an error of the protocol.
+    Refused {
+        code: i64,
+        message: String,
+    },
+    /// There is no answer. `asked`: the request was on its way already.
+    Broken {
+        why: McpTrouble,
+        detail: String,
+        asked: bool,
+    },
+}
+
+/// What a server of MCP did instead of answering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum McpTrouble {
+    /// Its program could not be started.
+    NotStarted,
+    /// It speaks another version of the protocol.
+    OtherVersion,
+    /// It wrote what is no message of the protocol.
+    Garbage,
+    /// It wrote more than an answer may have.
+    Flood,
+    /// It did not answer in time.
+    Silent,
+    /// It ended.
+    Gone,
 }
 
 impl Command {

@@ -141,9 +141,14 @@ impl StandardError {
         }
     }
 
+    /// The URI that a [`Fault`] of this type has.
+    pub fn kind(self) -> String {
+        format!("{STANDARD_ERRORS}{}", self.name())
+    }
+
     pub fn fault(self, detail: impl Into<String>) -> Fault {
         Fault {
-            kind: format!("{STANDARD_ERRORS}{}", self.name()),
+            kind: self.kind(),
             status: self.status(),
             title: None,
             detail: Some(detail.into()),

@@ -210,6 +210,16 @@ pub enum Event {
     CallStarted {
         path: TaskPath,
         attempt: u32,
+        /// Of a plugin's host call, from 1; 0: the attempt itself is the call.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        sequence: u32,
+        /// What a plugin asked for: `docs/search`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subject: Option<String>,
+        /// The process that does it in a sandbox, which outlives the host: it is
+        /// asked for its answer again. None: a lost answer stays lost.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        command: Option<Box<Command>>,
     },
     /// A host call of a plugin other than a command, with its answer; a denial is one too.
     HostCallCompleted {
@@ -388,4 +398,9 @@ impl Event {
             | Event::InstanceResumed { .. } => None,
         }
     }
+}
+
+/// For serde.
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }

@@ -126,6 +126,7 @@ impl Resolver<'_> {
         match &task.kind {
             TaskKind::Run(_) => self.effect(task, None),
             TaskKind::RunWorkflow(run) => self.child(task, &run.workflow),
+            TaskKind::Outbound(outbound) if outbound.needs_sandbox() => self.effect(task, None),
             TaskKind::Outbound(outbound) => self.outbound(task, outbound),
             TaskKind::Call(call) if self.sources.echo && call.plugin.as_str() == "echo" => {}
             TaskKind::Call(call) => match (self.sources.plugin)(&call.plugin, &task.light.grants) {

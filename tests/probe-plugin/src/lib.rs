@@ -6,7 +6,8 @@
 //! `name=kind:value` for a parameter, `secret:name` for a secret, and `plan` if
 //! the command is to be in the plan.
 
-/// Makes a component of `fn(&[String]) -> Result<(), CallError>`.
+/// Makes a component of `fn(&[String]) -> Result<(), CallError>`; of another
+/// world than `publish` with one interface.
 #[macro_export]
 macro_rules! probe {
     ($try:expr) => {
@@ -16,9 +17,35 @@ macro_rules! probe {
             wit_bindgen::generate!({ path: "../../wit", world: "publish" });
         }
 
-        use bindings::exports::lightapi::release::step::{Description, Guest, PlannedCommand};
         #[allow(unused_imports, reason = "each probe uses one of them")]
         use bindings::lightapi::release::{artifacts_read, artifacts_write, log, sandbox, sandbox_secret, secrets};
+
+        #[allow(dead_code, reason = "only commands have parameters")]
+        fn parameters(fields: &[String]) -> Vec<(String, sandbox::Parameter)> {
+            let given = fields.iter().filter_map(|field| field.split_once('='));
+            let value = |text: &str| match text.split_once(':') {
+                Some(("artifact", uri)) => sandbox::Parameter::Artifact(uri.to_owned()),
+                Some((_, text)) => sandbox::Parameter::Text(text.to_owned()),
+                None => sandbox::Parameter::Text(text.to_owned()),
+            };
+            given.map(|(name, text)| (name.to_owned(), value(text))).collect()
+        }
+
+        $crate::probe!(@guest $try);
+    };
+    ($world:tt, $interface:ident, $try:expr) => {
+        /// Generated from `wit/release.wit`: it passes pointers over the component's border.
+        #[allow(unsafe_code, clippy::all)]
+        mod bindings {
+            wit_bindgen::generate!({ path: "../../wit", world: $world });
+        }
+
+        use bindings::lightapi::release::$interface;
+
+        $crate::probe!(@guest $try);
+    };
+    (@guest $try:expr) => {
+        use bindings::exports::lightapi::release::step::{Description, Guest, PlannedCommand};
         use bindings::lightapi::release::types::{CallError, StepError};
 
         struct Probe;
@@ -60,17 +87,6 @@ macro_rules! probe {
                 };
                 Ok(format!("{said:?}"))
             }
-        }
-
-        #[allow(dead_code, reason = "only commands have parameters")]
-        fn parameters(fields: &[String]) -> Vec<(String, sandbox::Parameter)> {
-            let given = fields.iter().filter_map(|field| field.split_once('='));
-            let value = |text: &str| match text.split_once(':') {
-                Some(("artifact", uri)) => sandbox::Parameter::Artifact(uri.to_owned()),
-                Some((_, text)) => sandbox::Parameter::Text(text.to_owned()),
-                None => sandbox::Parameter::Text(text.to_owned()),
-            };
-            given.map(|(name, text)| (name.to_owned(), value(text))).collect()
         }
 
         /// The generated exports take pointers.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use web_stub::{Asked, Part, Reply, Web};
 use workflow::calls::{
-    A2aCall, Agent, AuthenticationScheme, Call, CallEndpoint, CallRequest, HttpOutput, McpCall, McpClient, OpenApiCall,
+    A2aCall, Agent, AuthenticationScheme, Call, CallEndpoint, CallRequest, HttpOutput, McpCall, McpClient, McpTransport, OpenApiCall,
 };
 
 use crate::house::{House, Options, at, from_secret, given, kind, rules_of};
@@ -208,8 +208,10 @@ fn mcp(uri: &str, method: &str, authentication: Option<workflow::calls::Authenti
         protocol_version: "2025-06-18".to_owned(),
         method: method.to_owned(),
         parameters: json!({"name": "add", "arguments": {"a": 1}}),
-        endpoint: CallEndpoint { uri: uri.to_owned(), authentication },
-        headers: vec![("x-team".to_owned(), "release".to_owned())],
+        transport: McpTransport::Http {
+            endpoint: CallEndpoint { uri: uri.to_owned(), authentication },
+            headers: vec![("x-team".to_owned(), "release".to_owned())],
+        },
         client: McpClient { name: "me".to_owned(), version: "1".to_owned() },
     })))
 }

@@ -153,7 +153,8 @@ impl State {
         let Turn::Execute(host) = &mut self.turn else {
             return Ok(Ok(false));
         };
-        match host.recorded(site, interface.name(), subject) {
+        // As a refusal writes it down.
+        match host.recorded(site, interface.name(), &one_line(subject, SUBJECT_BYTES_MAX)) {
             Ok(Recorded::Nothing) => Ok(Ok(false)),
             Ok(Recorded::Allowed) => Ok(Ok(true)),
             Ok(Recorded::Denied(denial)) => Ok(Err(types::CallError::Denied(denial.into()))),
@@ -173,8 +174,7 @@ impl State {
 
     /// Tells the worker and the plugin that a call is refused.
     async fn deny<T>(&mut self, site: CallSite, interface: Interface, subject: &str, reason: String) -> Answer<T> {
-        let denial =
-            Denial { capability: interface.name().to_owned(), subject: one_line(subject, SUBJECT_BYTES_MAX), reason };
+        let denial = Denial::new(interface.name(), subject, reason);
         if let Turn::Execute(host) = &mut self.turn {
             self.clock.pause();
             host.denied(site, &denial).await;

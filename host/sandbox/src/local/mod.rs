@@ -14,6 +14,7 @@
 mod bwrap;
 mod cgroup;
 mod config;
+pub(crate) mod dialogue;
 mod doctor;
 pub(crate) mod enter;
 mod exec;

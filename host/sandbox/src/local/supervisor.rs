@@ -21,6 +21,7 @@ use workflow::command::SandboxMode;
 use workflow::redaction::Redactor;
 
 use super::cgroup::Groups;
+use super::dialogue;
 use super::lock::FileLock;
 use super::session::{Workspace, session_lock};
 use super::spool::{Spool, Started};
@@ -319,10 +320,14 @@ fn start_proxy(spec: &Spec) -> Result<Option<Proxy>, NothingRan> {
 
 fn setup(spec: &Spec, environment: BTreeMap<String, String>, owner: Option<(u32, u32)>, groups: &Groups) -> Setup {
     let limits = &spec.limits;
+    let (argv, stdin) = match &spec.command.dialogue {
+        None => (spec.command.argv.clone(), spec.command.stdin.clone()),
+        Some(dialogue) => dialogue::of(dialogue, spec),
+    };
     Setup {
-        argv: spec.command.argv.clone(),
+        argv,
         environment,
-        stdin: spec.command.stdin.clone(),
+        stdin,
         secrets: spec.secrets.clone(),
         egress: !spec.command.egress.is_empty(),
         launcher_arguments: spec.launcher_arguments.clone(),

@@ -67,6 +67,7 @@ impl Template {
         Ok(Command {
             template: self.name.clone(),
             command_name: Some(name.clone()),
+            dialogue: None,
             mode,
             argv,
             environment: environment.collect(),

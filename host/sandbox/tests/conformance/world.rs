@@ -102,6 +102,7 @@ pub fn request(sequence: u32, mode: SandboxMode, argv: &[&str]) -> ExecRequest {
     let command = Command {
         template: TemplateName::new("conformance").expect("a name"),
         command_name: None,
+        dialogue: None,
         mode,
         argv: argv.iter().map(|argument| (*argument).to_owned()).collect(),
         environment: BTreeMap::new(),

@@ -122,6 +122,7 @@ fn request(mode: SandboxMode, key: EffectKey, argv: &[&str]) -> ExecRequest {
         command: Command {
             template: TemplateName::new("test").expect("a name"),
             command_name: None,
+            dialogue: None,
             mode,
             argv: argv.iter().map(|&argument| argument.to_owned()).collect(),
             environment: BTreeMap::new(),

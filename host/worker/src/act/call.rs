@@ -11,6 +11,9 @@ use super::{Attempt, Hands, Journal, chain, configuration_fault};
 
 impl Hands {
     pub(super) async fn call_out(&self, attempt: &Attempt, call: &Call, journal: Journal) -> Option<EffectOutcome> {
+        if let Some(outcome) = self.call_mcp_in_sandbox(attempt, call).await {
+            return Some(outcome);
+        }
         if attempt.calls.iter().any(|event| matches!(event, Event::CallStarted { .. })) {
             // An earlier host was about to send it, and nobody knows how far it came.
             let detail = "the host ended after the request may have been sent".to_owned();
@@ -26,7 +29,7 @@ impl Hands {
     }
 
     /// The outcome without any secret of this host, and without what was made of them.
-    fn without_secrets(
+    pub(crate) fn without_secrets(
         &self,
         outcome: EffectOutcome,
         used: &[(String, String)],
@@ -59,7 +62,13 @@ struct Sending<'a> {
 #[async_trait]
 impl Side for Sending<'_> {
     async fn sending(&self) -> Result<(), Interrupted> {
-        let event = Event::CallStarted { path: self.key.path.clone(), attempt: self.key.attempt };
+        let event = Event::CallStarted {
+            path: self.key.path.clone(),
+            attempt: self.key.attempt,
+            sequence: 0,
+            subject: None,
+            command: None,
+        };
         self.journal.record(event).await.map_err(|_| Interrupted)
     }
 

@@ -2,9 +2,11 @@
 
 mod call;
 mod command;
+mod mcp;
 mod plugin;
 
 pub(crate) use command::chain;
+pub(crate) use mcp::McpInSandbox;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +23,7 @@ use workflow::{Digest, Effect, EffectKey, EffectOutcome, InstanceId, Origin, Tem
 
 use crate::plugins::PluginCatalog;
 use crate::secrets::Secrets;
+use crate::services::Services;
 
 /// An attempt whose intent is committed.
 #[derive(Debug, Clone)]
@@ -144,6 +147,8 @@ pub struct Hands {
     pub secrets: Arc<Secrets>,
     /// The way out of the host itself.
     pub client: Arc<calls::Client>,
+    /// What plugins may ask beyond their release.
+    pub services: Arc<Services>,
     /// Commands that run now, for [`Act::stop`].
     pub running: Arc<Running>,
 }
@@ -187,8 +192,13 @@ impl Hands {
     }
 
     /// Removes every secret this host knows from a text of its own making.
-    fn redacted(&self, text: &str) -> Result<String, EffectOutcome> {
+    pub(crate) fn redacted(&self, text: &str) -> Result<String, EffectOutcome> {
         Ok(self.redactor()?.redact(text).into_string())
+    }
+
+    /// Like [`Self::redacted`], for a request of which every text is ours or a plugin's.
+    pub(crate) fn redacted_json(&self, value: &serde_json::Value) -> Result<serde_json::Value, EffectOutcome> {
+        Ok(self.redactor()?.redact_json(value))
     }
 
     /// Fails closed: without a redactor nothing is stored.

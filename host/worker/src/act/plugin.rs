@@ -14,12 +14,16 @@ use workflow::{Effect, EffectKey, EffectOutcome};
 use super::{Attempt, Hands, Journal, command::chain};
 use crate::artifacts;
 use crate::host_calls::Side;
+use crate::replay::lost_call;
 
 impl Hands {
     pub(super) async fn call_plugin(&self, attempt: Attempt, journal: Journal) -> Option<EffectOutcome> {
         let Effect::Plugin { plugin, digest, input, grants, mode, .. } = &attempt.effect else {
             unreachable!("`act` gives this function plugin effects only");
         };
+        if let Some(detail) = lost_call(&attempt.calls) {
+            return Some(EffectOutcome::Unknown { detail });
+        }
         let component = match self.plugins.plugin(&self.plugin_host, plugin, digest).await {
             Ok(component) => component,
             Err(error) => return Some(faulted("plugin-not-loaded", 500, chain(&error))),

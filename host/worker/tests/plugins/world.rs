@@ -69,6 +69,7 @@ impl World {
             secrets: Arc::new(Secrets::from_files(BTreeMap::<SecretName, PathBuf>::from(secrets))),
             running: Arc::new(Running::default()),
             client: Arc::new(calls::Client::new(calls::Rules::default(), None, calls::Limits::default()).unwrap()),
+            services: Arc::default(),
         };
         Self { _folder: folder, machine, hands }
     }

@@ -1,5 +1,6 @@
 //! Outbound calls as a definition writes them: [`crate::calls`] with templates.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::authentication::Authentication;
@@ -33,8 +34,7 @@ impl Outbound {
             }
             Outbound::A2a(a2a) => a2a.parameters.iter().chain(a2a.agent.endpoint().templates()).collect(),
             Outbound::Mcp(mcp) => {
-                let parts = mcp.parameters.iter().chain(&mcp.headers);
-                parts.chain(mcp.endpoint.templates()).collect()
+                mcp.parameters.iter().chain(mcp.transport.templates()).collect()
             }
         }
     }
@@ -45,7 +45,18 @@ impl Outbound {
             Outbound::Http(http) => vec![&http.endpoint],
             Outbound::OpenApi(openapi) => vec![&openapi.document],
             Outbound::A2a(a2a) => vec![a2a.agent.endpoint()],
-            Outbound::Mcp(mcp) => vec![&mcp.endpoint],
+            Outbound::Mcp(mcp) => match &mcp.transport {
+                McpTransport::Http { endpoint, .. } => vec![endpoint],
+                McpTransport::Stdio { .. } => Vec::new(),
+            },
+        }
+    }
+
+    /// Whether it starts a process of its own, which needs a sandbox as any other.
+    pub fn needs_sandbox(&self) -> bool {
+        match self {
+            Outbound::Http(_) | Outbound::OpenApi(_) | Outbound::A2a(_) => false,
+            Outbound::Mcp(mcp) => matches!(mcp.transport, McpTransport::Stdio { .. }),
         }
     }
 
@@ -128,7 +139,7 @@ impl AgentSource {
     }
 }
 
-/// `call: mcp` over HTTP.
+/// `call: mcp`.
 #[derive(Debug, Clone)]
 pub struct McpOutbound {
     pub protocol_version: String,
@@ -136,9 +147,34 @@ pub struct McpOutbound {
     pub parameters: Option<Template>,
     /// None: as long as the task may take.
     pub timeout: Option<Duration>,
-    pub endpoint: Endpoint,
-    pub headers: Option<Template>,
+    pub transport: McpTransport,
     pub client: Option<McpClient>,
+}
+
+/// How a server of MCP is reached.
+#[derive(Debug, Clone)]
+pub enum McpTransport {
+    Http {
+        endpoint: Endpoint,
+        headers: Option<Template>,
+    },
+    /// Its process, in the sandbox of the task.
+    Stdio {
+        command: Template,
+        arguments: Vec<Template>,
+        environment: BTreeMap<String, Template>,
+    },
+}
+
+impl McpTransport {
+    fn templates(&self) -> Vec<&Template> {
+        match self {
+            McpTransport::Http { endpoint, headers } => headers.iter().chain(endpoint.templates()).collect(),
+            McpTransport::Stdio { command, arguments, environment } => {
+                [command].into_iter().chain(arguments).chain(environment.values()).collect()
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -53,7 +53,7 @@ impl Instance {
             Event::AttemptStarted { path, attempt, effect } => self.attempt_started(&path, attempt, effect, at),
             Event::CommandsPlanned { ref path, attempt, .. }
             | Event::CommandStarted { ref path, attempt, .. }
-            | Event::CallStarted { ref path, attempt }
+            | Event::CallStarted { ref path, attempt, .. }
             | Event::HostCallCompleted { ref path, attempt, .. } => self.host_call(&path.clone(), attempt, event),
             Event::CommandCompleted { path, attempt, sequence, result } => {
                 let kept = RecordedResult::new(&path, attempt, sequence, &result);

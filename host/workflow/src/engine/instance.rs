@@ -263,7 +263,7 @@ impl Instance {
             | Event::CommandsPlanned { path, attempt, .. }
             | Event::CommandStarted { path, attempt, .. }
             | Event::CommandCompleted { path, attempt, .. }
-            | Event::CallStarted { path, attempt }
+            | Event::CallStarted { path, attempt, .. }
             | Event::HostCallCompleted { path, attempt, .. } => self.is_attempt_open(path, *attempt),
             Event::QuestionAnswered { path, decision } => match self.frames.get(path).map(|frame| &frame.state) {
                 Some(State::Asking(Asking { question, answer: None, .. })) => {

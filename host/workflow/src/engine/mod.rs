@@ -51,6 +51,15 @@ pub fn input_violations(definition: &Definition, input: &Value) -> Result<Vec<Vi
     schema::violations(definition.input.schema.as_ref(), input, "input")
 }
 
+/// Whether `value` conforms to a JSON schema (2020-12) that no definition holds.
+///
+/// # Errors
+///
+/// What is wrong with `value`, or with the schema itself; said to people.
+pub fn conforms(schema: &Value, value: &Value, what: &str) -> Result<(), String> {
+    schema::check(Some(schema), value, what).map_err(|fault| fault.detail.unwrap_or_default())
+}
+
 /// Starts an instance: `InstanceStarted` and the first decisions.
 ///
 /// Nothing is done yet: commit the events, then carry out the open attempts.

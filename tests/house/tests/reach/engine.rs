@@ -13,24 +13,27 @@ use serde_json::Value;
 use store::{ArtifactBytes, NewArtifact, NewInstance, SharedStore, SqliteOptions, SqliteStore};
 use tokio::sync::mpsc;
 use worker::{Act, Attempt, Hands, InstalledPlugin, Journal, JournalEntry, PluginCatalog, Secrets};
-use workflow::capability::{EffectivePolicy, TaskPolicy};
+use workflow::capability::{EffectivePolicy, Grants, TaskPolicy};
+use workflow::command::SandboxMode;
+use workflow::event::Event;
 use workflow::{
     ArtifactUri, Command, CommandStatus, Digest, Effect, EffectClass, EffectKey, EffectOutcome, InstanceId, PluginName,
-    SecretName, TaskPath, Timestamp,
+    SecretName, TaskPath, TemplateName, Timestamp,
 };
 
 use crate::report::{root, target};
 
-const PROBES: [&str; 5] = ["log", "artifacts_read", "artifacts_write", "sandbox", "secrets"];
+const PROBES: [&str; 8] = ["log", "artifacts_read", "artifacts_write", "sandbox", "secrets", "http", "mcp", "model"];
 
 /// What came of one attempt.
 #[derive(Debug)]
 pub struct Ran {
-    outcome: EffectOutcome,
+    pub outcome: EffectOutcome,
     /// What the sandbox was asked to run.
     pub commands: Vec<Command>,
     /// Names of the events that the attempt recorded.
     pub events: Vec<&'static str>,
+    pub history: Vec<Event>,
 }
 
 impl Ran {
@@ -59,6 +62,11 @@ pub struct Engine {
 
 impl Engine {
     pub async fn start() -> Self {
+        Self::with(|hands| hands).await
+    }
+
+    /// A host that differs from the usual one.
+    pub async fn with(change: impl FnOnce(Hands) -> Hands) -> Self {
         let folder = tempfile::tempdir().unwrap().keep();
         let components = components(&folder);
         let digests = components.iter().map(|(name, (digest, _))| (*name, digest.clone())).collect();
@@ -86,48 +94,92 @@ impl Engine {
             plugins: Arc::new(PluginCatalog::new(installed)),
             secrets: Arc::new(Secrets::from_files(secrets.into())),
             client: Arc::new(calls::Client::new(calls::Rules::default(), None, calls::Limits::default()).unwrap()),
+            services: Arc::default(),
             running: Arc::default(),
         };
-        Self { hands, provider, digests, attempts: Mutex::default() }
+        Self { hands: change(hands), provider, digests, attempts: Mutex::default() }
     }
 
     /// Runs a probe with the policy of a task, as the worker runs the task's own plugin.
     pub async fn attempt(&self, policy: &TaskPolicy, probe: &'static str, fields: &[String]) -> Ran {
-        let number = {
-            let mut attempts = self.attempts.lock().unwrap();
-            *attempts += 1;
-            *attempts
-        };
         let grants = policy.plugin.as_ref().unwrap().grants.clone();
+        let effect = self.effect(grants, policy.template.clone(), policy.mode, probe, fields);
+        self.act(self.next(), effect, Vec::new()).await
+    }
+
+    /// Runs a probe with these grants, in an attempt of its own.
+    pub async fn granted(&self, grants: &Grants, probe: &'static str, fields: &[&str]) -> Ran {
+        self.again(self.next(), grants, probe, fields, Vec::new()).await
+    }
+
+    /// As [`Self::granted`], for an attempt whose journal has `calls` already.
+    pub async fn again(
+        &self,
+        attempt: u32,
+        grants: &Grants,
+        probe: &'static str,
+        fields: &[&str],
+        calls: Vec<Event>,
+    ) -> Ran {
+        let fields: Vec<String> = fields.iter().map(|field| (*field).to_owned()).collect();
+        let template = "rust-release".parse().unwrap();
+        let effect = self.effect(grants.clone(), template, SandboxMode::PerTask, probe, &fields);
+        self.act(attempt, effect, calls).await
+    }
+
+    pub fn next(&self) -> u32 {
+        let mut attempts = self.attempts.lock().unwrap();
+        *attempts += 1;
+        *attempts
+    }
+
+    fn effect(
+        &self,
+        grants: Grants,
+        template: TemplateName,
+        mode: SandboxMode,
+        probe: &'static str,
+        fields: &[String],
+    ) -> Effect {
+        Effect::Plugin {
+            plugin: plugin_name(probe),
+            digest: self.digests[probe].clone(),
+            input: Value::from(fields.join("\n")),
+            grants: Box::new(grants),
+            template,
+            mode,
+            class: EffectClass::Pure,
+        }
+    }
+
+    async fn act(&self, attempt: u32, effect: Effect, calls: Vec<Event>) -> Ran {
         let attempt = Attempt {
-            key: EffectKey { instance: instance(), path: TaskPath::from_text("/do/0/t"), attempt: number, sequence: 0 },
-            effect: Effect::Plugin {
-                plugin: plugin_name(probe),
-                digest: self.digests[probe].clone(),
-                input: Value::from(fields.join("\n")),
-                grants: Box::new(grants),
-                template: policy.template.clone(),
-                mode: policy.mode,
-                class: EffectClass::Pure,
-            },
+            key: key(attempt),
+            effect,
             started_at: Timestamp::UNIX_EPOCH,
-            calls: Vec::new(),
+            calls,
             approved_calls: Default::default(),
             templates: self.hands.templates.digests(),
         };
         let (sender, mut entries) = mpsc::channel::<JournalEntry>(8);
         let committing = tokio::spawn(async move {
-            let mut events = Vec::new();
+            let mut history = Vec::new();
             while let Some(entry) = entries.recv().await {
-                events.push(entry.event.name());
+                history.push(entry.event);
                 let _ = entry.committed.send(());
             }
-            events
+            history
         });
         let outcome = self.hands.act(attempt, Journal::new(sender)).await.expect("the host does not stop");
-        let events = committing.await.unwrap();
-        Ran { outcome, events, commands: std::mem::take(&mut self.provider.commands.lock().unwrap()) }
+        let history = committing.await.unwrap();
+        let events = history.iter().map(Event::name).collect();
+        Ran { outcome, events, history, commands: std::mem::take(&mut self.provider.commands.lock().unwrap()) }
     }
+}
+
+/// Of the attempt itself; its host calls have sequences from 1.
+pub fn key(attempt: u32) -> EffectKey {
+    EffectKey { instance: instance(), path: TaskPath::from_text("/do/0/t"), attempt, sequence: 0 }
 }
 
 /// The instance whose tasks the probes stand for.
@@ -156,7 +208,7 @@ async fn begin(store: &SharedStore) {
     store.start_instance(new).await.unwrap();
 }
 
-fn instance() -> InstanceId {
+pub fn instance() -> InstanceId {
     InstanceId::new("probe").unwrap()
 }
 

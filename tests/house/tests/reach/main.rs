@@ -5,6 +5,8 @@
 mod engine;
 mod guide;
 mod report;
+mod servers;
+mod services;
 
 use std::collections::BTreeMap;
 

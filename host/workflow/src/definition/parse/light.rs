@@ -25,16 +25,19 @@ const PROVIDERS: [(&str, &str); 4] =
 
 /// Fields of a task's block that mean something only for some kinds of task.
 const FIELD_KINDS: [(&str, &[&str]); 6] = [
-    ("security", &["run", "call"]),
+    ("security", &["run", "call", SERVER]),
     ("artifactPolicy", &["run", "call"]),
     ("onFailure", &["run", "call"]),
-    ("effect", &["run", "call", OUTBOUND]),
+    ("effect", &["run", "call", OUTBOUND, SERVER]),
     ("grants", &["call"]),
-    ("egress", &["run"]),
+    ("egress", &["run", SERVER]),
 ];
 
 /// What `call: http` and kin are called here: the host itself acts, so nothing of a sandbox applies.
 pub const OUTBOUND: &str = "a call of the host itself";
+
+/// `call: mcp` over stdio: the host asks, and who is asked runs in a sandbox.
+pub const SERVER: &str = "a server in a sandbox";
 
 /// `document.metadata`.
 pub fn document(metadata: &Field) -> Option<DocumentSecurity> {
@@ -114,9 +117,9 @@ fn refuse_without_effect(light: &Field, kind: &str) {
     for (key, _) in light.members().unwrap_or_default() {
         let name = key.text().unwrap_or_default();
         for (_, kinds) in FIELD_KINDS.iter().filter(|(field, kinds)| *field == name && !kinds.contains(&kind)) {
-            let what = if kind == OUTBOUND { kind.to_owned() } else { format!("`{kind}`") };
+            let what = if [OUTBOUND, SERVER].contains(&kind) { kind.to_owned() } else { format!("`{kind}`") };
             let message = format!("`{}.{name}` has no effect on {what}", light.label);
-            let kinds = kinds.iter().filter(|kind| **kind != OUTBOUND);
+            let kinds = kinds.iter().filter(|kind| ![OUTBOUND, SERVER].contains(kind));
             let help = format!("remove it, or move it to a task with {}", among(kinds));
             light.problems.error(key, message, Some(help));
         }

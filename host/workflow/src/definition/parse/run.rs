@@ -119,11 +119,14 @@ fn script(field: &Field) -> Option<(Process, Shared)> {
 fn shared(stdin: &Slot, arguments: &Slot, environment: &Slot) -> Option<Shared> {
     let stdin = stdin.optional(values::text_template);
     let arguments = arguments.or(Vec::new(), values::text_templates);
-    let environment = environment.or(BTreeMap::new(), |field| {
-        refuse_unusable_names(field);
-        values::named_text_templates(field)
-    });
+    let environment = environment.or(BTreeMap::new(), self::environment);
     Some(Shared { environment: environment?, arguments: arguments?, stdin: stdin? })
+}
+
+/// Variables of a process.
+pub fn environment(field: &Field) -> Option<BTreeMap<String, Template>> {
+    refuse_unusable_names(field);
+    values::named_text_templates(field)
 }
 
 /// What no process could see as an environment variable.

@@ -161,11 +161,14 @@ pub fn task(task: &Field, name: &Node, context: Context) -> Option<Task> {
 }
 
 /// What `metadata.lightWorkflow` is about: of a function, its own tasks say what
-/// they may do; of an outbound call, nothing of a sandbox applies.
+/// they may do; of an outbound call, nothing of a sandbox applies unless it
+/// starts a server.
 fn light_kind(task: &Field, kind: &Kind, context: Context) -> &'static str {
     let called = task.slot("call").given().and_then(|field| field.node.text()).filter(|_| kind.name == "call");
+    let transport = || task.node.get("with")?.get("transport");
     match called {
         Some(name) if context.uses.functions.contains_key(name) || call::is_document(name) => "call of a function",
+        Some("mcp") if transport().is_some_and(|transport| transport.get("stdio").is_some()) => light::SERVER,
         Some(name) if outbound::PROTOCOLS.contains(&name) => light::OUTBOUND,
         Some(_) | None => kind.name,
     }

@@ -62,6 +62,7 @@ pub fn run(running: Running<'_>, run: &Run) -> Result<Event, Fault> {
     let command = Command {
         template: policy.template.clone(),
         command_name: None,
+        dialogue: None,
         mode: policy.mode,
         argv: argv(run, &input, &scope)?,
         environment: evaluate_all(&run.environment, text)?,
@@ -75,6 +76,34 @@ pub fn run(running: Running<'_>, run: &Run) -> Result<Event, Fault> {
     };
     let class = light.class.unwrap_or(DEFAULT_CLASS);
     Ok(start_attempt(running, Effect::Command { command: Box::new(command), class }))
+}
+
+/// The process of a server that a call asks over its standard streams.
+pub(super) fn server(
+    running: Running<'_>,
+    argv: Vec<String>,
+    environment: BTreeMap<String, String>,
+) -> Result<Command, Fault> {
+    let policy = policy_of(running)?;
+    if argv.iter().chain(environment.values()).any(|text| text.contains('\0')) {
+        return Err(StandardError::Expression.fault("an argument or a variable holds a NUL character"));
+    }
+    Ok(Command {
+        template: policy.template.clone(),
+        command_name: None,
+        mode: policy.mode,
+        argv,
+        environment,
+        stdin: None,
+        working_directory: String::new(),
+        egress: running.task.light.egress.clone(),
+        secrets: policy.secrets.iter().map(|secret| (variable_name(secret), secret.clone())).collect(),
+        inputs: BTreeMap::new(),
+        capture: Vec::new(),
+        // With the request, when it is carried out.
+        time_limit_ms: 0,
+        dialogue: None,
+    })
 }
 
 pub(super) fn start_attempt(running: Running<'_>, effect: Effect) -> Event {

@@ -3,10 +3,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::effects::start_attempt;
+use super::effects::{server, start_attempt};
 use crate::calls::{
     A2aCall, Agent, Authentication, AuthenticationProperties, AuthenticationScheme, Call, CallEndpoint, CallRequest,
-    HttpCall, McpCall, McpClient, OpenApiCall,
+    HttpCall, McpCall, McpClient, McpTransport, OpenApiCall,
 };
 use crate::definition;
 use crate::definition::authentication::{Bearer, Credentials, Login, OAuth2};
@@ -22,7 +22,7 @@ use crate::expression::Template;
 
 pub fn call(running: Running<'_>, outbound: &Outbound) -> Result<Event, Fault> {
     let input = running.input()?;
-    let place = Place { input: &input, scope: running.scope(&input) };
+    let place = Place { running, input: &input, scope: running.scope(&input) };
     let request = match outbound {
         Outbound::Http(http) => CallRequest::Http(Box::new(place.http(http)?)),
         Outbound::OpenApi(openapi) => CallRequest::OpenApi(Box::new(place.openapi(openapi)?)),
@@ -42,6 +42,7 @@ pub fn call(running: Running<'_>, outbound: &Outbound) -> Result<Event, Fault> {
 
 /// What the expressions of one task see.
 struct Place<'a> {
+    running: Running<'a>,
     input: &'a Value,
     scope: Scope<'a>,
 }
@@ -90,14 +91,28 @@ impl Place<'_> {
     }
 
     fn mcp(&self, mcp: &McpOutbound) -> Result<McpCall, Fault> {
-        let own = || McpClient { name: "light-workflow".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
         Ok(McpCall {
             protocol_version: mcp.protocol_version.clone(),
             method: mcp.method.to_owned(),
             parameters: self.parameters(mcp.parameters.as_ref())?,
-            endpoint: self.endpoint(&mcp.endpoint)?,
-            headers: self.headers(mcp.headers.as_ref())?,
-            client: mcp.client.clone().unwrap_or_else(own),
+            transport: match &mcp.transport {
+                definition::outbound::McpTransport::Http { endpoint, headers } => McpTransport::Http {
+                    endpoint: self.endpoint(endpoint)?,
+                    headers: self.headers(headers.as_ref())?,
+                },
+                definition::outbound::McpTransport::Stdio { command, arguments, environment } => {
+                    let mut argv = vec![self.text(command, "command")?];
+                    for argument in arguments {
+                        argv.push(self.text(argument, "arguments")?);
+                    }
+                    let environment = environment.iter().map(|(name, template)| {
+                        Ok((name.clone(), self.text(template, "environment")?))
+                    });
+                    let environment = environment.collect::<Result<_, Fault>>()?;
+                    McpTransport::Stdio { command: Box::new(server(self.running, argv, environment)?) }
+                }
+            },
+            client: mcp.client.clone().unwrap_or_else(McpClient::own),
         })
     }
 

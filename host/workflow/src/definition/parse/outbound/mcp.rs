@@ -1,14 +1,13 @@
 //! `call: mcp`.
 
-use super::super::super::outbound::{McpOutbound, Outbound};
-use super::super::tasks::Context;
-use super::super::values;
-use super::{endpoint, mapping, parameters};
-use crate::calls::McpClient;
-use crate::located::Field;
+use std::collections::BTreeMap;
 
-/// The protocol that this host speaks, as the specification has it.
-const VERSION: &str = "2025-06-18";
+use super::super::super::outbound::{McpOutbound, McpTransport, Outbound};
+use super::super::tasks::Context;
+use super::super::{run, values};
+use super::{endpoint, mapping, parameters};
+use crate::calls::{MCP_VERSION, McpClient};
+use crate::located::Field;
 
 const METHODS: [&str; 7] = [
     "tools/list",
@@ -23,34 +22,43 @@ const METHODS: [&str; 7] = [
 pub fn with(field: &Field, context: Context) -> Option<Outbound> {
     let [version, method, parameters, timeout, transport, client] =
         field.fields(["protocolVersion", "method", "parameters", "timeout", "transport", "client"])?;
-    let version = version.or(VERSION, |field| field.choice(&[(VERSION, VERSION)]));
+    let version = version.or(MCP_VERSION, |field| field.choice(&[(MCP_VERSION, MCP_VERSION)]));
     let method = method.required(|field| field.choice(&METHODS.map(|method| (method, method))));
     let parameters = parameters.optional(self::parameters);
     let timeout = timeout.optional(values::duration);
     let client = client.optional(self::client);
-    let transport = transport.required(|field| {
-        let [http] = field.fields_refusing(["http"], &["stdio", "options"])?;
-        if field.slot("stdio").is_given() && !http.is_given() {
-            // Refused above, which says enough.
-            return None;
-        }
-        http.required(|field| {
-            let [endpoint, headers] = field.fields(["endpoint", "headers"])?;
-            let endpoint = endpoint.required(|field| self::endpoint(field, context));
-            let headers = headers.optional(mapping);
-            Some((endpoint?, headers?))
-        })
-    });
-    let (endpoint, headers) = transport?;
+    let transport = transport.required(|field| self::transport(field, context));
     Some(Outbound::Mcp(McpOutbound {
         protocol_version: version?.to_owned(),
         method: method?,
         parameters: parameters?,
         timeout: timeout?,
-        endpoint,
-        headers,
+        transport: transport?,
         client: client?,
     }))
+}
+
+fn transport(field: &Field, context: Context) -> Option<McpTransport> {
+    let [http, stdio] = field.fields_refusing(["http", "stdio"], &["options"])?;
+    match (http.given(), stdio.given()) {
+        (Some(http), None) => {
+            let [endpoint, headers] = http.fields(["endpoint", "headers"])?;
+            let endpoint = endpoint.required(|field| self::endpoint(field, context));
+            let headers = headers.optional(mapping);
+            Some(McpTransport::Http { endpoint: endpoint?, headers: headers? })
+        }
+        (None, Some(stdio)) => {
+            let [command, arguments, environment] = stdio.fields(["command", "arguments", "environment"])?;
+            let command = command.required(values::text_template);
+            let arguments = arguments.or(Vec::new(), values::text_templates);
+            let environment = environment.or(BTreeMap::new(), run::environment);
+            Some(McpTransport::Stdio { command: command?, arguments: arguments?, environment: environment? })
+        }
+        (Some(_), Some(_)) | (None, None) => {
+            field.error("`transport` needs either `http` or `stdio`", Some("keep the one that the server speaks"));
+            None
+        }
+    }
 }
 
 fn client(field: &Field) -> Option<McpClient> {
