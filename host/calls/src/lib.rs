@@ -15,6 +15,7 @@ mod content;
 mod events;
 mod exchange;
 mod fetch;
+mod grpc;
 mod http;
 mod mcp;
 mod openapi;
@@ -104,6 +105,7 @@ impl Client {
             CallRequest::OpenApi(openapi) => openapi::call(&session, openapi).await,
             CallRequest::A2a(a2a) => a2a::call(&session, a2a).await,
             CallRequest::Mcp(mcp) => mcp::call(&session, mcp).await,
+            CallRequest::Grpc(grpc) => grpc::call(&session, grpc).await,
         };
         session.performed(ended)
     }

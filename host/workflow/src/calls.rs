@@ -33,6 +33,8 @@ impl Call {
             CallRequest::OpenApi(_) => EffectClass::Reconcilable,
             CallRequest::A2a(a2a) => class_of_rpc(&a2a.method),
             CallRequest::Mcp(mcp) => class_of_rpc(&mcp.method),
+            // The document may promise more; nobody has read it yet.
+            CallRequest::Grpc(_) => EffectClass::Reconcilable,
         })
     }
 }
@@ -53,6 +55,7 @@ pub enum CallRequest {
     OpenApi(Box<OpenApiCall>),
     A2a(Box<A2aCall>),
     Mcp(Box<McpCall>),
+    Grpc(Box<GrpcCall>),
 }
 
 impl CallRequest {
@@ -63,6 +66,7 @@ impl CallRequest {
             CallRequest::OpenApi(_) => "openapi",
             CallRequest::A2a(_) => "a2a",
             CallRequest::Mcp(_) => "mcp",
+            CallRequest::Grpc(_) => "grpc",
         }
     }
 }
@@ -172,6 +176,25 @@ pub struct OpenApiCall {
     pub authentication: Option<Authentication>,
     pub output: HttpOutput,
     pub redirect: bool,
+}
+
+/// `call: grpc`: a method of a service that a proto document describes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GrpcCall {
+    /// As the document of an OpenAPI call.
+    pub proto: CallEndpoint,
+    /// With its package, or without it where that leaves no doubt.
+    pub service: String,
+    pub host: String,
+    /// None: that of the scheme. The operator's approval says whether it is TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    pub method: String,
+    /// The request in the JSON form of its message.
+    pub arguments: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authentication: Option<Authentication>,
 }
 
 /// `call: a2a`: one JSON-RPC request to an agent.

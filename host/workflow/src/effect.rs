@@ -147,12 +147,6 @@ impl StandardError {
     }
 
     pub fn fault(self, detail: impl Into<String>) -> Fault {
-        Fault {
-            kind: self.kind(),
-            status: self.status(),
-            title: None,
-            detail: Some(detail.into()),
-            instance: None,
-        }
+        Fault { kind: self.kind(), status: self.status(), title: None, detail: Some(detail.into()), instance: None }
     }
 }

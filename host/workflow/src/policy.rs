@@ -169,8 +169,13 @@ impl Resolver<'_> {
     fn outbound(&mut self, task: &Task, outbound: &Outbound) {
         let authentications = outbound.authentications();
         let authorities = authentications.iter().filter_map(|policy| policy.authority());
+        let approved = self.sources.approved_calls;
+        let service = outbound.grpc_origins().map(|(secure, plain)| {
+            if !approved.contains(&secure) && approved.contains(&plain) { plain } else { secure }
+        });
+        let origins = outbound.endpoints().into_iter().filter_map(Endpoint::origin);
         let call = CallPolicy {
-            origins: outbound.endpoints().into_iter().filter_map(Endpoint::origin).chain(authorities).collect(),
+            origins: origins.chain(service).chain(authorities).collect(),
             secrets: outbound.secrets().cloned().collect(),
         };
         self.policy.calls.approved.clone_from(self.sources.approved_calls);

@@ -5,6 +5,8 @@
 //! was asked. Threads and blocking sockets: nothing of it is shared with the
 //! client under test.
 
+pub mod http2;
+
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};

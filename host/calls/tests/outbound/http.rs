@@ -1,7 +1,8 @@
 //! What is sent, and what of the answer is the output.
 
+use calls::Rules;
 use serde_json::{Value, json};
-use web_stub::{Asked, Authority, Reply, Web};
+use web_stub::{Asked, Authority, Reply, Web, http2};
 use workflow::EffectOutcome;
 use workflow::calls::HttpOutput;
 use workflow::effect::EffectClass;
@@ -238,4 +239,40 @@ async fn tls_trusts_the_authority_that_was_added_and_no_other() {
         assert!(fault.detail.unwrap().contains("TLS"));
     }
     assert_eq!(web.lines().len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_http2_alone_is_asked_in_it() {
+    let authority = Authority::new();
+    let web = http2::Web::secure(&authority, &["two.example"], |asked| {
+        let reply = http2::Reply {
+            status: 200,
+            headers: vec![("content-type", "application/json".to_owned())],
+            body: vec![b"{\"asked\": ".to_vec(), format!("{:?}}}", asked.line()).into_bytes()],
+            ..http2::Reply::default()
+        };
+        match asked.target.as_str() {
+            "/moved" => {
+                http2::Reply { status: 307, headers: vec![("location", "/there".to_owned())], ..Default::default() }
+            }
+            "/lost" => http2::Reply { reset: true, ..reply },
+            "/with-trailers" => http2::Reply { trailers: Some(vec![("x-sum", "1".to_owned())]), ..reply },
+            _ => reply,
+        }
+    });
+    let port = web.address().port();
+    let rules = Rules { resolve: [(format!("two.example:{port}"), web.address())].into(), ..Rules::default() };
+    let house = House::with(Options { rules, authority: Some(authority), ..Options::default() });
+    let at = |path: &str| format!("https://two.example:{port}{path}");
+    let mut post = http("POST", &at("/moved"));
+    (post.body, post.redirect) = (Some(json!({ "x": 1 })), true);
+    assert_eq!(house.output(call(post)).await, json!({ "asked": "POST /there" }));
+    let asked = web.asked().pop().unwrap();
+    assert_eq!((asked.text(), asked.header("content-type")), (r#"{"x":1}"#, Some("application/json")));
+    assert_eq!(asked.header("connection"), None);
+    assert_eq!(house.output(get(&at("/with-trailers"))).await, json!({ "asked": "GET /with-trailers" }));
+    assert_eq!(kind(&house.fault(get(&at("/lost"))).await), "communication");
+    let lost = house.perform(call(http("POST", &at("/lost")))).await;
+    assert!(matches!(lost, EffectOutcome::Unknown { .. }), "{lost:?}");
+    assert_eq!(house.announced(), 2);
 }

@@ -1,6 +1,7 @@
 //! Outbound calls against servers on loopback, honest and hostile.
 
 mod authentication;
+mod grpc;
 mod hostile;
 mod house;
 mod http;

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use web_stub::{Asked, Part, Reply, Web};
 use workflow::calls::{
-    A2aCall, Agent, AuthenticationScheme, Call, CallEndpoint, CallRequest, HttpOutput, McpCall, McpClient, McpTransport, OpenApiCall,
+    A2aCall, Agent, AuthenticationScheme, Call, CallEndpoint, CallRequest, HttpOutput, McpCall, McpClient,
+    McpTransport, OpenApiCall,
 };
 
 use crate::house::{House, Options, at, from_secret, given, kind, rules_of};

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use sandbox::{ParameterValue, Templates};
 use serde::Deserialize;
+use worker::{McpPlace, Service, Services};
 use workflow::command::SandboxMode;
 use workflow::{CommandName, McpTool, Origin, SecretName};
-use worker::{McpPlace, Service, Services};
 
 use super::Config;
 use crate::output::Failure;
@@ -77,11 +77,7 @@ impl TryFrom<String> for ServerName {
 }
 
 /// What the worker gets; all that cannot work is refused now.
-pub fn services(
-    config: &Config,
-    approved: &BTreeSet<Origin>,
-    templates: &Templates,
-) -> Result<Services, Failure> {
+pub fn services(config: &Config, approved: &BTreeSet<Origin>, templates: &Templates) -> Result<Services, Failure> {
     let reading = Reading { config, approved, templates };
     let models = config.models.iter().map(|(name, model)| {
         let place = format!("[models.{name}]");
@@ -117,7 +113,9 @@ impl Reading<'_> {
         secret: Option<&SecretName>,
     ) -> Result<Service, String> {
         if !self.approved.contains(origin) {
-            return Err(format!("{place}: `{origin}` is not approved; add it to `[calls] allow` or `[calls] internal`"));
+            return Err(format!(
+                "{place}: `{origin}` is not approved; add it to `[calls] allow` or `[calls] internal`"
+            ));
         }
         if !path.starts_with('/') || path.contains('#') {
             return Err(format!("{place}: `path` is `{path}`, and must begin with `/` and have no fragment"));

@@ -19,8 +19,7 @@ impl Side {
             HttpMethod::Get => "GET",
             HttpMethod::Head => "HEAD",
         };
-        let fetch =
-            Fetch { method, url: &asked.url, headers: &asked.headers, body_bytes_max: asked.body_bytes_max };
+        let fetch = Fetch { method, url: &asked.url, headers: &asked.headers, body_bytes_max: asked.body_bytes_max };
         let fetched = self.hands.client.fetch(fetch, &granted).await;
         let fetched = fetched.map_err(|error| self.not_fetched(&asked.url, error))?;
         let clean = |text: &str| self.hands.redacted(text).map_err(|outcome| self.end(outcome));

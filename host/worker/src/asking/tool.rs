@@ -36,7 +36,8 @@ impl Side {
             None => {
                 let Some(server) = self.hands.services.mcp_servers.get(tool.server()).cloned() else {
                     let known = self.hands.services.mcp_servers.keys();
-                    let text = format!("this host has no MCP server `{}`; {}", tool.server(), configured(known, "[mcp]"));
+                    let text =
+                        format!("this host has no MCP server `{}`; {}", tool.server(), configured(known, "[mcp]"));
                     return Err(HostCallError::Unavailable(text));
                 };
                 match &server.place {
@@ -59,10 +60,9 @@ impl Side {
         let what = format!("tool `{tool}`");
         match answered {
             Ok(result) => read(&result).map_err(|detail| HostCallError::Unavailable(format!("{what} {detail}"))),
-            Err(Unanswered::Fault(fault)) if Unanswered::is_rpc_error(&fault) => Err(HostCallError::Invalid(format!(
-                "{what} does not take this: {}",
-                fault.detail.unwrap_or_default()
-            ))),
+            Err(Unanswered::Fault(fault)) if Unanswered::is_rpc_error(&fault) => {
+                Err(HostCallError::Invalid(format!("{what} does not take this: {}", fault.detail.unwrap_or_default())))
+            }
             Err(Unanswered::Fault(fault)) if Unanswered::is_refusal(&fault) => {
                 let reason = fault.detail.unwrap_or_default();
                 Err(HostCallError::Unavailable(format!("{what} cannot be reached from this host: {reason}")))

@@ -8,7 +8,7 @@ use crate::calls::{HttpOutput, McpClient, class_of_method, class_of_rpc};
 use crate::effect::EffectClass;
 use crate::expression::Template;
 use crate::ids::SecretName;
-use crate::origin::{self, Origin};
+use crate::origin::{self, Origin, OriginScheme};
 
 /// `call: http` and kin with their `with`.
 #[derive(Debug, Clone)]
@@ -17,6 +17,7 @@ pub enum Outbound {
     OpenApi(OpenApiOutbound),
     A2a(A2aOutbound),
     Mcp(McpOutbound),
+    Grpc(GrpcOutbound),
 }
 
 impl Outbound {
@@ -33,8 +34,11 @@ impl Outbound {
                 own.into_iter().chain(openapi.document.templates()).chain(authentication).collect()
             }
             Outbound::A2a(a2a) => a2a.parameters.iter().chain(a2a.agent.endpoint().templates()).collect(),
-            Outbound::Mcp(mcp) => {
-                mcp.parameters.iter().chain(mcp.transport.templates()).collect()
+            Outbound::Mcp(mcp) => mcp.parameters.iter().chain(mcp.transport.templates()).collect(),
+            Outbound::Grpc(grpc) => {
+                let own = [&grpc.service, &grpc.host, &grpc.method, &grpc.arguments];
+                let authentication = grpc.authentication.iter().flat_map(Authentication::templates);
+                own.into_iter().chain(grpc.proto.templates()).chain(authentication).collect()
             }
         }
     }
@@ -49,13 +53,23 @@ impl Outbound {
                 McpTransport::Http { endpoint, .. } => vec![endpoint],
                 McpTransport::Stdio { .. } => Vec::new(),
             },
+            Outbound::Grpc(grpc) => vec![&grpc.proto],
         }
+    }
+
+    /// The service of `call: grpc`, with TLS and without it, as far as the text
+    /// tells: which of them is called is the operator's to approve.
+    pub fn grpc_origins(&self) -> Option<(Origin, Origin)> {
+        let Outbound::Grpc(grpc) = self else { return None };
+        let host = grpc.host.source.as_str().filter(|_| grpc.host.is_literal())?;
+        let of = |scheme: OriginScheme| Origin::new(scheme, host, grpc.port.unwrap_or(scheme.default_port())).ok();
+        Some((of(OriginScheme::Https)?, of(OriginScheme::Http)?))
     }
 
     /// Whether it starts a process of its own, which needs a sandbox as any other.
     pub fn needs_sandbox(&self) -> bool {
         match self {
-            Outbound::Http(_) | Outbound::OpenApi(_) | Outbound::A2a(_) => false,
+            Outbound::Http(_) | Outbound::OpenApi(_) | Outbound::A2a(_) | Outbound::Grpc(_) => false,
             Outbound::Mcp(mcp) => matches!(mcp.transport, McpTransport::Stdio { .. }),
         }
     }
@@ -72,7 +86,7 @@ impl Outbound {
                 let method = http.method.source.as_str().unwrap_or_default().to_ascii_uppercase();
                 class_of_method(&method) != EffectClass::Pure
             }
-            Outbound::OpenApi(_) => true,
+            Outbound::OpenApi(_) | Outbound::Grpc(_) => true,
             Outbound::A2a(a2a) => class_of_rpc(a2a.method) != EffectClass::Pure,
             Outbound::Mcp(mcp) => class_of_rpc(mcp.method) != EffectClass::Pure,
         }
@@ -82,6 +96,7 @@ impl Outbound {
     pub fn authentications(&self) -> Vec<&Authentication> {
         let of_operation = match self {
             Outbound::OpenApi(openapi) => openapi.authentication.as_ref(),
+            Outbound::Grpc(grpc) => grpc.authentication.as_ref(),
             Outbound::Http(_) | Outbound::A2a(_) | Outbound::Mcp(_) => None,
         };
         self.endpoints()
@@ -115,6 +130,19 @@ pub struct OpenApiOutbound {
     pub authentication: Option<Authentication>,
     pub output: HttpOutput,
     pub redirect: bool,
+}
+
+/// `call: grpc`.
+#[derive(Debug, Clone)]
+pub struct GrpcOutbound {
+    pub proto: Endpoint,
+    pub service: Template,
+    pub host: Template,
+    pub port: Option<u16>,
+    pub method: Template,
+    /// A mapping.
+    pub arguments: Template,
+    pub authentication: Option<Authentication>,
 }
 
 /// `call: a2a`.

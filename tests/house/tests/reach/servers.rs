@@ -83,7 +83,10 @@ impl World {
 
 /// Processes on this machine whose command line holds `text`.
 fn processes_with(text: &str) -> usize {
-    let all = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    let all = std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
     all.filter(|line| line.windows(text.len()).any(|window| window == text.as_bytes())).count()
 }
 

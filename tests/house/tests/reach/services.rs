@@ -128,7 +128,9 @@ async fn a_plugin_reads_from_a_granted_origin_that_the_operator_approves_and_fro
     for (grants, url, expected) in cases {
         let ran = engine.granted(&grants, "http", &[&url]).await;
         match &ran.outcome {
-            EffectOutcome::Output { output } => assert!(output.as_str().unwrap().starts_with(expected), "{url}: {ran:?}"),
+            EffectOutcome::Output { output } => {
+                assert!(output.as_str().unwrap().starts_with(expected), "{url}: {ran:?}")
+            }
             EffectOutcome::Faulted { error } => assert!(error.kind.ends_with(expected), "{url}: {ran:?}"),
             other => panic!("{url}: {other:?}"),
         }
@@ -182,7 +184,10 @@ async fn a_model_is_asked_without_secrets_and_its_answer_fits_or_is_not_passed_o
     let asked = web.asked();
     let body: Value = serde_json::from_str(asked[0].text()).unwrap();
     assert_eq!((asked[0].line().as_str(), &body["model"]), ("POST /v1/chat/completions", &json!("oracle")));
-    assert_eq!((&body["max_tokens"], &body["messages"][1]["content"]), (&json!(100), &json!("why? [secret git-credential]")));
+    assert_eq!(
+        (&body["max_tokens"], &body["messages"][1]["content"]),
+        (&json!(100), &json!("why? [secret git-credential]"))
+    );
     assert_eq!(
         body["messages"][2]["content"],
         "Evidence `artifact://probe/t/1/source.bundle` (application/octet-stream, 6 bytes):\nbundle"
@@ -262,7 +267,9 @@ async fn a_tool_is_called_after_its_intent_is_on_record_and_never_twice() {
         answer(&ran)["ok"],
         json!({ "isError": false, "content": [{ "type": "text", "text": "[secret git-credential]" }], "structured": { "sum": 3 } })
     );
-    assert!(web.asked().iter().all(|asked| asked.header("authorization") == Some("Bearer value of cargo-registry-token")));
+    assert!(
+        web.asked().iter().all(|asked| asked.header("authorization") == Some("Bearer value of cargo-registry-token"))
+    );
 
     let again = engine.again(900, &grants, "mcp", &["math/add"], ran.history.clone()).await;
     assert_eq!((said(&again), calls.load(Ordering::SeqCst)), ("ok", 1), "the journal answers");
@@ -276,7 +283,11 @@ async fn a_tool_is_called_after_its_intent_is_on_record_and_never_twice() {
 
     let cases = [
         (mcp(&["math/subtract"]), "math/add", "denied mcp math/add"),
-        (grants.clone(), "math/subtract", "invalid: tool `math/subtract` does not take this: -32602: there is no such tool"),
+        (
+            grants.clone(),
+            "math/subtract",
+            "invalid: tool `math/subtract` does not take this: -32602: there is no such tool",
+        ),
         (grants.clone(), "docs/find", "unavailable"),
     ];
     for (grants, tool, expected) in cases {

@@ -6,13 +6,13 @@ use serde_json::{Map, Value, json};
 use super::effects::{server, start_attempt};
 use crate::calls::{
     A2aCall, Agent, Authentication, AuthenticationProperties, AuthenticationScheme, Call, CallEndpoint, CallRequest,
-    HttpCall, McpCall, McpClient, McpTransport, OpenApiCall,
+    GrpcCall, HttpCall, McpCall, McpClient, McpTransport, OpenApiCall,
 };
 use crate::definition;
 use crate::definition::authentication::{Bearer, Credentials, Login, OAuth2};
 use crate::definition::outbound::{
-    A2aOutbound, AgentSource, Endpoint, HttpOutbound, McpOutbound, OpenApiOutbound, Outbound, UriPart, UriSource,
-    UriTemplate,
+    A2aOutbound, AgentSource, Endpoint, GrpcOutbound, HttpOutbound, McpOutbound, OpenApiOutbound, Outbound, UriPart,
+    UriSource, UriTemplate,
 };
 use crate::effect::{Effect, Fault, StandardError};
 use crate::engine::data_flow::Running;
@@ -28,10 +28,11 @@ pub fn call(running: Running<'_>, outbound: &Outbound) -> Result<Event, Fault> {
         Outbound::OpenApi(openapi) => CallRequest::OpenApi(Box::new(place.openapi(openapi)?)),
         Outbound::A2a(a2a) => CallRequest::A2a(Box::new(place.a2a(a2a)?)),
         Outbound::Mcp(mcp) => CallRequest::Mcp(Box::new(place.mcp(mcp)?)),
+        Outbound::Grpc(grpc) => CallRequest::Grpc(Box::new(place.grpc(grpc)?)),
     };
     let own_limit = match outbound {
         Outbound::Mcp(mcp) => mcp.timeout,
-        Outbound::Http(_) | Outbound::OpenApi(_) | Outbound::A2a(_) => None,
+        Outbound::Http(_) | Outbound::OpenApi(_) | Outbound::A2a(_) | Outbound::Grpc(_) => None,
     };
     let limit = own_limit.into_iter().chain(running.frame.time_limit).min();
     let limit = limit.map_or(0, |limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
@@ -78,6 +79,18 @@ impl Place<'_> {
         })
     }
 
+    fn grpc(&self, grpc: &GrpcOutbound) -> Result<GrpcCall, Fault> {
+        Ok(GrpcCall {
+            proto: self.endpoint(&grpc.proto)?,
+            service: self.text(&grpc.service, "service.name")?,
+            host: self.text(&grpc.host, "service.host")?,
+            port: grpc.port,
+            method: self.text(&grpc.method, "method")?,
+            arguments: self.mapping(&grpc.arguments, "arguments")?,
+            authentication: grpc.authentication.as_ref().map(|policy| self.authentication(policy)).transpose()?,
+        })
+    }
+
     fn a2a(&self, a2a: &A2aOutbound) -> Result<A2aCall, Fault> {
         let endpoint = self.endpoint(a2a.agent.endpoint())?;
         Ok(A2aCall {
@@ -96,18 +109,17 @@ impl Place<'_> {
             method: mcp.method.to_owned(),
             parameters: self.parameters(mcp.parameters.as_ref())?,
             transport: match &mcp.transport {
-                definition::outbound::McpTransport::Http { endpoint, headers } => McpTransport::Http {
-                    endpoint: self.endpoint(endpoint)?,
-                    headers: self.headers(headers.as_ref())?,
-                },
+                definition::outbound::McpTransport::Http { endpoint, headers } => {
+                    McpTransport::Http { endpoint: self.endpoint(endpoint)?, headers: self.headers(headers.as_ref())? }
+                }
                 definition::outbound::McpTransport::Stdio { command, arguments, environment } => {
                     let mut argv = vec![self.text(command, "command")?];
                     for argument in arguments {
                         argv.push(self.text(argument, "arguments")?);
                     }
-                    let environment = environment.iter().map(|(name, template)| {
-                        Ok((name.clone(), self.text(template, "environment")?))
-                    });
+                    let environment = environment
+                        .iter()
+                        .map(|(name, template)| Ok((name.clone(), self.text(template, "environment")?)));
                     let environment = environment.collect::<Result<_, Fault>>()?;
                     McpTransport::Stdio { command: Box::new(server(self.running, argv, environment)?) }
                 }

@@ -1,6 +1,7 @@
 //! `call: http` and kin: one file per protocol, and what they share.
 
 mod a2a;
+mod grpc;
 mod http;
 mod mcp;
 mod openapi;
@@ -24,7 +25,13 @@ pub fn outbound(task: &Field, call: &Field, protocol: &str, context: Context) ->
         "openapi" => openapi::with,
         "a2a" => a2a::with,
         "mcp" => mcp::with,
-        _ => return call.unsupported(&format!("`call: {protocol}`")),
+        "grpc" => grpc::with,
+        _ => {
+            // `docs/dsl.md` says why.
+            let help = "publish over HTTP with `call: http`, and wait for messages with `listen`";
+            call.error(format!("`call: {protocol}` is not offered by this host (see docs/dsl.md)"), Some(help));
+            return None;
+        }
     };
     let with = task.slot("with").required(|with| read(with, context));
     with.map(|outbound| TaskKind::Outbound(Box::new(outbound)))
