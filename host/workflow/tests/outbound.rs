@@ -152,3 +152,82 @@ fn a_credential_in_a_definition_is_a_warning() {
     assert_snapshot!(auth("{ oauth2: { authority: https://b.example, grant: client_credentials, endpoints: { token: /t }, client: { id: i, secret: s } } }"), @r#"d.yaml:2:218: warning: `secret` stands in the definition, so it is kept in the history; put it into a secret of the host and write `oauth2: { use: NAME }`"#);
     assert_eq!(auth("{ bearer: { use: s } }"), "");
 }
+
+#[test]
+fn what_is_wrong_with_a_grpc_service_or_a_server_of_mcp_is_said_at_its_place() {
+    let grpc = |with: &str| said(&format!("do: [{{ t: {{ call: grpc, with: {with} }} }}]"));
+    let mcp = |transport: &str, light: &str| {
+        said(&format!(
+            "do: [{{ t: {{ call: mcp, with: {{ method: tools/list, transport: {transport} }}, metadata: {{ lightWorkflow: {light} }} }} }}]"
+        ))
+    };
+    let proto = "proto: { endpoint: 'file://app/greet.proto' }";
+    let cases = [
+        (
+            grpc(&format!(
+                "{{ {proto}, service: {{ name: G, host: localhost, port: 5011 }}, method: M, arguments: {{ a: '${{ .a }}' }} }}"
+            )),
+            vec![],
+        ),
+        (
+            grpc("{ service: { host: localhost }, arguments: 7 }"),
+            vec![
+                "`with.proto` is missing",
+                "`with.service.name` is missing",
+                "`with.method` is missing",
+                "`with.arguments` must be a mapping or an expression",
+            ],
+        ),
+        (
+            grpc(&format!("{{ {proto}, service: {{ name: G, host: 'https://a.example' }}, method: M }}")),
+            vec!["write the host alone, and `port` beside it"],
+        ),
+        (
+            grpc(&format!(
+                "{{ {proto}, service: {{ name: G, host: a.example, port: 70000, tls: true }}, method: M, option: x }}"
+            )),
+            vec!["`with.service.port`", "unknown field `tls`", "unknown field `option`"],
+        ),
+        (
+            mcp(
+                "{ stdio: { command: python3, arguments: [-m, server], environment: { A: b } } }",
+                "{ security: { sandbox: { template: tools } }, egress: ['a.example:443'], effect: pure }",
+            ),
+            vec![],
+        ),
+        (
+            mcp("{ stdio: { arguments: [7] } }", "{}"),
+            vec!["`with.transport.stdio.command` is missing", "must be text, not `7`"],
+        ),
+        (
+            mcp("{ stdio: { command: a, environment: { 'A=B': c } } }", "{}"),
+            vec!["`A=B` cannot name an environment variable"],
+        ),
+        (
+            mcp("{ stdio: { command: a }, http: { endpoint: https://a.example } }", "{}"),
+            vec!["`transport` needs either `http` or `stdio`"],
+        ),
+        (mcp("{}", "{}"), vec!["`transport` needs either `http` or `stdio`"]),
+        (mcp("{ stdio: { command: a }, options: {} }", "{}"), vec!["`with.transport.options` is not supported yet"]),
+        (
+            mcp("{ stdio: { command: a } }", "{ grants: {} }"),
+            vec!["`metadata.lightWorkflow.grants` has no effect on a server in a sandbox"],
+        ),
+        (
+            mcp("{ http: { endpoint: https://a.example } }", "{ egress: ['a.example:443'] }"),
+            vec!["`metadata.lightWorkflow.egress` has no effect on a call of the host itself"],
+        ),
+        (
+            said("do: [{ t: { call: asyncapi, with: {} } }]"),
+            vec!["d.yaml:2:19: `call: asyncapi` is not supported yet (see docs/dsl.md)"],
+        ),
+    ];
+    for (said, expected) in cases {
+        let lines: Vec<&str> = said.lines().collect();
+        assert_eq!(lines.len(), expected.len(), "{said}");
+        assert!(lines.iter().all(|line| line.starts_with("d.yaml:2:")), "{said}");
+        for expected in expected {
+            assert!(said.contains(expected), "{expected}: {said}");
+        }
+    }
+}

@@ -390,6 +390,28 @@ fn what_past_runs_used_is_counted_by_task_and_subject() {
 }
 
 #[test]
+fn what_past_runs_asked_of_models_tools_and_origins_is_counted() {
+    let mut house = house();
+    for (call, subject, answer) in [
+        ("ask-model", "default", json!({ "ok": {} })),
+        ("call-tool", "docs/find", json!({ "unavailable": "later" })),
+        ("fetch", "https://index.crates.io/se/rd/serde", json!({ "ok": {} })),
+        ("put-artifact", "report.json", json!({ "ok": "artifact://i/t/1/report.json" })),
+    ] {
+        let mut events = ran(true);
+        let Event::HostCallCompleted { request, answer: of, .. } = &mut events[2].event else { panic!("{events:?}") };
+        (*request, *of) = (json!({ "call": call, "subject": subject, "parameters": null }), answer);
+        house.usage.add(&events);
+    }
+    let used =
+        |capability: &str, subject: &str| house.usage.count("n/d:1.0.0", "/do/0/build", capability, subject).used;
+    assert_eq!(used("model", "default"), 1);
+    assert_eq!(used("mcp", "docs/find"), 1);
+    assert_eq!(used("http", "https://index.crates.io"), 1);
+    assert_eq!(used("artifacts-write", "report.json"), 0, "these are not counted");
+}
+
+#[test]
 fn a_grant_that_many_runs_never_used_is_an_over_grant() {
     let mut house = house();
     (0..4).for_each(|_| house.usage.add(&ran(true)));

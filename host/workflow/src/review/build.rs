@@ -6,6 +6,7 @@ use super::{
     TaskRow, Usage,
 };
 use crate::capability::{Grants, LockEntry, TaskPolicy};
+use crate::definition::outbound::{McpTransport, Outbound};
 use crate::definition::{Process, Run, Task, TaskKind, TimeLimit, each_task};
 use crate::expression::Template;
 use crate::ids::CommandName;
@@ -124,7 +125,7 @@ fn task_rows(facts: &Facts, of: &DefinitionFacts) -> Vec<TaskRow> {
     each_task(&of.definition.tasks, &mut |task| {
         let plugin = if let TaskKind::Call(call) = &task.kind {
             Some(call.plugin.clone())
-        } else if let TaskKind::Run(_) = &task.kind {
+        } else if matches!(&task.kind, TaskKind::Run(_)) || server_of(task).is_some() {
             None
         } else {
             return;
@@ -165,8 +166,8 @@ impl Rows<'_> {
     fn reaches(&self, policy: &TaskPolicy) -> Vec<Reach> {
         match (&policy.plugin, &self.task.kind) {
             (Some(plugin), _) => self.granted(&plugin.grants),
-            (None, TaskKind::Run(run)) => vec![self.own_command(run, policy)],
-            (None, _) => Vec::new(),
+            (None, TaskKind::Run(run)) => vec![self.own_command(argv_of(run), "run", policy)],
+            (None, _) => server_of(self.task).map(|argv| self.own_command(argv, "with", policy)).into_iter().collect(),
         }
     }
 
@@ -185,9 +186,9 @@ impl Rows<'_> {
         grants.entries().into_iter().map(reach).collect()
     }
 
-    /// `run.shell` and `run.script`: the definition itself says what runs.
-    fn own_command(&self, run: &Run, policy: &TaskPolicy) -> Reach {
-        let argv = argv_of(run);
+    /// `run.shell`, `run.script` and a server over stdio: the definition itself
+    /// says what runs. `field` of the task is where.
+    fn own_command(&self, argv: Vec<String>, field: &str, policy: &TaskPolicy) -> Reach {
         let sandbox = (self.facts.sandboxes)(&policy.template);
         let secrets = policy.secrets.iter().map(|name| (name.to_string(), name.clone())).collect();
         let through = sandbox.and_then(|sandbox| {
@@ -214,7 +215,7 @@ impl Rows<'_> {
             capability: "run".to_owned(),
             subject: argv.first().cloned().unwrap_or_default(),
             bound: None,
-            place: self.places.at(&format!("{}/run", self.task.reference)),
+            place: self.places.at(&format!("{}/{field}", self.task.reference)),
             through: through.map(Box::new),
             used: self
                 .facts
@@ -230,6 +231,14 @@ impl Rows<'_> {
 }
 
 /// As it is written: expressions are not evaluated.
+/// The process of a server that a call starts in the task's sandbox.
+fn server_of(task: &Task) -> Option<Vec<String>> {
+    let TaskKind::Outbound(outbound) = &task.kind else { return None };
+    let Outbound::Mcp(mcp) = &**outbound else { return None };
+    let McpTransport::Stdio { command, arguments, .. } = &mcp.transport else { return None };
+    Some([command].into_iter().chain(arguments).map(written).collect())
+}
+
 fn argv_of(run: &Run) -> Vec<String> {
     let mut argv = match &run.process {
         Process::Shell { command } => vec![written(command)],

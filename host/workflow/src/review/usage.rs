@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::event::{Event, Recorded};
+use crate::ids::HttpOrigin;
 
 /// How often something was used, and how often it was refused.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +34,7 @@ struct Key {
 
 impl Usage {
     /// Capabilities whose calls are in the history one by one.
-    pub const RECORDED: [&'static str; 3] = ["sandbox", "secrets", "run"];
+    pub const RECORDED: [&'static str; 6] = ["sandbox", "secrets", "run", "model", "mcp", "http"];
 
     /// Takes up the history of one instance.
     pub fn add(&mut self, history: &[Recorded]) {
@@ -89,9 +90,8 @@ impl Usage {
             }
         }
         if let Event::HostCallCompleted { request, answer, .. } = event {
-            let text = |name: &str| request.get(name).and_then(Value::as_str);
-            let (Some(capability), Some(subject)) = (text("capability"), text("subject")) else { return };
-            let count = self.note(definition, &reference, capability, subject);
+            let Some((capability, subject)) = asked_for(request) else { return };
+            let count = self.note(definition, &reference, capability, &subject);
             match answer.get("denied") {
                 Some(_) => count.denied += 1,
                 None => count.used += 1,
@@ -109,5 +109,19 @@ impl Usage {
             subject: subject.to_owned(),
         };
         self.counts.entry(key).or_default()
+    }
+}
+
+/// Capability and subject of a host call, as grants name them.
+fn asked_for(request: &Value) -> Option<(&str, String)> {
+    let text = |name: &str| request.get(name).and_then(Value::as_str);
+    let subject = text("subject")?;
+    match (text("capability"), text("call")) {
+        (Some(capability), _) => Some((capability, subject.to_owned())),
+        (None, Some("ask-model")) => Some(("model", subject.to_owned())),
+        (None, Some("call-tool")) => Some(("mcp", subject.to_owned())),
+        (None, Some("fetch")) => Some(("http", HttpOrigin::of_url(subject)?.to_string())),
+        // Artifacts are read and stored under more names than anybody grants.
+        (None, _) => None,
     }
 }

@@ -26,12 +26,7 @@ pub fn outbound(task: &Field, call: &Field, protocol: &str, context: Context) ->
         "a2a" => a2a::with,
         "mcp" => mcp::with,
         "grpc" => grpc::with,
-        _ => {
-            // `docs/dsl.md` says why.
-            let help = "publish over HTTP with `call: http`, and wait for messages with `listen`";
-            call.error(format!("`call: {protocol}` is not offered by this host (see docs/dsl.md)"), Some(help));
-            return None;
-        }
+        _ => return call.unsupported(&format!("`call: {protocol}`")),
     };
     let with = task.slot("with").required(|with| read(with, context));
     with.map(|outbound| TaskKind::Outbound(Box::new(outbound)))
