@@ -491,3 +491,9 @@ fn both_families_of_error_types_mean_the_same() {
     assert_eq!(block.errors.kind.as_ref(), Some(&fault.kind));
     assert_eq!(fault.kind, "https://serverlessworkflow.io/spec/1.0.0/errors/timeout");
 }
+
+#[test]
+fn no_expression_sees_a_secret_and_it_is_said_what_does() {
+    assert_snapshot!(task("{ set: { x: '${ $secrets.token }' } }"), @"d.yaml:3:18: `set`: `${ $secrets.token }` is not a jq expression: `$secrets` is not available: secrets are never in expressions: name them under `metadata.lightWorkflow.security.secrets`");
+    assert_snapshot!(task("{ set: { x: 1 }, output: { as: '$authorization.parameter' } }"), @"d.yaml:3:37: there is no variable `$authorization` here; it holds a credential, and no expression sees one; name its secret with `use`");
+}

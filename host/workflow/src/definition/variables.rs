@@ -197,10 +197,6 @@ impl Check<'_> {
             // One of another place is no slip of the finger.
             let meant = closest(name, known.iter().copied()).filter(|_| !OF_EXPORT.contains(&name));
             let help = match meant {
-                _ if name == "secrets" => {
-                    "no expression sees a secret: name it with `use` in `authentication`, or in `security.secrets`"
-                        .to_owned()
-                }
                 _ if name == "authorization" => {
                     "it holds a credential, and no expression sees one; name its secret with `use`".to_owned()
                 }
