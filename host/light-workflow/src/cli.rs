@@ -537,6 +537,8 @@ impl std::str::FromStr for PublicKey {
             return Ok(Self(text.to_ascii_lowercase()));
         }
         let count = text.chars().count();
-        Err(format!("a public key is 64 hex digits, as `audit verify` shows it after `signed by`; this has {count} characters"))
+        Err(format!(
+            "a public key is 64 hex digits, as `audit verify` shows it after `signed by`; this has {count} characters"
+        ))
     }
 }

@@ -127,7 +127,8 @@ pub fn violations(definition: &Definition, input: &Value) -> Vec<Violation> {
 /// Tasks that could publish before anybody has been asked, with their places in `file`.
 pub fn unapproved(definition: &Definition, file: &str) -> Vec<String> {
     let problem = |task: &definition::Task| {
-        let message = format!("task `{}` holds secrets, and a path leads to it on which no `ask` was answered", task.name);
+        let message =
+            format!("task `{}` holds secrets, and a path leads to it on which no `ask` was answered", task.name);
         definition::problem_at(definition, file, &task.reference, &message, Some("put one before it")).to_string()
     };
     definition::tasks_with_secrets_before_an_approval(definition).into_iter().map(problem).collect()

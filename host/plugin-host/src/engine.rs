@@ -137,7 +137,8 @@ pub struct PluginHost {
 impl PluginHost {
     pub fn new(config: HostConfig) -> Result<Self, StartError> {
         let instances_max = instances_here()?;
-        let engine = Engine::new(&engine_config(&config, instances_max)).map_err(|error| StartError::Engine(format!("{error:#}")))?;
+        let engine = Engine::new(&engine_config(&config, instances_max))
+            .map_err(|error| StartError::Engine(format!("{error:#}")))?;
         start_ticker(&engine)?;
         let precompiled = match &config.precompiled {
             Some(folder) => Some(Arc::new(Precompiled::open(folder)?)),

@@ -28,7 +28,11 @@ pub async fn check_kept_bytes(store: &dyn Store, instance: &InstanceId) -> Resul
     let rows: BTreeMap<String, ArtifactRow> = match store.artifacts(instance).await {
         Ok(rows) => rows.into_iter().map(|row| (row.artifact.uri.to_string(), row)).collect(),
         Err(StoreError::Corrupt { what }) => {
-            differs("the list of its artifacts".to_owned(), format!("{what} that cannot be read back"), "one".to_owned());
+            differs(
+                "the list of its artifacts".to_owned(),
+                format!("{what} that cannot be read back"),
+                "one".to_owned(),
+            );
             return Ok(found);
         }
         Err(error) => return Err(error),
@@ -36,10 +40,11 @@ pub async fn check_kept_bytes(store: &dyn Store, instance: &InstanceId) -> Resul
     for (uri, row) in &rows {
         let wanted = said(&row.artifact);
         match read(store, row).await {
-            Ok(bytes) if bytes == wanted => match length(store, row).filter(|length| *length != row.artifact.size_bytes) {
-                Some(length) => differs(format!("the file of `{uri}`"), format!("{length} bytes long"), wanted),
-                None => {}
-            },
+            Ok(bytes) if bytes == wanted => {
+                if let Some(length) = length(store, row).filter(|length| *length != row.artifact.size_bytes) {
+                    differs(format!("the file of `{uri}`"), format!("{length} bytes long"), wanted);
+                }
+            }
             Ok(bytes) => differs(format!("the file of `{uri}`"), bytes, wanted),
             Err(error) => differs(format!("the file of `{uri}`"), format!("unreadable ({})", chain(&error)), wanted),
         }
@@ -58,7 +63,9 @@ pub async fn check_kept_bytes(store: &dyn Store, instance: &InstanceId) -> Resul
                 None => differs(format!("artifact `{}`", artifact.uri), "not there".to_owned(), said(artifact)),
             }
         }
-        for stream in [&result.stdout_ref, &result.stderr_ref].into_iter().filter(|uri| !rows.contains_key(uri.as_str())) {
+        for stream in
+            [&result.stdout_ref, &result.stderr_ref].into_iter().filter(|uri| !rows.contains_key(uri.as_str()))
+        {
             differs(format!("artifact `{stream}`"), "not there".to_owned(), "it should be".to_owned());
         }
     }

@@ -291,7 +291,10 @@ fn a_circle_in_which_nothing_waits_is_a_warning() {
         ("a wait", "- a: { wait: PT1S, then: a }"),
         ("a command", "- a: { set: { x: 1 } }\n- b: { run: { shell: { command: ls } }, then: a }"),
         ("a wait further in", "- a: { try: [{ b: { wait: PT1S } }], catch: {}, then: a }"),
-        ("no circle", "- a: { set: { x: 1 }, then: c }\n- b: { set: { x: 1 }, then: end }\n- c: { set: { x: 1 }, then: b }"),
+        (
+            "no circle",
+            "- a: { set: { x: 1 }, then: c }\n- b: { set: { x: 1 }, then: end }\n- c: { set: { x: 1 }, then: b }",
+        ),
     ] {
         assert_eq!(said(tasks), "accepted", "{why}");
     }

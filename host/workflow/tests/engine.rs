@@ -470,7 +470,8 @@ fn what_waits_may_turn_back_for_ever() {
 fn a_loop_over_too_much_is_a_fault() {
     let set = "{ b: { set: { x: 1 } } }";
     let inner = format!("{{ inner: {{ for: {{ in: '[range(100)]' }}, do: [{set}] }} }}");
-    let text = format!("do: [{{ a: {{ for: {{ in: '[range({})]' }}, do: [{inner}] }} }}]", TASKS_WITHOUT_REST_MAX / 100);
+    let text =
+        format!("do: [{{ a: {{ for: {{ in: '[range({})]' }}, do: [{inner}] }} }}]", TASKS_WITHOUT_REST_MAX / 100);
     let run = run(&text, json!({}));
     assert_eq!(
         fault(run.instance.error().unwrap()),

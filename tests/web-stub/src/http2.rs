@@ -72,11 +72,12 @@ impl Web {
                     tokio::spawn(async move {
                         match tls {
                             None => serve(stream, answer, log).await,
-                            Some(config) => match TlsAcceptor::from(config).accept(stream).await {
-                                Ok(stream) => serve(stream, answer, log).await,
+                            Some(config) => {
                                 // A client that does not trust it is none of its business.
-                                Err(_) => {}
-                            },
+                                if let Ok(stream) = TlsAcceptor::from(config).accept(stream).await {
+                                    serve(stream, answer, log).await;
+                                }
+                            }
                         }
                     });
                 }

@@ -72,10 +72,11 @@ fn not_started(error: StartReleaseError) -> Problem {
     let text = error.to_string();
     match error {
         StartReleaseError::Invalid { problems } => invalid(problems),
-        StartReleaseError::NotTaken { definition, problems } => {
-            Problem::new(ErrorType::RequestNotTaken, format!("{definition} does not take this request: {}", listed(&problems)))
-                .with_errors(problems)
-        }
+        StartReleaseError::NotTaken { definition, problems } => Problem::new(
+            ErrorType::RequestNotTaken,
+            format!("{definition} does not take this request: {}", listed(&problems)),
+        )
+        .with_errors(problems),
         StartReleaseError::AlreadyRunning { .. } => Problem::new(ErrorType::ReleaseRunning, text),
         StartReleaseError::KeyReused { .. } => Problem::new(ErrorType::IdempotencyKeyReused, text),
         StartReleaseError::Unavailable { detail } => {

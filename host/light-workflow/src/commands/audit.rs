@@ -98,7 +98,9 @@ impl Found {
             Err(error @ (ExportError::NoHeader | ExportError::Line { .. } | ExportError::Problem(_))) => {
                 error.to_string()
             }
-            Err(ExportError::Store(StoreError::Corrupt { what })) => format!("it holds {what} that cannot be read back"),
+            Err(ExportError::Store(StoreError::Corrupt { what })) => {
+                format!("it holds {what} that cannot be read back")
+            }
             Err(error @ (ExportError::File(_) | ExportError::Store(_))) => return Err(error.into()),
         };
         Ok(Self { findings: vec![finding], ..Self::default() })
@@ -165,7 +167,10 @@ async fn verify_log(
 }
 
 /// What the instances of a store run, as far as it can be read.
-async fn definitions(host: &Host, store: &SharedStore) -> Result<BTreeMap<Digest, std::sync::Arc<Definition>>, Failure> {
+async fn definitions(
+    host: &Host,
+    store: &SharedStore,
+) -> Result<BTreeMap<Digest, std::sync::Arc<Definition>>, Failure> {
     let mut definitions = BTreeMap::new();
     let rows = match store.instances(InstanceFilter::default()).await {
         Ok(rows) => rows,
@@ -191,7 +196,8 @@ fn project(
     let Some(Recorded { event: Event::InstanceStarted { definition, .. }, .. }) = history.first() else {
         return Err("that it never started".to_owned());
     };
-    let definition = definitions.get(definition).ok_or_else(|| format!("definition `{definition}`, which cannot be read"))?;
+    let definition =
+        definitions.get(definition).ok_or_else(|| format!("definition `{definition}`, which cannot be read"))?;
     match Instance::fold(id.clone(), definition.clone(), history.to_vec()) {
         Ok(instance) => Ok(worker::projection(&instance)),
         Err(error) => Err(format!("what cannot be: {error}")),

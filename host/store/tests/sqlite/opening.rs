@@ -157,11 +157,9 @@ async fn every_difference_is_told_by_its_name() {
     let leases = claim(&store, "host-a", 0).await;
     let events = vec![crate::fixtures::attempt_started("a", 1), question_asked("approve", "go?")];
     append(&store, &leases, "i-1", 1, events, WAITING).await.unwrap();
-    for sql in [
-        "update human_task set closed_at = asked_at",
-        "delete from attempt",
-        "update instance set phase = 'cancelled'",
-    ] {
+    for sql in
+        ["update human_task set closed_at = asked_at", "delete from attempt", "update instance set phase = 'cancelled'"]
+    {
         tamper(dir.path(), sql).await;
     }
     let found = store::rebuild(&store, None).await.unwrap().differences;
@@ -180,7 +178,8 @@ async fn a_stored_file_with_other_bytes_is_told() {
     let store = open(dir.path()).await;
     store.start_instance(new_instance("i-1")).await.unwrap();
     let uri: workflow::ArtifactUri = "artifact://i-1/t/1/a.txt".parse().unwrap();
-    let new = store::NewArtifact { uri: uri.clone(), instance: "i-1".parse().unwrap(), media_type: "text/plain".to_owned() };
+    let new =
+        store::NewArtifact { uri: uri.clone(), instance: "i-1".parse().unwrap(), media_type: "text/plain".to_owned() };
     let kept = store.put_artifact(new, store::ArtifactBytes::Memory(b"before".to_vec())).await.unwrap();
     let instance = "i-1".parse().unwrap();
     assert_eq!(store::check_kept_bytes(&store, &instance).await.unwrap(), Vec::new());
@@ -188,7 +187,11 @@ async fn a_stored_file_with_other_bytes_is_told() {
     std::fs::write(&path, "beforf").unwrap();
     let found = store::check_kept_bytes(&store, &instance).await.unwrap();
     assert_eq!(found.len(), 1);
-    assert!(found[0].to_string().starts_with("instance `i-1`: the file of `artifact://i-1/t/1/a.txt` is unreadable"), "{}", found[0]);
+    assert!(
+        found[0].to_string().starts_with("instance `i-1`: the file of `artifact://i-1/t/1/a.txt` is unreadable"),
+        "{}",
+        found[0]
+    );
     std::fs::write(&path, "before and more").unwrap();
     let found = store::check_kept_bytes(&store, &instance).await.unwrap();
     assert!(found[0].to_string().contains("is 15 bytes long, and its history says sha256:"), "{}", found[0]);

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::model::{Definition, Task, TaskKind, TaskList};
 use super::check::each_list;
+use super::model::{Definition, Task, TaskKind, TaskList};
 use super::targets;
 use crate::event::FlowTarget;
 use crate::located::{Node, Problems};
@@ -11,7 +11,8 @@ use crate::located::{Node, Problems};
 /// Refuses circles that nobody who comes in ever leaves.
 pub(super) fn refuse_endless(definition: &Definition, root: &Node, problems: &Problems) {
     for circle in circles(definition).into_iter().filter(|circle| circle.is_endless) {
-        let message = format!("{}, and nothing on the way waits or leads out of it: this would never end", circle.said());
+        let message =
+            format!("{}, and nothing on the way waits or leads out of it: this would never end", circle.said());
         let help = "lead out of it with a `switch`, or put a `wait` into it";
         problems.error(root.nearest(&circle.pointer()), message, Some(help.to_owned()));
     }

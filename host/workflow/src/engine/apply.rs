@@ -325,13 +325,7 @@ impl Instance {
         }
     }
 
-    fn retry_scheduled(
-        &mut self,
-        path: &TaskPath,
-        attempt: u32,
-        due: Timestamp,
-        at: Timestamp,
-    ) -> Result<(), Refusal> {
+    fn retry_scheduled(&mut self, path: &TaskPath, attempt: u32, due: Timestamp, at: Timestamp) -> Result<(), Refusal> {
         match &mut self.frame_mut(path)?.state {
             State::Trying(trying) if matches!(trying.step, TryStep::Caught(_)) => {
                 if attempt != trying.attempt + 1 {

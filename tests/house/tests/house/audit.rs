@@ -109,14 +109,17 @@ fn a_row_that_was_changed_in_the_database_is_found() {
 fn a_row_that_does_not_follow_from_the_events_is_told_by_name() {
     let changes = [
         ("update human_task set closed_at = null", "human task `"),
-        ("update instance set definition_name = 'release/other:1.0.0' where release_id = 'hello'", "the name of its definition is \"release/other:1.0.0\""),
-        ("update instance set phase = 'waiting' where release_id = 'hello'", "its end is nothing, and its history says \"completed\""),
+        (
+            "update instance set definition_name = 'release/other:1.0.0' where release_id = 'hello'",
+            "the name of its definition is \"release/other:1.0.0\"",
+        ),
+        (
+            "update instance set phase = 'waiting' where release_id = 'hello'",
+            "its end is nothing, and its history says \"completed\"",
+        ),
         ("update instance set wake_at = '2030-01-01T00:00:00.000000000Z'", "its next timer is"),
         ("update definition set source = source || ' '", "the digest of its definition's source"),
-        (
-            "drop trigger event_is_never_removed; delete from event where leaf = 2",
-            "leaf 2 is missing where it belongs",
-        ),
+        ("drop trigger event_is_never_removed; delete from event where leaf = 2", "leaf 2 is missing where it belongs"),
         ("delete from checkpoint", "nobody has signed these"),
     ];
     for (statements, said) in changes {

@@ -26,7 +26,10 @@ fn a_second_run_of_a_release_is_refused_in_preflight_and_nothing_is_published() 
     assert_eq!(shown["otherRuns"][0]["id"], released["instance"]["id"]);
     // It is the request that is refused: nothing failed, and no person is needed.
     let error = &shown["summary"]["error"];
-    assert_eq!((&error["status"], error["type"].as_str().unwrap().rsplit('/').next()), (&400.into(), Some("validation")));
+    assert_eq!(
+        (&error["status"], error["type"].as_str().unwrap().rsplit('/').next()),
+        (&400.into(), Some("validation"))
+    );
     // Nothing but questions was asked of the world.
     for command in shown["summary"]["commands"].as_array().unwrap() {
         assert_eq!(command["task"], "/do/1/check-preconditions/try/0/run-preflight");
