@@ -121,7 +121,7 @@ fn requests() -> Vec<Case> {
 
 fn questions() -> Vec<Case> {
     let mut cases = requests();
-    // This host has no client, model or server of its own to answer them.
+    // This host has no model or server to answer them, and nobody listens where it looks for the origin.
     let unavailable = "answered \"unavailable\"";
     cases.extend([
         Case::execute("request-honest", "a request as it may be", || fetch("https://attack.test/x", PLAIN))
