@@ -196,7 +196,8 @@ async fn each_status_is_an_error_with_a_type_and_a_number() {
 #[tokio::test]
 async fn an_answer_that_is_none_is_told_apart_from_one_that_got_lost() {
     let good = || reply("hi", 1);
-    let cases: [(fn() -> Reply, &str); 6] = [
+    type Answers = fn() -> Reply;
+    let cases: [(Answers, &str); 6] = [
         (|| Reply { status: 404, ..answer(Vec::new(), "0") }, "answered 404, and not in gRPC"),
         (
             || Reply { headers: vec![("content-type", "text/html".to_owned())], ..answer(Vec::new(), "0") },
