@@ -168,7 +168,7 @@ mod tests {
         let approved = ["https://tools.example.com".parse().unwrap()].into();
         match services(&config, &approved, &Templates::default()) {
             Ok(services) => format!("{} {}", services.models.len(), services.mcp_servers.len()),
-            Err(failure) => failure.to_string(),
+            Err(failure) => failure.to_string().trim_start_matches("error: ").to_owned(),
         }
     }
 
