@@ -6,7 +6,7 @@ use std::io::{BufReader, BufWriter, ErrorKind};
 use std::path::Path;
 
 use anyhow::Context as _;
-use store::audit::{self, AuditProblem, Export, ExportError, Verified, Verifier};
+use store::audit::{self, Export, ExportError, Verified, Verifier};
 use store::{Difference, InstanceFilter, Projection, SharedStore, StoreError};
 use workflow::definition::Definition;
 use workflow::engine::Instance;
@@ -163,7 +163,7 @@ async fn verify_log(
             verifier.take(leaf)?;
         }
     }
-    verifier.end().map_err(|problem: AuditProblem| problem.into())
+    verifier.end().map_err(ExportError::from)
 }
 
 /// What the instances of a store run, as far as it can be read.
