@@ -34,7 +34,6 @@ const TARGETS: [&str; 2] = ["wasm32-unknown-unknown", "wasm32-wasip2"];
 
 pub fn run(shell: &Shell) -> anyhow::Result<()> {
     packages(shell, &PACKAGES)?;
-    registry(shell)?;
     TARGETS.iter().try_for_each(|target| wasm_target(shell, target))
 }
 
@@ -60,7 +59,7 @@ fn packages(shell: &Shell, wanted: &[(&str, &str)]) -> anyhow::Result<()> {
 }
 
 /// The registry of the tests: only its program, since the package would start one for everybody on port 5000.
-fn registry(shell: &Shell) -> anyhow::Result<()> {
+pub fn registry(shell: &Shell) -> anyhow::Result<()> {
     let folder = crate::target().join("tools");
     if folder.join("usr/bin/docker-registry").is_file() || Path::new("/usr/bin/docker-registry").is_file() {
         return Ok(());
