@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use store::{ArtifactBytes, NewArtifact, StoreError};
 use workflow::command::{CommandResult, PlannedCommand, SandboxMode};
+use workflow::effect::{VALUE_DEPTH_MAX, depth};
 use workflow::event::Event;
 use workflow::{
     ArtifactUri, Command, CommandName, Digest, EffectKey, EffectOutcome, McpTool, SecretName, TemplateName,
@@ -26,7 +27,7 @@ use workflow::{
 
 use crate::act::{Attempt, Hands, Interrupted, Journal};
 use crate::artifacts;
-use crate::replay::{Divergence, Replay, Request, answer_value, answered, denied_request};
+use crate::replay::{Divergence, Replay, Request, answer_value, answered, denied_request, in_flight};
 
 /// How long a step keeps its instance while it waits for a command or another
 /// system, when nobody else wants it: most commands of a check end within it.
@@ -113,6 +114,17 @@ impl Side {
             // Recorded like any answer: the component gets it when it asks again.
             Ok(()) | Err(_) => Ok(()),
         }
+    }
+
+    /// Ends the commands that still run, and tells what was begun and has no recorded end.
+    pub async fn stop(&self) -> Vec<String> {
+        let open = in_flight(&self.shared().recorded);
+        for sequence in open.keys() {
+            let key = EffectKey { sequence: *sequence, ..self.key.clone() };
+            self.hands.provider.kill(&key).await;
+            self.hands.provider.discard(&key).await;
+        }
+        open.into_values().collect()
     }
 
     /// The component came to its end: it must have asked for all that is recorded.
@@ -229,7 +241,7 @@ impl HostSide {
         if let Some(answer) = recorded.map_err(|divergence| self.diverged(divergence))? {
             return answer;
         }
-        let answer = act.await;
+        let answer = act.await.and_then(readable);
         let event = self.side.answer_event(&self.key_of(site), site, &request, &answer);
         self.side.answer(event, answer).await
     }
@@ -247,7 +259,7 @@ impl HostSide {
         }
         let (side, key) = (self.side.clone(), self.key_of(site));
         self.patiently(Box::pin(async move {
-            let answer = act.await;
+            let answer = act.await.and_then(readable);
             let event = side.answer_event(&key, site, &request, &answer);
             side.answer(event, answer).await
         }))
@@ -477,10 +489,11 @@ impl HostCalls for HostSide {
     ) -> Result<ToolAnswer, HostCallError> {
         let request = Request { call: "call-tool", subject: tool.to_string(), parameters: arguments.clone() };
         let (side, key, tool) = (self.side.clone(), self.key_of(site), tool.clone());
-        let started = side.shared().replay.started(site.sequence);
+        let started = side.shared().replay.started(site, &request).map_err(|divergence| self.diverged(divergence))?;
+        let fingerprint = request.fingerprint(site, side.hands.plugin_host.fingerprint());
         let spool = self.key_of(site);
-        let answer =
-            self.awaited(site, request, async move { side.call_tool(&key, &tool, arguments, started).await }).await;
+        let act = async move { side.call_tool(&key, &tool, arguments, started, fingerprint).await };
+        let answer = self.awaited(site, request, act).await;
         if !matches!(answer, Err(HostCallError::Interrupted)) {
             // Its answer is recorded, now or by a host that died before it came to this.
             self.side.hands.provider.discard(&spool).await;
@@ -505,6 +518,14 @@ impl HostCalls for HostSide {
         // When the history cannot be written the next host call ends the attempt.
         let _ = self.side.record(event).await;
     }
+}
+
+/// What is recorded must be read again; others decide what they answer.
+fn readable<T: Serialize>(answer: T) -> Result<T, HostCallError> {
+    if depth(&json!(answer)) > VALUE_DEPTH_MAX {
+        return Err(HostCallError::Unavailable(format!("the answer is nested deeper than {VALUE_DEPTH_MAX} levels")));
+    }
+    Ok(answer)
 }
 
 fn denied(key: &EffectKey, site: CallSite, denial: &Denial, engine: &str) -> Event {

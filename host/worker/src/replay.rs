@@ -64,13 +64,28 @@ struct RecordedAnswer {
     fingerprint: Option<Fingerprint>,
 }
 
+/// A tool's process whose start is recorded, and not what it answered.
+#[derive(Debug)]
+struct RecordedProcess {
+    /// `docs/search`
+    subject: String,
+    command: Command,
+    fingerprint: Option<Fingerprint>,
+}
+
+impl RecordedProcess {
+    fn name(&self) -> String {
+        format!("call-tool {}", self.subject)
+    }
+}
+
 /// The journal of one attempt so far, by the number of the call.
 #[derive(Debug, Default)]
 pub(crate) struct Replay {
     commands: BTreeMap<u32, RecordedCommand>,
     answers: BTreeMap<u32, RecordedAnswer>,
-    /// Processes in sandboxes that answer a call.
-    started: BTreeMap<u32, Command>,
+    /// Processes in sandboxes that answer a call, until its answer is recorded.
+    started: BTreeMap<u32, RecordedProcess>,
     engine: String,
 }
 
@@ -92,9 +107,12 @@ impl Replay {
                 Event::HostCallCompleted { sequence, request, answer, fingerprint, .. } => {
                     let (request, answer, fingerprint) = (request.clone(), answer.clone(), fingerprint.clone());
                     replay.answers.insert(*sequence, RecordedAnswer { request, answer, fingerprint });
+                    replay.started.remove(sequence);
                 }
-                Event::CallStarted { sequence, command: Some(command), .. } => {
-                    replay.started.insert(*sequence, (**command).clone());
+                Event::CallStarted { sequence, subject, command: Some(command), fingerprint, .. } => {
+                    let (command, fingerprint) = ((**command).clone(), fingerprint.clone());
+                    let subject = subject.clone().unwrap_or_default();
+                    replay.started.insert(*sequence, RecordedProcess { subject, command, fingerprint });
                 }
                 // An attempt keeps its host calls and nothing else.
                 _ => {}
@@ -107,6 +125,9 @@ impl Replay {
     pub fn command(&mut self, site: CallSite, request: &Request) -> Result<Option<RecordedCommand>, Divergence> {
         if let Some(answered) = self.answers.get(&site.sequence) {
             return Err(other(site, answered.name(), request));
+        }
+        if let Some(started) = self.started.get(&site.sequence) {
+            return Err(other(site, started.name(), request));
         }
         let Some(recorded) = self.commands.remove(&site.sequence) else {
             return Ok(None);
@@ -128,6 +149,10 @@ impl Replay {
         if let Some(started) = self.commands.get(&site.sequence) {
             return Err(other(site, command_name(&started.command), request));
         }
+        // The one who asked is given what its process answers: `started`.
+        if let Some(started) = self.started.get(&site.sequence).filter(|started| started.name() != request.name()) {
+            return Err(other(site, started.name(), request));
+        }
         let Some(recorded) = self.answers.remove(&site.sequence) else {
             return Ok(None);
         };
@@ -140,8 +165,15 @@ impl Replay {
     }
 
     /// The process that was started to answer the call at this place.
-    pub fn started(&self, sequence: u32) -> Option<Command> {
-        self.started.get(&sequence).cloned()
+    pub fn started(&mut self, site: CallSite, request: &Request) -> Result<Option<Command>, Divergence> {
+        let Some(recorded) = self.started.get(&site.sequence) else {
+            return Ok(None);
+        };
+        if recorded.name() != request.name() {
+            return Err(other(site, recorded.name(), request));
+        }
+        self.same(site, request, recorded.fingerprint.as_ref())?;
+        Ok(self.started.remove(&site.sequence).map(|recorded| recorded.command))
     }
 
     /// The refusal that was given at this place. Policy is not asked again.
@@ -174,7 +206,8 @@ impl Replay {
     pub fn ended(&self) -> Result<(), Divergence> {
         let command = self.commands.iter().next().map(|(sequence, call)| (*sequence, command_name(&call.command)));
         let answer = self.answers.iter().next().map(|(sequence, call)| (*sequence, call.name()));
-        match command.into_iter().chain(answer).min() {
+        let process = self.started.iter().next().map(|(sequence, started)| (*sequence, started.name()));
+        match command.into_iter().chain(answer).chain(process).min() {
             Some((sequence, before)) => Err(Divergence::Ended { sequence, before }),
             None => Ok(()),
         }
@@ -231,6 +264,27 @@ pub(crate) fn lost_call(events: &[Event]) -> Option<String> {
         }
         _ => None,
     })
+}
+
+/// Commands and calls that were begun and whose end is not recorded, by number.
+pub(crate) fn in_flight(events: &[Event]) -> BTreeMap<u32, String> {
+    let mut open = BTreeMap::new();
+    for event in events {
+        match event {
+            Event::CommandStarted { sequence, command, .. } => {
+                open.insert(*sequence, command_name(command));
+            }
+            Event::CallStarted { sequence, subject, .. } => {
+                open.insert(*sequence, subject.clone().unwrap_or_else(|| "a call".to_owned()));
+            }
+            Event::CommandCompleted { sequence, .. } | Event::HostCallCompleted { sequence, .. } => {
+                open.remove(sequence);
+            }
+            // An attempt keeps its host calls and nothing else.
+            _ => {}
+        }
+    }
+    open
 }
 
 /// The form of an answer in the history.

@@ -69,6 +69,19 @@ impl Effect {
     }
 }
 
+/// Deepest nesting of a value from outside: what a history puts around it must
+/// still be readable, and JSON is read down to 127 levels.
+pub const VALUE_DEPTH_MAX: usize = 120;
+
+/// How deep a value is nested; 0 if it is neither a list nor a mapping.
+pub fn depth(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+    }
+}
+
 /// What came of an attempt. A command that failed is an outcome, not an error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]

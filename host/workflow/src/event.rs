@@ -220,6 +220,9 @@ pub enum Event {
         /// asked for its answer again. None: a lost answer stays lost.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         command: Option<Box<Command>>,
+        /// Of a call with a process; absent in histories of earlier versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fingerprint: Option<Fingerprint>,
     },
     /// A host call of a plugin other than a command, with its answer; a denial is one too.
     HostCallCompleted {

@@ -172,6 +172,8 @@ impl Writer {
                     if start::is_plain(&job.what.new) {
                         round.start(job);
                     } else {
+                        // What is asked of other instances must be written by then.
+                        done.take(round.flush(connection, &self.statements, &self.known, &mut log).await?);
                         let answer = start::start(connection, &self.statements.start, &job.what.new).await?;
                         let is_new = start::is_new(&answer);
                         job.answer = Some(answer);

@@ -68,6 +68,7 @@ impl Side for Sending<'_> {
             sequence: 0,
             subject: None,
             command: None,
+            fingerprint: None,
         };
         self.journal.record(event).await.map_err(|_| Interrupted)
     }

@@ -16,7 +16,7 @@ use plugin_host::PluginHost;
 use sandbox::{Provider, Templates};
 use store::SharedStore;
 use tokio::sync::{mpsc, oneshot};
-use workflow::effect::StandardError;
+use workflow::effect::{StandardError, VALUE_DEPTH_MAX, depth};
 use workflow::event::Event;
 use workflow::redaction::Redactor;
 use workflow::{Digest, Effect, EffectKey, EffectOutcome, InstanceId, Origin, TemplateName, Timestamp};
@@ -156,14 +156,15 @@ pub struct Hands {
 #[async_trait]
 impl Act for Hands {
     async fn act(&self, attempt: Attempt, journal: Journal) -> Option<EffectOutcome> {
-        match &attempt.effect {
+        let outcome = match &attempt.effect {
             Effect::Command { command, .. } => self.run_command(&attempt.key, command, &attempt.templates).await,
             Effect::Plugin { .. } => self.call_plugin(attempt, journal).await,
             // The commit of its intent has started it; the engine does not give it out as open.
             Effect::Workflow { .. } => None,
             Effect::Call { call, .. } => self.call_out(&attempt, call, journal).await,
             Effect::Echo { input } => Some(EffectOutcome::Output { output: input.clone() }),
-        }
+        };
+        outcome.map(readable)
     }
 
     async fn forget(&self, key: &EffectKey) {
@@ -206,6 +207,20 @@ impl Hands {
         let secrets = self.secrets.all_values().map_err(|error| configuration_fault(chain(&error)))?;
         let pairs = secrets.iter().map(|(name, value)| (name.as_str(), value.expose()));
         Redactor::new(pairs).map_err(|error| configuration_fault(error.to_string()))
+    }
+}
+
+/// What is recorded must be read again; others decide what they answer.
+fn readable(outcome: EffectOutcome) -> EffectOutcome {
+    match outcome {
+        EffectOutcome::Output { output } if depth(&output) > VALUE_DEPTH_MAX => {
+            let detail = format!("the output is nested deeper than {VALUE_DEPTH_MAX} levels");
+            EffectOutcome::Faulted { error: StandardError::Runtime.fault(detail) }
+        }
+        EffectOutcome::Command { .. }
+        | EffectOutcome::Output { .. }
+        | EffectOutcome::Faulted { .. }
+        | EffectOutcome::Unknown { .. } => outcome,
     }
 }
 

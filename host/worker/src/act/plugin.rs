@@ -7,7 +7,7 @@ use store::{ArtifactBytes, NewArtifact};
 use tokio::time::{Instant, timeout_at};
 use workflow::capability::{Limits, Planned};
 use workflow::command::PlannedCommand;
-use workflow::effect::{Fault, OWN_ERRORS, StandardError};
+use workflow::effect::{EffectClass, Fault, OWN_ERRORS, StandardError};
 use workflow::event::Event;
 use workflow::{Effect, EffectKey, EffectOutcome};
 
@@ -36,24 +36,29 @@ impl Hands {
         let side = Side::new(self.clone(), &attempt, *mode, journal).held_to(plan);
         let ms_max = Limits::of(&grants.limits).wall_time_ms_max;
         let deadline = Instant::now() + Duration::from_millis(ms_max);
-        let late = || {
-            let limit = LimitReached::WallTime { ms_max };
-            Err(CallError::Limit { plugin: plugin.to_string(), limit })
-        };
+        let late = CallError::Limit { plugin: plugin.to_string(), limit: LimitReached::WallTime { ms_max } };
+        // What was under way when the time was up.
+        let mut cut_off = None;
         let ended = loop {
             let call = Call { grants, surroundings, input: input.clone() };
             let run = self.plugin_host.execute(&component, call, Box::new(side.for_a_run()));
-            let Ok(ended) = timeout_at(deadline, run).await else { break late() };
+            let Ok(ended) = timeout_at(deadline, run).await else {
+                cut_off = Some(side.stop().await);
+                break Err(late);
+            };
             let Some(parked) = side.parked() else { break ended };
             // The component gave up its instance. It runs again from its start and is
             // answered from the journal until it comes here again.
             match timeout_at(deadline, side.wait_for(parked)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(outcome)) => return outcome,
-                Err(_) => break late(),
+                Err(_) => {
+                    cut_off = Some(side.stop().await);
+                    break Err(late);
+                }
             }
         };
-        if !matches!(ended, Err(CallError::Interrupted)) {
+        if !matches!(ended, Err(CallError::Interrupted)) && cut_off.is_none() {
             side.came_to_its_end();
         }
         let ended_early = side.ended();
@@ -65,6 +70,12 @@ impl Hands {
         }
         if ended_early.is_some() {
             return ended_early;
+        }
+        if let Some(under_way) = cut_off.filter(|under_way| !under_way.is_empty())
+            && matches!(attempt.effect.class(), EffectClass::Reconcilable | EffectClass::Manual)
+        {
+            let detail = format!("the step's {ms_max} ms were over while it waited for {}", under_way.join(", "));
+            return Some(EffectOutcome::Unknown { detail });
         }
         match ended {
             Ok(output) => Some(EffectOutcome::Output { output }),

@@ -103,6 +103,7 @@ impl calls::Side for Sending<'_> {
             sequence: self.key.sequence,
             subject: Some(self.subject.clone()),
             command: None,
+            fingerprint: None,
         };
         self.side.record(event).await.map_err(|_| Interrupted)
     }

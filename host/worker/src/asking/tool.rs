@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use workflow::calls::{CallRequest, MCP_VERSION, McpCall, McpClient, McpTransport};
 use workflow::command::{McpDialogue, SandboxMode};
 use workflow::effect::EffectClass;
-use workflow::event::Event;
+use workflow::event::{Event, Fingerprint};
 use workflow::{Command, CommandName, EffectKey, McpTool};
 
 use super::model::configured;
@@ -22,13 +22,15 @@ use crate::services::{McpPlace, McpServer, Service};
 const CLASS: EffectClass = EffectClass::Reconcilable;
 
 impl Side {
-    /// `started`: the process that an earlier host started for this call.
+    /// `started`: the process that an earlier host started for this call;
+    /// `fingerprint`: of the call, for the record of a process that is started now.
     pub(crate) async fn call_tool(
         &self,
         key: &EffectKey,
         tool: &McpTool,
         arguments: Value,
         started: Option<Command>,
+        fingerprint: Fingerprint,
     ) -> Result<ToolAnswer, HostCallError> {
         let parameters = json!({ "name": tool.tool(), "arguments": arguments });
         let answered = match started {
@@ -50,6 +52,7 @@ impl Side {
                             sequence: key.sequence,
                             subject: Some(tool.to_string()),
                             command: Some(Box::new(command.clone())),
+                            fingerprint: Some(fingerprint),
                         };
                         self.record(event).await.map_err(|_| HostCallError::Interrupted)?;
                         self.in_sandbox(key, &command).await

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -61,6 +61,7 @@ pub struct Machine {
     folder: TempDir,
     answers: BTreeMap<CommandName, Answer>,
     started: Mutex<BTreeMap<EffectKey, (CommandName, u32)>>,
+    killed: AtomicUsize,
     death: Mutex<Arc<Death>>,
     /// A command ends when it gets a permit.
     pub gate: Semaphore,
@@ -74,6 +75,7 @@ impl Machine {
             folder: tempfile::tempdir().expect("a folder"),
             answers: answers.into_iter().map(|(command, answer)| (name(command), answer)).collect(),
             started: Mutex::default(),
+            killed: AtomicUsize::new(0),
             death: Mutex::new(Death::never()),
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
         }
@@ -86,6 +88,11 @@ impl Machine {
     /// Each command with the number of times that it was started.
     pub fn started(&self) -> Vec<(CommandName, u32)> {
         self.started.lock().expect("no test panics with it").values().cloned().collect()
+    }
+
+    /// How many commands were ended from outside.
+    pub fn killed(&self) -> usize {
+        self.killed.load(Ordering::SeqCst)
     }
 
     fn file(&self, name: &str, content: &str) -> PathBuf {
@@ -135,7 +142,9 @@ impl Provider for Machine {
         self.started.lock().expect("no test panics with it").contains_key(key)
     }
 
-    async fn kill(&self, _key: &EffectKey) {}
+    async fn kill(&self, _key: &EffectKey) {
+        self.killed.fetch_add(1, Ordering::SeqCst);
+    }
 
     async fn discard(&self, _key: &EffectKey) {}
 

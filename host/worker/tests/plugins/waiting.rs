@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::json;
+use workflow::effect::EffectClass;
 use workflow::{Effect, EffectOutcome};
 
 use crate::machine::{Death, Machine};
@@ -50,20 +51,34 @@ async fn ten_thousand_steps_that_wait_on_commands_hold_no_instance() {
     assert_eq!(host().instances(), 0);
 }
 
-/// It gives up its instance after two seconds; what it may take is more than that.
+/// It gives up its instance after two seconds; what it may take is more than that. Nobody
+/// knows what a command came to that was under way, so only what may be done twice just failed.
 #[tokio::test]
 async fn a_step_that_gave_up_its_instance_ends_when_its_time_is_up() {
-    let mut machine = Machine::new([]);
-    machine.gate = tokio::sync::Semaphore::new(0);
-    let world = World::in_memory(machine);
-    world.start("i").await;
-    let mut attempt = world.attempt("cargo", "i", json!({ "operation": "build", "directory": "d" }));
-    let Effect::Plugin { grants, .. } = &mut attempt.effect else { unreachable!("it is a plugin's") };
-    grants.limits.wall_time_ms_max = Some(4_000);
-    let history = Mutex::default();
-    let ended = tokio::time::timeout(Duration::from_secs(60), world.live(&attempt, Death::never(), &history)).await;
-    let Ok(Some(EffectOutcome::Faulted { error })) = ended else { panic!("{ended:?}") };
-    assert!(error.kind.ends_with("plugin-limit"), "{error:?}");
-    assert!(error.detail.unwrap().ends_with("it took longer than 4000 ms, waits counted"));
-    assert_eq!((world.machine.started().len(), host().instances()), (1, 0));
+    for class in [EffectClass::Idempotent, EffectClass::Reconcilable] {
+        let mut machine = Machine::new([]);
+        machine.gate = tokio::sync::Semaphore::new(0);
+        let world = World::in_memory(machine);
+        world.start("i").await;
+        let mut attempt = world.attempt("cargo", "i", json!({ "operation": "build", "directory": "d" }));
+        let Effect::Plugin { grants, class: of_effect, .. } = &mut attempt.effect else {
+            unreachable!("it is a plugin's")
+        };
+        grants.limits.wall_time_ms_max = Some(4_000);
+        *of_effect = class;
+        let history = Mutex::default();
+        let life = world.live(&attempt, Death::never(), &history);
+        let ended = tokio::time::timeout(Duration::from_secs(60), life).await;
+        match (class, ended) {
+            (EffectClass::Idempotent, Ok(Some(EffectOutcome::Faulted { error }))) => {
+                assert!(error.kind.ends_with("plugin-limit"), "{error:?}");
+                assert!(error.detail.unwrap().ends_with("it took longer than 4000 ms, waits counted"));
+            }
+            (EffectClass::Reconcilable, Ok(Some(EffectOutcome::Unknown { detail }))) => {
+                assert!(detail.starts_with("the step's 4000 ms were over while it waited for exec rust-"), "{detail}");
+            }
+            (class, ended) => panic!("{class:?}: {ended:?}"),
+        }
+        assert_eq!((world.machine.started().len(), world.machine.killed(), host().instances()), (1, 1, 0));
+    }
 }

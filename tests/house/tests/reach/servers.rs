@@ -179,6 +179,7 @@ async fn a_host_that_died_meanwhile_finds_the_answer_of_the_server_it_had_starte
         sequence: 1,
         subject: Some("tools/add".to_owned()),
         command: Some(Box::new(broken)),
+        fingerprint: None,
     };
     let ran = world.engine.again(attempt, &grants, "mcp", &["tools/add", hex], vec![recorded]).await;
     assert_eq!((said(&ran), &ran.events[..]), ("ok", &["HostCallCompleted"][..]), "{ran:?}");

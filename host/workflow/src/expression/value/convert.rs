@@ -11,8 +11,8 @@ use super::{Array, Kind, Object, Size, Text};
 
 /// Most bytes that a result may take as JSON, counted roughly.
 pub const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
-/// Deepest nesting of a result; what our JSON parser accepts, too.
-pub const OUTPUT_DEPTH_MAX: usize = 120;
+/// Deepest nesting of a result.
+pub const OUTPUT_DEPTH_MAX: usize = crate::effect::VALUE_DEPTH_MAX;
 
 impl Kind {
     /// What an evaluation is given. It was there before, so it counts for nothing.
