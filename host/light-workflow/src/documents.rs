@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -22,10 +23,18 @@ const FETCH_LIMIT_MS: u64 = 20_000;
 /// Documents may name documents; after so many steps something is odd.
 const ROUNDS_MAX: usize = 33;
 
+/// How long a document that could not be fetched is not asked for again: folders
+/// are read every few seconds, and a server that hangs would hold each reading up.
+const FAILURE_KEPT: Duration = Duration::from_secs(60);
+
 /// What this process fetched, by the text of the definition that wanted it: read
 /// again, an unchanged definition stays the same one.
 #[derive(Debug, Default)]
-pub struct Fetched(Mutex<BTreeMap<(Digest, DocumentName), String>>);
+pub struct Fetched {
+    texts: Mutex<BTreeMap<(Digest, DocumentName), String>>,
+    /// What could not be fetched lately, whoever wanted it: when, and why.
+    failures: Mutex<BTreeMap<DocumentName, (Instant, String)>>,
+}
 
 /// Reads a definition from its text; `path` is where that stands.
 pub fn read(parts: &Parts, source: &str, path: &Path) -> Result<Definition, Vec<Problem>> {
@@ -60,14 +69,30 @@ impl Fetched {
         fetch: impl FnOnce() -> Result<String, String>,
     ) -> Result<String, String> {
         let key = (of.clone(), name.clone());
-        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(text) = lock().get(&key) {
+        if let Some(text) = locked(&self.texts).get(&key) {
             return Ok(text.clone());
         }
-        let text = fetch()?;
-        lock().insert(key, text.clone());
-        Ok(text)
+        if let Some(why) = self.failed_lately(name, Instant::now()) {
+            return Err(why);
+        }
+        let fetched = fetch();
+        match &fetched {
+            Ok(text) => drop(locked(&self.texts).insert(key, text.clone())),
+            Err(why) => drop(locked(&self.failures).insert(name.clone(), (Instant::now(), why.clone()))),
+        }
+        fetched
     }
+
+    /// Why a document could not be fetched, until it is time to try again.
+    fn failed_lately(&self, name: &DocumentName, now: Instant) -> Option<String> {
+        let mut failures = locked(&self.failures);
+        failures.retain(|_, (at, _)| now.duration_since(*at) < FAILURE_KEPT);
+        failures.get(name).map(|(_, why)| why.clone())
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A file below the folder, links that lead out of it not counted.
@@ -134,6 +159,21 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+
+    #[test]
+    fn what_could_not_be_fetched_is_asked_for_again_after_a_minute() {
+        let fetched = Fetched::default();
+        let name = DocumentName::Url("https://c.example/f.yaml".to_owned());
+        let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
+        let hangs = || Err("it hangs".to_owned());
+        assert_eq!(fetched.get_or(&one, &name, hangs).unwrap_err(), "it hangs");
+        for of in [&one, &other] {
+            assert_eq!(fetched.get_or(of, &name, || panic!("asked again")).unwrap_err(), "it hangs");
+        }
+        assert_eq!(fetched.failed_lately(&name, Instant::now() + FAILURE_KEPT), None);
+        assert_eq!(fetched.get_or(&one, &name, || Ok("text".to_owned())).unwrap(), "text");
+        assert_eq!(fetched.get_or(&one, &name, || panic!("asked again")).unwrap(), "text");
+    }
 
     #[test]
     fn a_file_is_read_only_from_below_the_folder() {

@@ -21,6 +21,7 @@ pub struct Library {
 
 impl Library {
     /// Reads the host's folder of definitions; one that is not there holds none.
+    /// Documents may be fetched for it, so this can take long: not for a thread on which others wait.
     pub fn read(parts: &Parts) -> Self {
         let folder = &parts.config.paths.definitions;
         let mut library = Self::default();
@@ -48,7 +49,8 @@ impl Library {
         if open.is_empty() {
             return Ok(Self::default());
         }
-        let mut library = Self::read(parts);
+        // Needs the runtime of many threads, which `main` starts.
+        let mut library = tokio::task::block_in_place(|| Self::read(parts));
         let mut seen = BTreeSet::new();
         while let Some(name) = open.pop() {
             if !seen.insert(name.clone()) {

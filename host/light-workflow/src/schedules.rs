@@ -55,6 +55,11 @@ impl StartScheduled for Starter<'_> {
     }
 }
 
+fn scheduled(library: &Library) -> BTreeMap<Digest, Arc<Definition>> {
+    let scheduled = library.all().filter(|definition| definition.schedule.is_some());
+    scheduled.map(|definition| (definition.digest.clone(), definition.clone())).collect()
+}
+
 /// Works until it is told to stop. A definition that cannot be started is said once in the log, and tried again.
 pub async fn run(host: Arc<Host>, mut stop: watch::Receiver<bool>) {
     let mut known = BTreeMap::new();
@@ -62,9 +67,17 @@ pub async fn run(host: Arc<Host>, mut stop: watch::Receiver<bool>) {
     let mut said = BTreeSet::new();
     while !*stop.borrow() {
         if read_at.is_none_or(|at| at.elapsed() >= READ) {
-            let library = Library::read(&host.parts);
-            let scheduled = library.all().filter(|definition| definition.schedule.is_some());
-            known = scheduled.map(|definition| (definition.digest.clone(), definition.clone())).collect();
+            let reader = host.clone();
+            let reading = tokio::task::spawn_blocking(move || scheduled(&Library::read(&reader.parts)));
+            // A document that is slow to come does not hold up the end.
+            let read = tokio::select! {
+                _ = stop.changed() => return,
+                read = reading => read,
+            };
+            match read {
+                Ok(read) => known = read,
+                Err(problem) => error!("The folder of definitions could not be read: {problem}"),
+            }
             read_at = Some(Instant::now());
         }
         let starter = Starter { host: &host, known: &known };

@@ -194,6 +194,49 @@ fn a_function_from_the_network_acts_in_a_sandbox_of_its_own() {
 }
 
 #[test]
+fn a_script_from_the_network_acts_in_a_sandbox_of_its_own_that_holds_nothing() {
+    let known = [("https://c.example/s.sh", Ok("ls"))];
+    for endpoint in ["'https://c.example/s.sh'", "{ uri: 'https://c.example/s.sh' }"] {
+        let task = |light: &str| {
+            format!(
+                "do:\n- a: {{ run: {{ script: {{ language: sh, source: {{ endpoint: {endpoint} }} }} }}, metadata: {{ lightWorkflow: {{ {light} }} }} }}\n"
+            )
+        };
+        for (light, field) in [
+            ("security: { secrets: [token], sandbox: { mode: per-task, reason: r } }", "security.secrets"),
+            ("security: { sandbox: { mode: workflow-session } }", "security.sandbox.mode: workflow-session"),
+            ("egress: ['a.example:443']", "egress"),
+            ("artifactPolicy: { capture: [out.txt] }", "artifactPolicy"),
+        ] {
+            let expected =
+                format!("d/def.yaml:3:6: a script from the network may not have `metadata.lightWorkflow.{field}`");
+            let said = read(&task(light), &known).expect_err(light);
+            assert!(said.starts_with(&expected), "{light}\nsays {said}");
+        }
+        let definition = read(&task(""), &known).unwrap();
+        let mut modes = Vec::new();
+        definition::each_task(&definition.tasks, &mut |task| modes.extend(task.light.mode));
+        assert_eq!(modes, [workflow::command::SandboxMode::PerTask]);
+    }
+}
+
+#[test]
+fn a_function_from_the_network_may_not_call_those_of_the_definition() {
+    let text = |document: &str| {
+        format!(
+            "use: {{ functions: {{ publish: {{ run: {{ shell: {{ command: ls }} }}, metadata: {{ lightWorkflow: {{ security: {{ secrets: [token], sandbox: {{ mode: per-task, reason: r }} }} }} }} }} }} }}\ndo:\n- a: {{ call: '{document}' }}\n"
+        )
+    };
+    let said = read(&text("https://c.example/f.yaml"), &[("https://c.example/f.yaml", Ok("call: publish"))]);
+    let said = said.unwrap_err();
+    let expected =
+        "https://c.example/f.yaml:1:7: a function from the network may not call `publish` of `use.functions`";
+    assert!(said.starts_with(expected), "{said}");
+    // What stands beside the definition is reviewed as it is.
+    read(&text("./f.yaml"), &[("f.yaml", Ok("call: publish"))]).unwrap();
+}
+
+#[test]
 fn documents_are_bounded_in_number_and_in_size() {
     let many: String = (0..40).map(|n| format!("- t{n}: {{ call: f{n}.yaml/../f{n}.yaml }}\n")).collect();
     let mut documents = Documents::default();

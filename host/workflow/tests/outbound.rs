@@ -92,7 +92,14 @@ fn a_call_that_may_have_been_sent_is_not_repeated() {
     );
     let open = run.instance.open_attempts().next().unwrap();
     let (path, attempt) = (open.path.clone(), open.attempt);
-    run.take(vec![Event::CallStarted { path: path.clone(), attempt, sequence: 0, subject: None, command: None, fingerprint: None }]);
+    run.take(vec![Event::CallStarted {
+        path: path.clone(),
+        attempt,
+        sequence: 0,
+        subject: None,
+        command: None,
+        fingerprint: None,
+    }]);
     assert!(matches!(run.instance.open_attempts().next().unwrap().host_calls, [Event::CallStarted { .. }]));
     let outcome = Box::new(EffectOutcome::Unknown { detail: "nobody saw it".to_owned() });
     run.take(vec![Event::AttemptCompleted { path, attempt, outcome }]);

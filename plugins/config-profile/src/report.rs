@@ -59,7 +59,7 @@ struct Summary {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 struct Deletion {
     portal: String,
-    /// A profile or a product.
+    /// A profile, a product, or the report itself.
     subject: String,
     /// The report's own word: `propertiesToDelete`.
     what: String,
@@ -107,7 +107,7 @@ fn read(findings: &mut Findings<'_>, deletions: &mut Vec<Deletion>, portal: &Por
         }
     };
     let mut summary = Summary { portal: portal.name.clone(), ..Summary::default() };
-    missing(findings, "", &report);
+    rules(findings, deletions, "", "the report", &report);
     for (at, profile) in entries(findings, &report, "profiles").into_iter().enumerate() {
         let place = format!("/profiles/{at}");
         let name = subject(findings, &place, profile, "profileName");
@@ -116,8 +116,6 @@ fn read(findings: &mut Findings<'_>, deletions: &mut Vec<Deletion>, portal: &Por
                 findings.add(&place, format!("`{name}` does not say `{list}`"));
             }
         }
-        missing(findings, &place, profile);
-        deletions.extend(deleted(portal, &name, profile));
         summary.profiles += 1;
         summary.configs_to_create += number(profile, "configsToCreate");
         summary.properties_to_create += number(profile, "propertiesToCreate");
@@ -137,8 +135,6 @@ fn read(findings: &mut Findings<'_>, deletions: &mut Vec<Deletion>, portal: &Por
         if !says("linkToCreate") && !says("alreadyLinked") {
             findings.add(&place, format!("`{name}` is neither linked nor would be"));
         }
-        missing(findings, &place, product);
-        deletions.extend(deleted(portal, &name, product));
         summary.products += 1;
         summary.links_to_create += u64::from(says("linkToCreate"));
     }
@@ -171,27 +167,47 @@ fn subject(findings: &mut Findings<'_>, place: &str, entry: &Map<String, Value>,
 /// How many missing names a finding shows.
 const SHOWN_MAX: usize = 5;
 
-fn missing(findings: &mut Findings<'_>, place: &str, entry: &Map<String, Value>) {
-    for (key, value) in entry.iter().filter(|(key, value)| key.starts_with("missing") && count(value) > 0) {
-        let shown = match value {
-            Value::Array(items) => items.iter().take(SHOWN_MAX).map(plain).collect::<Vec<_>>().join(", "),
-            other => plain(other),
-        };
-        findings.add(format!("{place}/{key}"), format!("the portal does not know {} of them: {shown}", count(value)));
+/// Both rules, for every field of an object and of what it holds; JSON that is read has at most 128 levels.
+fn rules(
+    findings: &mut Findings<'_>,
+    deletions: &mut Vec<Deletion>,
+    place: &str,
+    around: &str,
+    entry: &Map<String, Value>,
+) {
+    let name = ["profileName", "productId"].iter().find_map(|key| entry.get(*key)?.as_str());
+    let subject = name.unwrap_or(around);
+    for (key, value) in entry {
+        let place = format!("{place}/{key}");
+        if key.starts_with("missing") && count(value) > 0 {
+            missing(findings, &place, value);
+        }
+        if ["ToDelete", "ToRemove", "ToUnlink"].iter().any(|end| key.ends_with(end)) && count(value) > 0 {
+            let (portal, subject) = (findings.subject.to_owned(), subject.to_owned());
+            deletions.push(Deletion { portal, subject, what: key.clone(), count: count(value) });
+        }
+        rules_inside(findings, deletions, &place, subject, value);
     }
 }
 
-fn deleted(portal: &Portal, subject: &str, entry: &Map<String, Value>) -> Vec<Deletion> {
-    let deletes = |key: &str| ["ToDelete", "ToRemove", "ToUnlink"].iter().any(|end| key.ends_with(end));
-    let deleting = entry.iter().filter(|(key, value)| deletes(key) && count(value) > 0);
-    deleting
-        .map(|(key, value)| Deletion {
-            portal: portal.name.clone(),
-            subject: subject.to_owned(),
-            what: key.clone(),
-            count: count(value),
-        })
-        .collect()
+fn rules_inside(findings: &mut Findings<'_>, deletions: &mut Vec<Deletion>, place: &str, subject: &str, value: &Value) {
+    match value {
+        Value::Object(entry) => rules(findings, deletions, place, subject, entry),
+        Value::Array(items) => {
+            for (at, item) in items.iter().enumerate() {
+                rules_inside(findings, deletions, &format!("{place}/{at}"), subject, item);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn missing(findings: &mut Findings<'_>, place: &str, value: &Value) {
+    let shown = match value {
+        Value::Array(items) => items.iter().take(SHOWN_MAX).map(plain).collect::<Vec<_>>().join(", "),
+        other => plain(other),
+    };
+    findings.add(place, format!("the portal does not know {} of them: {shown}", count(value)));
 }
 
 fn number(entry: &Map<String, Value>, key: &str) -> u64 {
@@ -287,6 +303,14 @@ mod tests {
             ("/products/0/linkToCreate", json!(false), "neither linked nor would be"),
             ("/profiles", json!(["x"]), "/profiles: holds what is no object"),
             ("/products", Value::Null, "the report has no `products`"),
+            (
+                "/profiles/0/detail",
+                json!([{ "links": { "missingLinks": ["a"] } }]),
+                "dev /profiles/0/detail/0/links/missingLinks: the portal does not know 1 of them: a",
+            ),
+            ("/summary", json!({ "missingHosts": 3 }), "/summary/missingHosts: the portal does not know 3"),
+            ("/linksToUnlink", json!(["a"]), "the report: linksToUnlink is 1, and the request does not ask to replace"),
+            ("/products/0/links", json!({ "configsToRemove": 4 }), "lg: configsToRemove is 4, and the request"),
             ("/profiles/0/configsToDelete", json!(2), "configsToDelete is 2, and the request does not ask to replace"),
         ] {
             let mut changed = report();
@@ -309,5 +333,11 @@ mod tests {
         let deletion =
             json!({ "portal": "dev", "subject": "light-gateway-java-2.3.5", "what": "propertiesToDelete", "count": 2 });
         assert_eq!(output["deletions"], json!([deletion]));
+
+        changed["profiles"][0]["propertiesToDelete"] = json!([{ "configsToDelete": ["a"], "missingConfigs": [] }]);
+        let output = gate(&[("dev", &changed)], true).unwrap();
+        assert_eq!(output["deletions"].as_array().unwrap().len(), 2);
+        changed["profiles"][0]["propertiesToDelete"][0]["missingConfigs"] = json!(["b"]);
+        closed(gate(&[("dev", &changed)], true), "/profiles/0/propertiesToDelete/0/missingConfigs");
     }
 }

@@ -5,6 +5,8 @@
 mod document;
 mod status;
 
+use std::io;
+
 use hyper::Method;
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, TE};
@@ -56,7 +58,7 @@ pub(crate) async fn call(session: &Session<'_>, call: &GrpcCall) -> Result<Value
     let opened = session.open(request, Speak::Http2).await?;
     let answer = session.read(opened, class).await?;
     status::check(session, &path, class, &answer)?;
-    output(&method, &path, &answer)
+    output(&method, &path, &answer, session.client.limits.body_bytes)
 }
 
 /// With TLS, unless the operator approves only the origin without it: the
@@ -94,11 +96,13 @@ fn framed(message: &[u8]) -> Bytes {
     [&[0], &length[..], message].concat().into()
 }
 
-/// One message, or the list of them if the method streams its answers.
-fn output(method: &MethodDescriptor, path: &str, answer: &Answer) -> Result<Value, Failure> {
+/// One message, or the list of them if the method streams its answers: at most
+/// as many bytes of JSON as a body may have.
+fn output(method: &MethodDescriptor, path: &str, answer: &Answer, bytes_max: usize) -> Result<Value, Failure> {
+    let mut room = Room { bytes_max, left: bytes_max };
     let mut messages = messages(&answer.body, path)?
         .into_iter()
-        .map(|bytes| value(&method.output(), bytes, path))
+        .map(|bytes| value(&method.output(), bytes, path, &mut room))
         .collect::<Result<Vec<_>, _>>()?;
     if method.is_server_streaming() {
         return Ok(messages.into());
@@ -128,10 +132,37 @@ fn messages<'a>(mut rest: &'a [u8], path: &str) -> Result<Vec<&'a [u8]>, Failure
     }
 }
 
-fn value(descriptor: &MessageDescriptor, bytes: &[u8], path: &str) -> Result<Value, Failure> {
+fn value(descriptor: &MessageDescriptor, bytes: &[u8], path: &str, room: &mut Room) -> Result<Value, Failure> {
     let wrong = |error: String| communication(format!("{path} answered with no `{}`: {error}", descriptor.full_name()));
     let message = DynamicMessage::decode(descriptor.clone(), bytes).map_err(|error| wrong(error.to_string()))?;
     // Fields that have their default are written too: a definition reads `.count`, and 0 is a count.
     let options = SerializeOptions::new().skip_default_fields(false);
+    // An empty message has two bytes on the wire, and any number of fields here: count before they are made.
+    let counted = message.serialize_with_options(&mut serde_json::Serializer::new(&mut *room), &options);
+    match counted {
+        Ok(()) => {}
+        Err(error) if error.is_io() => {
+            return Err(communication(format!("the answer has more than {} bytes as JSON", room.bytes_max)));
+        }
+        Err(error) => return Err(wrong(error.to_string())),
+    }
     message.serialize_with_options(serde_json::value::Serializer, &options).map_err(|error| wrong(error.to_string()))
+}
+
+/// Takes what is written as long as there is room for it, and keeps none.
+struct Room {
+    bytes_max: usize,
+    left: usize,
+}
+
+impl io::Write for Room {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let left = self.left.checked_sub(bytes.len());
+        self.left = left.ok_or_else(|| io::Error::other("there is no room"))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

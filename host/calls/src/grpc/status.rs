@@ -28,10 +28,13 @@ const STATUSES: [(u32, &str, StandardError, u16); 16] = [
     (16, "UNAUTHENTICATED", StandardError::Authentication, 401),
 ];
 
+/// These may come from a proxy, or from a service that had done its work.
+const UNCERTAIN: [u32; 4] = [1, 2, 4, 14];
+
 /// # Errors
 ///
-/// What the other side says went wrong; or that it says nothing, and then
-/// nobody knows whether a request of this class happened.
+/// What the other side says went wrong; or that it says nothing, or nothing
+/// certain, and then nobody knows whether a request of this class happened.
 pub fn check(session: &Session<'_>, path: &str, class: EffectClass, answer: &Answer) -> Result<(), Failure> {
     let is_grpc =
         answer.headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(super::GRPC.as_bytes()));
@@ -47,10 +50,17 @@ pub fn check(session: &Session<'_>, path: &str, class: EffectClass, answer: &Ans
     if number == 0 {
         return Ok(());
     }
+    let known = STATUSES.into_iter().find(|known| known.0 == number);
+    // A number that nobody knows is UNKNOWN.
+    let is_certain = known.is_some() && !UNCERTAIN.contains(&number);
     let unknown = (number, "an unknown status", StandardError::Communication, 500);
-    let (_, name, error, status) = STATUSES.into_iter().find(|known| known.0 == number).unwrap_or(unknown);
+    let (_, name, error, status) = known.unwrap_or(unknown);
     let message = headers.get("grpc-message").map(|value| percent_decoded(value.as_bytes())).unwrap_or_default();
-    let mut fault = error.fault(format!("{path} answered {name} ({number}): {message}"));
+    let detail = format!("{path} answered {name} ({number}): {message}");
+    if !is_certain && matches!(class, EffectClass::Reconcilable | EffectClass::Manual) {
+        return Err(session.lost(class, detail));
+    }
+    let mut fault = error.fault(detail);
     fault.status = status;
     fault.title = Some(name.to_owned());
     Err(fault.into())

@@ -227,12 +227,16 @@ impl Registry {
         let session = Session::new(&self.client, &self.approved, &Alone, TIME, None);
         let (from, is_head) = (request.url.clone(), request.method == Method::HEAD);
         let mut opened = session.open(request, Speak::Http1Or2).await.map_err(transport)?;
-        // What is said of an error may be longer than what was asked for.
-        let bytes_max = if opened.status.is_success() { bytes_max } else { ERROR_BYTES_MAX };
+        // What is said of an error may be longer than what was asked for; its status counts, and the rest is cut.
+        let is_success = opened.status.is_success();
+        let bytes_max = if is_success { bytes_max } else { ERROR_BYTES_MAX };
         let mut body = Vec::new();
         while !is_head && let Some(frame) = next(&session, &mut opened).await.map_err(transport)? {
             if (body.len() + frame.len()) as u64 > bytes_max {
-                return Err(RegistryError::TooLarge { doing: doing.to_owned(), bytes_max });
+                if is_success {
+                    return Err(RegistryError::TooLarge { doing: doing.to_owned(), bytes_max });
+                }
+                break;
             }
             body.extend_from_slice(&frame);
         }

@@ -165,6 +165,7 @@ async fn a_service_with_tls_is_believed_if_its_certificate_is() {
 async fn each_status_is_an_error_with_a_type_and_a_number() {
     for (number, name, status) in [
         ("1", "communication", 499),
+        ("2", "communication", 500),
         ("3", "communication", 400),
         ("4", "timeout", 408),
         ("5", "communication", 404),
@@ -185,10 +186,19 @@ async fn each_status_is_an_error_with_a_type_and_a_number() {
                     }
                 }
             });
-            let fault = world.fault_of(world.grpc("SayHello", json!({}))).await;
+            let fault = world.fault_of(world.grpc("Look", json!({}))).await;
             assert_eq!((kind(&fault), fault.status), (name, status), "{number} {early}");
             let detail = fault.detail.unwrap();
             assert!(detail.contains(&format!("({number}): no pet")), "{detail}");
+            // Some say nothing of whether a method that acts has acted.
+            let is_uncertain = ["1", "2", "4", "14", "77"].contains(&number);
+            match world.house.perform(call(world.grpc("SayHello", json!({})))).await {
+                EffectOutcome::Unknown { detail: why } if is_uncertain => {
+                    assert_eq!(why, detail.replace("Look", "SayHello"))
+                }
+                EffectOutcome::Faulted { error } if !is_uncertain => assert_eq!(error.status, status),
+                other => panic!("{number} {early}: {other:?}"),
+            }
         }
     }
 }
@@ -232,6 +242,50 @@ async fn an_answer_that_is_none_is_told_apart_from_one_that_got_lost() {
 }
 
 #[tokio::test]
+async fn an_answer_is_as_long_as_its_json() {
+    // Of 4 MiB that a body may have these are a few hundred kilobytes, and many times that as JSON.
+    let world = World::new(|asked| match asked.target.as_str() {
+        "/greet.v1.Greeter/Count" => answer(vec![frame(&[]).repeat(150_000)], "0"),
+        "/Lists/Few" => answer(vec![frame(&[0x0a_u8, 0x00].repeat(2))], "0"),
+        _ => answer(vec![frame(&[0x0a_u8, 0x00].repeat(200_000))], "0"),
+    });
+    let text = "syntax = \"proto3\"; service Lists { rpc Few (Row) returns (Rows); rpc Many (Row) returns (Rows); }
+        message Rows { repeated Row rows = 1; } message Row { string first = 1; string second = 2; }";
+    std::fs::write(world._folder.path().join("app/lists.proto"), text).unwrap();
+    let of_lists = |method: &str| {
+        let mut grpc = world.grpc(method, json!({}));
+        (grpc.proto.uri, grpc.service) = ("file://app/lists.proto".to_owned(), "Lists".to_owned());
+        grpc
+    };
+    let row = json!({ "first": "", "second": "" });
+    assert_eq!(world.house.output(call(of_lists("Few"))).await, json!({ "rows": [row, row] }));
+    for grpc in [of_lists("Many"), world.grpc("Count", json!({}))] {
+        let fault = world.fault_of(grpc).await;
+        assert_eq!(kind(&fault), "communication");
+        assert!(fault.detail.as_ref().unwrap().contains("more than 4194304 bytes as JSON"), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_document_imports_is_read_from_its_own_folder_and_origin() {
+    let documents = Web::plain(|asked| match asked.target.as_str() {
+        "/?at=a/b" | "/v1/greet.proto?at=a/b" => web_stub::Reply::new(200, &[], PROTO),
+        "/common/mood.proto" | "/v1/common/mood.proto" => web_stub::Reply::new(200, &[], MOOD),
+        _ => web_stub::Reply::status(404),
+    });
+    let web = http2::Web::plain(|_| answer(vec![reply("hi", 1)], "0"));
+    let origins = [web.address(), documents.address()];
+    let allow = origins.iter().map(|address| format!("http://{address}").parse().unwrap()).collect();
+    let world = World::with(web, Rules { allow, ..Rules::default() }, None);
+    for (place, import) in [("?at=a/b", "/common/mood.proto"), ("/v1/greet.proto?at=a/b", "/v1/common/mood.proto")] {
+        let mut grpc = world.grpc("Look", json!({}));
+        grpc.proto.uri = format!("http://{}{place}", documents.address());
+        assert_eq!(world.house.output(call(grpc)).await["message"], "hi", "{place}");
+        assert_eq!(documents.asked().last().unwrap().target, import);
+    }
+}
+
+#[tokio::test]
 async fn what_does_not_fit_the_document_is_said_before_anything_is_called() {
     let world = World::new(|_| answer(Vec::new(), "0"));
     let with = |change: fn(&mut GrpcCall)| {
@@ -241,12 +295,20 @@ async fn what_does_not_fit_the_document_is_said_before_anything_is_called() {
     };
     let folder = world._folder.path();
     let deep = format!("{}{}", "message A { ".repeat(100), "}".repeat(100));
+    // Each level of an option's value closes a bracket that is none.
+    let hidden = format!(
+        "syntax = \"proto3\"; import \"google/protobuf/descriptor.proto\"; message M {{ M m = 1; string s = 2; }}
+        extend google.protobuf.MessageOptions {{ M deep = 50000; }} message A {{ option (deep) = {{ {}{} }}; }}",
+        "m{s:\"}\" ".repeat(100_000),
+        "}".repeat(100_000)
+    );
     for (name, text) in [
         ("broken.proto", "syntax = \"proto3\";\nmessage {"),
         ("outside.proto", "syntax = \"proto3\"; import \"../secret.proto\";"),
         ("query.proto", "syntax = \"proto3\"; import \"secret.proto?x=1\";"),
         ("absent.proto", "syntax = \"proto3\"; import \"nowhere.proto\";"),
         ("deep.proto", &deep),
+        ("hidden.proto", &hidden),
         ("unknown.proto", "syntax = \"proto3\"; message A { Nothing a = 1; }"),
     ] {
         std::fs::write(folder.join("app").join(name), text).unwrap();
@@ -271,6 +333,7 @@ async fn what_does_not_fit_the_document_is_said_before_anything_is_called() {
         (of_file("query.proto"), "imports `secret.proto?x=1`, which is no path below it"),
         (of_file("absent.proto"), "failed to read `file://app/nowhere.proto`"),
         (of_file("deep.proto"), "nested more than 48 levels deep"),
+        (of_file("hidden.proto"), "nested more than 48 levels deep"),
     ];
     for (grpc, expected) in cases {
         let fault = world.fault_of(grpc).await;

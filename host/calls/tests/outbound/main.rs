@@ -7,3 +7,4 @@ mod house;
 mod http;
 mod policy;
 mod protocols;
+mod registry;

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::super::model::{Call, TaskKind};
 use super::reuse::DEFAULT_CATALOG;
 use super::tasks::Context;
-use super::{expand, outbound, resource, values};
+use super::{expand, network, outbound, resource, values};
 use crate::expression::Template;
 use crate::ids::PluginName;
 use crate::located::Field;
@@ -15,7 +15,10 @@ use crate::located::Field;
 const OTHER_CALLS: [&str; 4] = ["agent", "jsonrpc", "openrpc", "rule"];
 
 pub fn call(task: &Field, field: &Field, context: Context) -> Option<TaskKind> {
-    if let Some(function) = field.node.text().and_then(|name| context.uses.functions.get(name)) {
+    if let Some((name, function)) = field.node.text().and_then(|name| context.uses.functions.get_key_value(name)) {
+        if !network::may_call_ours(field, name) {
+            return None;
+        }
         return expand::call(task, field, function, context).map(TaskKind::Function);
     }
     if let Some(protocol) = field.node.text().filter(|text| outbound::PROTOCOLS.contains(text)) {

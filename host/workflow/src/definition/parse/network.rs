@@ -4,19 +4,25 @@
 //! fetched, and nobody here reviews that. So it may compute, ask other systems
 //! that the operator approved, and act in a sandbox of its own, which holds
 //! nothing; it gets no power of this host, and speaks to nobody in its name.
+//! The same holds for a task of ours that runs a script from the network.
 
 use super::super::model::{LightMetadata, TaskKind};
 use crate::capability::Grants;
 use crate::command::SandboxMode;
-use crate::located::Field;
+use crate::documents::DocumentName;
+use crate::located::{Field, NodeValue};
 
-const HELP: &str = "keep the function in a file beside the definition, where it is reviewed";
+const HELP: &str = "keep it in a file beside the definition, where it is reviewed";
 
 /// Where a task may act, and with what.
 pub fn confined(mut light: LightMetadata, task: &Field) -> LightMetadata {
-    if !task.problems.shelf.is_network() {
+    let what = if task.problems.shelf.is_network() {
+        "function"
+    } else if runs_a_script_of_the_network(task) {
+        "script"
+    } else {
         return light;
-    }
+    };
     let given = [
         ("security.secrets", !light.secrets.is_empty()),
         ("security.sandbox.mode: workflow-session", light.mode == Some(SandboxMode::WorkflowSession)),
@@ -25,10 +31,29 @@ pub fn confined(mut light: LightMetadata, task: &Field) -> LightMetadata {
         ("artifactPolicy", !light.inputs.is_empty() || !light.capture.is_empty()),
     ];
     for (field, _) in given.iter().filter(|(_, is_given)| *is_given) {
-        task.error(format!("a function from the network may not have `metadata.lightWorkflow.{field}`"), Some(HELP));
+        task.error(format!("a {what} from the network may not have `metadata.lightWorkflow.{field}`"), Some(HELP));
     }
     light.mode = Some(SandboxMode::PerTask);
     light
+}
+
+/// Whether `run.script.source` of a task is a URL; its reader says what else is wrong with it.
+fn runs_a_script_of_the_network(task: &Field) -> bool {
+    let reference = task.node.at("/run/script/source/endpoint").and_then(|endpoint| match &endpoint.value {
+        NodeValue::Map(_) => endpoint.get("uri")?.text(),
+        _ => endpoint.text(),
+    });
+    let name = reference.map(|reference| DocumentName::default().resolve(reference.trim()));
+    matches!(name, Some(Ok(DocumentName::Url(_))))
+}
+
+/// Whether `call` may name a function of `use.functions`, which may have all that the definition may.
+pub fn may_call_ours(call: &Field, name: &str) -> bool {
+    let is_network = call.problems.shelf.is_network();
+    if is_network {
+        call.error(format!("a function from the network may not call `{name}` of `use.functions`"), Some(HELP));
+    }
+    !is_network
 }
 
 /// Refuses kinds of task that people or other workflows would take for this host's own word.
