@@ -23,7 +23,7 @@ use worker::{
 use workflow::capability::{
     Approval, Date, EffectivePolicy, Grants, PluginManifest, PluginPolicy, PluginsLock, effective,
 };
-use workflow::definition::Definition;
+use workflow::definition::{Definition, PluginFacts};
 use workflow::distribution::{PublicKey, TrustedKeys};
 use workflow::policy::{PolicyProblem, PolicySources};
 use workflow::{Digest, InstanceId, Origin, PluginName, TemplateName, Timestamp};
@@ -55,6 +55,22 @@ pub struct Parts {
 }
 
 impl Parts {
+    /// What the components of this host say of themselves; one that is not built says nothing.
+    pub fn plugin_facts(&self) -> Result<BTreeMap<PluginName, PluginFacts>, Failure> {
+        let mut plugins = BTreeMap::new();
+        for (name, manifest) in &self.manifests {
+            let path = self.component(name);
+            let description = match fs::read(&path) {
+                Ok(bytes) => plugin_host::description_of(&bytes)
+                    .map_err(|error| Failure::used_wrongly(format!("{}: {error}", path.display())))?,
+                Err(_) => None,
+            };
+            let input_schema = description.map(|description| description.input_schema);
+            plugins.insert(name.clone(), PluginFacts { version: manifest.version.to_string(), input_schema });
+        }
+        Ok(plugins)
+    }
+
     pub fn read(config: Config) -> Result<Self, Failure> {
         let templates = if config.paths.templates.is_dir() {
             Templates::load(&config.paths.templates).map_err(Failure::used_wrongly)?

@@ -40,6 +40,9 @@ pub enum NotStarted {
     /// A release publishes; what holds its secrets needs a person first.
     #[error("{definition} publishes without an approval")]
     Unapproved { definition: String, problems: Vec<String> },
+    /// A plugin would refuse what a task passes to it, when it is too late.
+    #[error("{definition} passes to a plugin what it does not take")]
+    Calls { definition: String, problems: Vec<String> },
     /// The request is not what the definition's `input.schema` demands.
     #[error("{definition} does not take this request")]
     NotTaken { definition: String, violations: Vec<Violation> },
@@ -71,6 +74,13 @@ pub async fn start(host: &Host, run: NewRun) -> Result<(InstanceId, Started), No
     let problems = [Parts::unapproved_calls(&policy), host.parts.missing_secrets(&policy)].concat();
     if !problems.is_empty() {
         return Err(NotStarted::Lacking { problems });
+    }
+    let mut problems = wrong_calls(&host.parts, &definition, &definition.full_name());
+    for child in library.all().filter(|child| policy.definitions.contains_key(&child.digest)) {
+        problems.extend(wrong_calls(&host.parts, child, &child.full_name()));
+    }
+    if !problems.is_empty() {
+        return Err(NotStarted::Calls { definition: definition.full_name(), problems });
     }
     let mut problems = unapproved(&definition, &definition.full_name());
     for child in library.all().filter(|child| policy.definitions.contains_key(&child.digest)) {
@@ -124,6 +134,14 @@ pub fn violations(definition: &Definition, input: &Value) -> Vec<Violation> {
     found.into_iter().map(in_request).collect()
 }
 
+/// What calls pass to plugins that do not take it, with the places in `file`.
+fn wrong_calls(parts: &Parts, definition: &Definition, file: &str) -> Vec<String> {
+    match parts.plugin_facts() {
+        Ok(plugins) => definition::check_calls(definition, file, &plugins).iter().map(ToString::to_string).collect(),
+        Err(failure) => vec![failure.to_string()],
+    }
+}
+
 /// Tasks that could publish before anybody has been asked, with their places in `file`.
 pub fn unapproved(definition: &Definition, file: &str) -> Vec<String> {
     let problem = |task: &definition::Task| {
@@ -152,7 +170,8 @@ pub fn refuse_unusable(parts: &Parts, definition: &Definition, path: &Path) -> R
     let policy = parts.policy(definition, &library, false).map_err(|problems| {
         Failure::wrong_input(problems.iter().map(|problem| problem.at(definition, &path.display().to_string())))
     })?;
-    let problems = [Parts::unapproved_calls(&policy), parts.missing_secrets(&policy)].concat();
+    let calls = wrong_calls(parts, definition, &path.display().to_string());
+    let problems = [calls, Parts::unapproved_calls(&policy), parts.missing_secrets(&policy)].concat();
     if problems.is_empty() { Ok(()) } else { Err(Failure::wrong_input(problems)) }
 }
 
@@ -215,6 +234,9 @@ impl api::Starter for ReleaseStarter {
                 let detail = format!("{definition} publishes without an approval: {}", problems.join("; "));
                 Err(api::StartReleaseError::Unavailable { detail })
             }
+            Err(NotStarted::Calls { problems, .. }) => {
+                Err(api::StartReleaseError::Unavailable { detail: problems.join("; ") })
+            }
             Err(NotStarted::NotTaken { definition, violations }) => {
                 let problem = |violation: Violation| api::RequestProblem {
                     pointer: violation.pointer,
@@ -261,7 +283,7 @@ pub fn failure_of(error: NotStarted) -> Failure {
         NotStarted::Policy { problems, definition } => {
             Failure::wrong_input(problems.into_iter().map(|problem| format!("{definition}: {problem}")))
         }
-        NotStarted::Unapproved { problems, .. } => Failure::wrong_input(problems),
+        NotStarted::Unapproved { problems, .. } | NotStarted::Calls { problems, .. } => Failure::wrong_input(problems),
         NotStarted::NotTaken { definition, violations } => {
             let line = |violation: Violation| {
                 format!("{definition} does not take this request: {}: {}", violation.pointer, violation.message)

@@ -39,6 +39,28 @@ fn a_command_keeps_its_arguments_apart_and_knows_its_policy() {
 }
 
 #[test]
+fn a_shell_reads_what_the_author_wrote_and_nothing_that_was_computed() {
+    let argv_of = |command: &str| {
+        let text = format!("do: [{{ a: {{ run: {{ shell: {{ command: {command}, arguments: [\"a b\"] }} }} }} }}]");
+        let definition = definition(&text);
+        let policy = policy(&definition, &[]);
+        let run = Run::start_with(&definition, json!({ "tool": "ls; id" }), policy);
+        let open = run.instance.open_attempts().next().unwrap();
+        let Effect::Command { command, .. } = open.effect else { panic!("{:?}", open.effect) };
+        command.argv.clone()
+    };
+    for (command, argv) in [
+        ("ls", &["ls", "a b"][..]),
+        ("./bin/x-1.2_y", &["./bin/x-1.2_y", "a b"]),
+        ("'id -u; ls \"$1\"'", &["sh", "-c", "id -u; ls \"$1\"", "command", "a b"]),
+        ("'A=1'", &["sh", "-c", "A=1", "command", "a b"]),
+        ("'${ .tool }'", &["ls; id", "a b"]),
+    ] {
+        assert_eq!(argv_of(command), argv, "{command}");
+    }
+}
+
+#[test]
 fn a_script_gets_its_arguments_as_arguments() {
     for (language, argv) in [
         ("python", json!(["python3", "-c", "code", "a b"])),

@@ -31,7 +31,7 @@ struct Checked {
 
 pub fn run(context: &Context, check: Check) -> Result<u8, Failure> {
     let parts = context.parts()?;
-    let plugins = plugins(&parts)?;
+    let plugins = parts.plugin_facts()?;
     if check.schema {
         print_json(&schema::of_definitions(&plugins))?;
         return Ok(DONE);
@@ -80,22 +80,6 @@ pub fn definitions_in(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     collect(path, &mut files)?;
     files.retain(|file| file.extension().is_none_or(|end| end != "toml"));
     Ok(files)
-}
-
-/// What the components of this host say of themselves; one that is not built says nothing.
-fn plugins(parts: &Parts) -> Result<BTreeMap<PluginName, PluginFacts>, Failure> {
-    let mut plugins = BTreeMap::new();
-    for (name, manifest) in &parts.manifests {
-        let path = parts.component(name);
-        let description = match std::fs::read(&path) {
-            Ok(bytes) => plugin_host::description_of(&bytes)
-                .map_err(|error| Failure::used_wrongly(format!("{}: {error}", path.display())))?,
-            Err(_) => None,
-        };
-        let input_schema = description.map(|description| description.input_schema);
-        plugins.insert(name.clone(), PluginFacts { version: manifest.version.to_string(), input_schema });
-    }
-    Ok(plugins)
 }
 
 /// Calls whose input cannot be checked.

@@ -90,6 +90,20 @@ fn a_wrong_release_request_is_refused_with_line_problem_and_remedy() {
     assert!(!host.data.exists(), "something was written");
 }
 
+/// A plugin says what it takes: nobody is asked, and nothing is built or sent, with a call that it would refuse.
+#[test]
+fn a_call_that_a_plugin_would_refuse_starts_nothing() {
+    let stage = Stage::unattended();
+    let written = std::fs::read_to_string(root().join("definitions/rust-products.yaml")).unwrap();
+    let file = stage.write("wrong.yaml", &written.replace("message: ${", "massage: ${"));
+    let (file, request) = (file.to_str().unwrap(), stage.written.request.to_str().unwrap());
+    let expected = "`with.massage` is not known, for plugin `cargo-publish`; did you mean `message`?";
+    for arguments in [&["run", file][..], &["release", "start", request, "--yes", "--definition", file]] {
+        stage.host().run(arguments).ended_with(2).says("wrong.yaml:").says(expected);
+        assert!(!stage.host().data.exists(), "nothing was written");
+    }
+}
+
 #[test]
 fn a_file_that_is_not_there_or_a_configuration_that_is_wrong_is_refused() {
     let stage = Stage::unattended();
@@ -123,7 +137,7 @@ fn a_file_that_is_not_there_or_a_configuration_that_is_wrong_is_refused() {
             "[secret]".to_owned(),
             "operator.toml:1:2: unknown field `secret`, expected one of `egress`, `calls`, `models`, `mcp`, `secrets`, `policy`, `plugins`, `registries`, `paths`",
         ),
-        ("\n[egress.resolve]\n\"a:80\" = \"b\"".to_owned(), "operator.toml:3:8: invalid socket address"),
+        ("\n[egress.resolve]\n\"a:80\" = \"b\"".to_owned(), "operator.toml:3:10: invalid socket address"),
         (
             written.lines().filter(|line| !line.starts_with("git-credential")).collect::<Vec<_>>().join("\n"),
             "secret `git-credential` is not configured; add `git-credential = { file = \"…\" }` to [secrets]",

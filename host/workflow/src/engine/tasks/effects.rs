@@ -12,7 +12,7 @@ use crate::engine::data_flow::Running;
 use crate::engine::frame::Attempting;
 use crate::engine::scope::Scope;
 use crate::event::Event;
-use crate::expression::Template;
+use crate::expression::{Template, excerpt};
 use crate::ids::{ArtifactUri, PluginName, SecretName};
 
 /// The plugin whose call answers its input, where policy says so.
@@ -21,6 +21,9 @@ const ECHO: &str = "echo";
 /// How often in a row an effect that may be repeated is repeated because its
 /// outcome got lost: a host that dies from the effect itself must not go on.
 const UNKNOWN_MAX: u32 = 5;
+
+/// Of what a failed command said last, in its error.
+const SAID_BYTES_MAX: usize = 300;
 
 /// Without `effect:` in the definition, nobody knows whether doing it twice
 /// does harm.
@@ -118,10 +121,18 @@ fn policy_of(running: Running<'_>) -> Result<&TaskPolicy, Fault> {
     })
 }
 
-/// Program and arguments. No shell of ours reads them: each stays one argument.
+/// Program and arguments, each of which stays one argument. A shell reads what the
+/// author wrote as more than a word, and never what an expression gave.
 fn argv(run: &Run, input: &Value, scope: &Scope<'_>) -> Result<Vec<String>, Fault> {
     let mut argv = match &run.process {
-        Process::Shell { command } => vec![text_of(command, input, scope)?],
+        Process::Shell { command } => {
+            let text = text_of(command, input, scope)?;
+            match command.is_literal() && !is_word(&text) {
+                // As with a script.
+                true => ["sh", "-c", &text, "command"].map(str::to_owned).to_vec(),
+                false => vec![text],
+            }
+        }
         Process::Script { language, code } => {
             let code = text_of(code, input, scope)?;
             let words: &[&str] = match language.as_str() {
@@ -145,6 +156,11 @@ fn argv(run: &Run, input: &Value, scope: &Scope<'_>) -> Result<Vec<String>, Faul
         return Err(StandardError::Expression.fault("an argument holds a NUL character"));
     }
     Ok(argv)
+}
+
+/// Whether a shell would find one plain word in it.
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|letter| letter.is_alphanumeric() || "_-./+@%:,".contains(letter))
 }
 
 /// Texts, numbers and booleans can be arguments; `null` and structures cannot.
@@ -231,7 +247,12 @@ fn command_output(running: Running<'_>, result: &CommandResult) -> Result<Value,
 }
 
 fn command_fault(result: &CommandResult) -> Fault {
-    let summary = &result.summary;
+    // What a command says last is most often why it failed.
+    let said = result.stderr_excerpt.lines().rev().map(str::trim).find(|line| !line.is_empty());
+    let summary = &match said.map(|said| excerpt(said, SAID_BYTES_MAX)) {
+        Some(said) => format!("{}: {said}", result.summary),
+        None => result.summary.clone(),
+    };
     match result.status {
         CommandStatus::TimedOut => StandardError::Timeout.fault(summary.clone()),
         CommandStatus::Killed => own_fault("command-killed", 500, "the command was killed", summary),
