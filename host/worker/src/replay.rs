@@ -324,3 +324,60 @@ pub(crate) fn answered(key: &EffectKey, request: Value, answer: Value, fingerpri
         fingerprint: Some(fingerprint),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use workflow::TaskPath;
+    use workflow::command::SandboxMode;
+
+    use super::*;
+
+    fn request(call: &'static str, subject: &str, parameter: u32) -> Request {
+        Request { call, subject: subject.to_owned(), parameters: json!(parameter) }
+    }
+
+    /// A host died while the process of `docs/search` was at work.
+    fn with_a_process(site: CallSite) -> Replay {
+        let command = Command {
+            template: "tools".parse().unwrap(),
+            command_name: None,
+            mode: SandboxMode::PerTask,
+            argv: vec!["server".to_owned()],
+            environment: BTreeMap::new(),
+            stdin: None,
+            working_directory: String::new(),
+            egress: Vec::new(),
+            secrets: BTreeMap::new(),
+            inputs: BTreeMap::new(),
+            capture: Vec::new(),
+            time_limit_ms: 0,
+            dialogue: None,
+        };
+        let started = Event::CallStarted {
+            path: TaskPath::root(),
+            attempt: 1,
+            sequence: site.sequence,
+            subject: Some("docs/search".to_owned()),
+            command: Some(Box::new(command)),
+            fingerprint: Some(request("call-tool", "docs/search", 1).fingerprint(site, "engine")),
+        };
+        Replay::of(&[started], "engine")
+    }
+
+    #[test]
+    fn only_the_call_that_started_a_process_gets_its_answer() {
+        let site = CallSite { sequence: 5, fuel: 100 };
+        let same = request("call-tool", "docs/search", 1);
+        assert!(with_a_process(site).started(site, &same).unwrap().is_some());
+        for other in [request("call-tool", "docs/delete", 1), request("call-tool", "docs/search", 2)] {
+            assert!(with_a_process(site).started(site, &other).is_err(), "{other:?}");
+        }
+        let later = CallSite { fuel: 101, ..site };
+        assert!(matches!(with_a_process(site).started(later, &same), Err(Divergence::Fuel { .. })));
+        let exec = request("exec", "rust-release/cargo-publish", 1);
+        assert!(matches!(with_a_process(site).command(site, &exec), Err(Divergence::Other { .. })));
+        let fetch = request("fetch", "https://example.com", 1);
+        assert!(matches!(with_a_process(site).answer::<Value>(site, &fetch), Err(Divergence::Other { .. })));
+        assert!(matches!(with_a_process(site).ended(), Err(Divergence::Ended { sequence: 5, .. })));
+    }
+}

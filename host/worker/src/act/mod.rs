@@ -227,3 +227,30 @@ fn readable(outcome: EffectOutcome) -> EffectOutcome {
 fn configuration_fault(detail: String) -> EffectOutcome {
     EffectOutcome::Faulted { error: StandardError::Configuration.fault(detail) }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn an_output_that_could_not_be_read_again_is_a_fault() {
+        let nested = |levels: usize| (0..levels).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
+        let output = |levels| readable(EffectOutcome::Output { output: nested(levels) });
+        for (levels, is_output) in [(0, true), (VALUE_DEPTH_MAX, true), (VALUE_DEPTH_MAX + 1, false)] {
+            assert_eq!(matches!(output(levels), EffectOutcome::Output { .. }), is_output, "{levels}");
+        }
+        // What is let through comes back from a history.
+        let event = Event::HostCallCompleted {
+            path: workflow::TaskPath::root(),
+            attempt: 1,
+            sequence: 1,
+            request: Value::Null,
+            answer: serde_json::json!({ "ok": nested(VALUE_DEPTH_MAX) }),
+            fingerprint: None,
+        };
+        let text = serde_json::to_string(&event).unwrap();
+        assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event);
+    }
+}
