@@ -110,6 +110,11 @@ pub fn fault_text(error: &Fault) -> String {
     }
 }
 
+/// `1 file`, `2 files`.
+pub fn counted(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 /// `` `a`, `b` ``, or that there is none.
 pub fn listed<T: fmt::Display>(names: impl IntoIterator<Item = T>) -> String {
     let names: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();

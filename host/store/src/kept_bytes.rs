@@ -1,10 +1,12 @@
 //! Proves that stored files are what their rows and the events say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use workflow::command::Artifact;
-use workflow::{CommandResult, EffectOutcome, Event, InstanceId, Recorded};
+use workflow::summary::{self, Summary};
+use workflow::{CommandResult, Digest, EffectOutcome, Event, InstanceId, Recorded};
 
 use crate::contract::Store;
 use crate::errors::StoreError;
@@ -14,26 +16,34 @@ use crate::rows::ArtifactRow;
 /// Read and hashed at a time.
 const BLOCK_BYTES: u64 = 1 << 20;
 
-/// Reads every file that an instance keeps, and compares its bytes with its row
-/// and the row with the events.
+/// What came of reading the files of an instance.
+#[derive(Debug, Default)]
+pub struct KeptBytes {
+    pub differences: Vec<Difference>,
+    /// Files that stand in no event, by their URIs: a plugin's log, or what an attempt left that a crash cut
+    /// off. Their bytes are as their rows say, and nothing else vouches for either.
+    pub unnamed: Vec<String>,
+    /// The summary was made by another version of the program, and is not compared.
+    pub other_summary: bool,
+}
+
+/// Reads every file that an instance keeps, and compares its bytes with its row,
+/// the row with the events, and the summary with the history.
 ///
 /// # Errors
 ///
 /// A store that does not answer.
-pub async fn check_kept_bytes(store: &dyn Store, instance: &InstanceId) -> Result<Vec<Difference>, StoreError> {
-    let mut found = Vec::new();
+pub async fn check_kept_bytes(store: &dyn Store, instance: &InstanceId) -> Result<KeptBytes, StoreError> {
+    let mut kept = KeptBytes::default();
     let mut differs = |what: String, stored: String, told: String| {
-        found.push(Difference { instance: instance.clone(), what, stored, told });
+        kept.differences.push(Difference { instance: instance.clone(), what, stored, told });
     };
     let rows: BTreeMap<String, ArtifactRow> = match store.artifacts(instance).await {
         Ok(rows) => rows.into_iter().map(|row| (row.artifact.uri.to_string(), row)).collect(),
         Err(StoreError::Corrupt { what }) => {
-            differs(
-                "the list of its artifacts".to_owned(),
-                format!("{what} that cannot be read back"),
-                "one".to_owned(),
-            );
-            return Ok(found);
+            let stored = format!("{what} that cannot be read back");
+            differs("the list of its artifacts".to_owned(), stored, "one".to_owned());
+            return Ok(kept);
         }
         Err(error) => return Err(error),
     };
@@ -52,7 +62,7 @@ pub async fn check_kept_bytes(store: &dyn Store, instance: &InstanceId) -> Resul
     let history = match store.history(instance, 0).await {
         Ok(history) => history,
         // Told with the rows.
-        Err(StoreError::Corrupt { .. }) => return Ok(found),
+        Err(StoreError::Corrupt { .. }) => return Ok(kept),
         Err(error) => return Err(error),
     };
     for result in history.iter().filter_map(result_of) {
@@ -69,7 +79,49 @@ pub async fn check_kept_bytes(store: &dyn Store, instance: &InstanceId) -> Resul
             differs(format!("artifact `{stream}`"), "not there".to_owned(), "it should be".to_owned());
         }
     }
-    Ok(found)
+    let mut named = named(&history);
+    let format = summary_format(store, rows.get(&Summary::uri(instance, "summary.json"))).await;
+    let told = Summary::of(&history).filter(|summary| summary.ended_at.is_some());
+    for (name, _, bytes) in told.iter().flat_map(Summary::files) {
+        let uri = Summary::uri(instance, name);
+        // A crash may come between the end and its summary.
+        let Some(row) = rows.get(&uri) else { continue };
+        if format != Some(u64::from(summary::FORMAT)) {
+            kept.other_summary = true;
+        } else if row.artifact.digest != Digest::of(&bytes) {
+            let told = format!("{} with {} bytes", Digest::of(&bytes), bytes.len());
+            let difference =
+                Difference { instance: instance.clone(), what: format!("`{uri}`"), stored: said(&row.artifact), told };
+            kept.differences.push(difference);
+        }
+        named.insert(uri);
+    }
+    kept.unnamed = rows.into_keys().filter(|uri| !named.contains(uri)).collect();
+    Ok(kept)
+}
+
+/// The format that a kept summary says it has.
+async fn summary_format(store: &dyn Store, row: Option<&ArtifactRow>) -> Option<u64> {
+    let row = row?;
+    let bytes = store.read_artifact(&row.artifact.uri, 0, row.artifact.size_bytes).await.ok()?;
+    serde_json::from_slice::<Value>(&bytes).ok()?.get("format")?.as_u64()
+}
+
+/// Every artifact whose URI stands anywhere in the events.
+fn named(history: &[Recorded]) -> BTreeSet<String> {
+    fn collect(value: Value, into: &mut BTreeSet<String>) {
+        match value {
+            Value::String(text) if text.starts_with("artifact://") => drop(into.insert(text)),
+            Value::Array(items) => items.into_iter().for_each(|item| collect(item, into)),
+            Value::Object(fields) => fields.into_iter().for_each(|(_, field)| collect(field, into)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let mut named = BTreeSet::new();
+    for recorded in history {
+        collect(serde_json::to_value(&recorded.event).unwrap_or_default(), &mut named);
+    }
+    named
 }
 
 fn result_of(recorded: &Recorded) -> Option<&CommandResult> {

@@ -23,7 +23,7 @@ mod sqlite;
 pub use audit::{AuditLeaf, Checkpoint};
 pub use contract::{SharedStore, Store};
 pub use errors::{AppendError, DecideError, OpenError, PublishError, StartError, StoreError};
-pub use kept_bytes::check_kept_bytes;
+pub use kept_bytes::{KeptBytes, check_kept_bytes};
 #[cfg(feature = "simulation")]
 pub use memory::{CommitFault, MemoryFaults, MemoryStore};
 pub use rebuild::{Difference, Project, RebuildProblem, Rebuilt, rebuild, rebuild_check};

@@ -11,14 +11,8 @@ pub async fn keep_summary(store: &dyn Store, instance: &InstanceId) -> Result<()
     let Some(summary) = Summary::of(&history).filter(|summary| summary.ended_at.is_some()) else {
         return Ok(());
     };
-    let json = serde_json::to_vec_pretty(&summary)
-        .map_err(|source| StoreError::Database { doing: "write a summary", source: Box::new(source) })?;
-    let files = [
-        ("summary.md", "text/markdown; charset=utf-8", summary.markdown().into_bytes()),
-        ("summary.json", "application/json", json),
-    ];
-    for (name, media_type, bytes) in files {
-        let uri = ArtifactUri::new(format!("artifact://{instance}/summary/1/{name}"))
+    for (name, media_type, bytes) in summary.files() {
+        let uri = ArtifactUri::new(Summary::uri(instance, name))
             .map_err(|source| StoreError::Database { doing: "name an artifact", source: Box::new(source) })?;
         let new = NewArtifact { uri, instance: instance.clone(), media_type: media_type.to_owned() };
         store.put_artifact(new, ArtifactBytes::Memory(bytes)).await?;

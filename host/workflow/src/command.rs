@@ -164,6 +164,19 @@ pub enum CommandStatus {
     PolicyViolation,
 }
 
+impl CommandStatus {
+    /// As JSON has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed-out",
+            Self::Killed => "killed",
+            Self::PolicyViolation => "policy-violation",
+        }
+    }
+}
+
 /// A file kept from a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

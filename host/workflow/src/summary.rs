@@ -13,11 +13,17 @@ use crate::capability::EffectivePolicy;
 use crate::command::{Artifact, CommandResult, CommandStatus};
 use crate::effect::{EffectOutcome, Fault};
 use crate::event::{Decision, Event, Question, Recorded};
-use crate::ids::{Actor, ArtifactUri, Digest, TaskPath, Timestamp};
+use crate::ids::{Actor, ArtifactUri, Digest, InstanceId, TaskPath, Timestamp};
+
+/// Raised with every change after which an old history gives other bytes: who
+/// compares a kept summary must know whether it was made the same way.
+pub const FORMAT: u32 = 1;
 
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
+    /// [`FORMAT`] of the program that made it.
+    pub format: u32,
     /// Of a release: the request's `releaseId`.
     pub release_id: Option<String>,
     pub definition: Digest,
@@ -90,6 +96,7 @@ impl Summary {
         let release_id = release_id(input).map(str::to_owned);
         let policy_json = serde_json::to_value(policy.as_ref()).unwrap_or_default();
         let mut summary = Summary {
+            format: FORMAT,
             release_id,
             definition: definition.clone(),
             definition_name: definition_name.clone(),
@@ -229,6 +236,20 @@ impl Summary {
         self.ended_at = Some(at);
     }
 
+    /// What is kept of it: name, media type and bytes of each file.
+    pub fn files(&self) -> [(&'static str, &'static str, Vec<u8>); 2] {
+        let json = serde_json::to_vec_pretty(self).expect("a summary has texts for keys");
+        [
+            ("summary.md", "text/markdown; charset=utf-8", self.markdown().into_bytes()),
+            ("summary.json", "application/json", json),
+        ]
+    }
+
+    /// Where a file of the summary of `instance` is kept.
+    pub fn uri(instance: &InstanceId, name: &str) -> String {
+        format!("artifact://{instance}/summary/1/{name}")
+    }
+
     /// For people: one page of Markdown.
     pub fn markdown(&self) -> String {
         let mut page = String::new();
@@ -246,12 +267,14 @@ impl Summary {
         }
         page.push_str("\n## Tasks\n\n| task | status | attempts |\n| --- | --- | --- |\n");
         for task in &self.tasks {
-            let _ = writeln!(page, "| {} | {} | {} |", task.path, task.status, task.attempts);
+            let attempts = if task.attempts == 0 { "—".to_owned() } else { task.attempts.to_string() };
+            let _ = writeln!(page, "| {} | {} | {attempts} |", task.path, task.status);
         }
         page.push_str("\n## Commands\n\n| task | command | status | ms |\n| --- | --- | --- | --- |\n");
         for command in &self.commands {
             let line = cell(&command.command);
-            let _ = writeln!(page, "| {} | `{line}` | {:?} | {} |", command.task, command.status, command.duration_ms);
+            let _ =
+                writeln!(page, "| {} | `{line}` | {} | {} |", command.task, command.status.name(), command.duration_ms);
         }
         page.push_str("\n## Approvals\n\n");
         for approval in &self.approvals {

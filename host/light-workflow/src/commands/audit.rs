@@ -16,7 +16,7 @@ use workflow::{Digest, InstanceId, Recorded};
 use super::Context;
 use crate::cli::{Audit, AuditExport, AuditVerify};
 use crate::host::Host;
-use crate::output::{DONE, FAILED, Failure, errln, outln, plain};
+use crate::output::{DONE, FAILED, Failure, counted, errln, outln, plain};
 
 /// Leaves read at a time.
 const PAGE: u32 = 1_000;
@@ -59,9 +59,10 @@ async fn verify(context: &Context, verify: AuditVerify) -> Result<u8, Failure> {
         errln!("error: {what}: {}", plain(finding));
     }
     let Some(verified) = found.verified.filter(|_| found.findings.is_empty()) else { return Ok(FAILED) };
-    outln!("{what}: {} events, all in place; {}", verified.leaves, signed(&verified));
-    if let Some(instances) = found.instances {
-        outln!("{what}: what is kept of {instances} instances and their files follows from the events");
+    let events = counted(usize::try_from(verified.leaves).unwrap_or(usize::MAX), "event", "events");
+    outln!("{what}: {events}, all in place; {}", signed(&verified));
+    if let Some(compared) = found.compared {
+        compared.tell(&what);
     }
     if key.is_none() && verified.signed_by.is_some() {
         outln!("compare the key with the one you trust, or name it with --key");
@@ -81,10 +82,41 @@ fn signed(verified: &Verified) -> String {
 struct Found {
     /// None when something is wrong with the log itself.
     verified: Option<Verified>,
-    /// How many instances were compared with their histories.
-    instances: Option<usize>,
+    /// None for a file: it has nothing beside the log.
+    compared: Option<Compared>,
     /// One problem a line.
     findings: Vec<String>,
+}
+
+/// What was compared with the histories, and what could not be.
+#[derive(Default)]
+struct Compared {
+    instances: usize,
+    /// URIs of files that stand in no event.
+    unnamed: Vec<String>,
+    /// Instances whose summary another version of the program made.
+    other_summaries: usize,
+}
+
+impl Compared {
+    fn tell(&self, what: &str) {
+        let instances = counted(self.instances, "instance", "instances");
+        outln!("{what}: the rows of {instances} and the files that the events name are what the events say");
+        if !self.unnamed.is_empty() {
+            let files = counted(self.unnamed.len(), "file", "files");
+            outln!(
+                "{what}: no event names {files}: logs of plugins, and what an attempt left that a crash cut off; \
+                 nothing vouches for what they say"
+            );
+            for uri in &self.unnamed {
+                outln!("  {}", plain(uri));
+            }
+        }
+        if self.other_summaries > 0 {
+            let summaries = counted(self.other_summaries, "summary", "summaries");
+            outln!("{what}: not compared, made by another version of this program: {summaries}");
+        }
+    }
 }
 
 impl Found {
@@ -131,11 +163,14 @@ async fn verify_store(host: &Host, key: Option<&str>) -> Result<Found, Failure> 
             found.findings.extend(rebuilt.differences.iter().map(Difference::to_string));
             let lost = logged.difference(&rebuilt.instances);
             found.findings.extend(lost.map(|id| format!("instance `{id}` has events, and is not there itself")));
+            let mut compared = Compared { instances: rebuilt.instances.len(), ..Compared::default() };
             for instance in &rebuilt.instances {
                 let kept = store::check_kept_bytes(store.as_ref(), instance).await?;
-                found.findings.extend(kept.iter().map(Difference::to_string));
+                found.findings.extend(kept.differences.iter().map(Difference::to_string));
+                compared.unnamed.extend(kept.unnamed);
+                compared.other_summaries += usize::from(kept.other_summary);
             }
-            found.instances = Some(rebuilt.instances.len());
+            found.compared = Some(compared);
         }
         Err(StoreError::Corrupt { what }) => found.findings.push(format!("it holds {what} that cannot be read back")),
         Err(error) => return Err(error.into()),

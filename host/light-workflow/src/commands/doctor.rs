@@ -27,7 +27,7 @@ pub fn run(context: &Context, output: Output) -> Result<u8, Failure> {
 /// Room for the instances of plugins.
 fn address_space() -> sandbox::local::Finding {
     let (ok, detail, remedy) = match plugin_host::instances_here() {
-        Ok(instances) => (true, format!("{instances} instances of plugins at a time"), None),
+        Ok(instances) => (true, format!("instances of plugins at a time: {instances}"), None),
         Err(error) => (false, error.to_string(), Some("ulimit -v unlimited".to_owned())),
     };
     sandbox::local::Finding { name: "address space".to_owned(), ok, detail, remedy }

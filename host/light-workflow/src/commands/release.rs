@@ -12,6 +12,7 @@ use crate::follow::{Follow, Resting};
 use crate::host::Host;
 use crate::output::{DONE, FAILED, Failure, errln, fault_text, outln, plain, write_out};
 use crate::releases;
+use std::path::Path;
 
 pub async fn run(context: &Context, release: Release) -> Result<u8, Failure> {
     match release {
@@ -98,7 +99,7 @@ async fn start(context: &Context, start: ReleaseStart) -> Result<u8, Failure> {
     let summary = Summary::of(&history).ok_or_else(no_start)?;
     match start.output.format {
         Format::Json => print_json(&summary)?,
-        Format::Text => print_end(&summary, &instance)?,
+        Format::Text => print_end(&summary, &instance, &context.data)?,
     }
     Ok(if summary.status == "completed" { DONE } else { FAILED })
 }
@@ -200,7 +201,8 @@ async fn show(context: &Context, named: ReleaseNamed) -> Result<u8, Failure> {
                 outln!("  its child  {} {}  {}", phase_name(child), child.id, child.definition_name);
             }
             for task in &open {
-                outln!("  waits for a person: {} — light-workflow task show {}", plain(&task.question.prompt), task.id);
+                let (prompt, data) = (plain(&task.question.prompt), context.data.display());
+                outln!("  waits for a person: {prompt} — light-workflow task show {} --data {data}", task.id);
             }
             tell_others(&runs);
         }
@@ -328,7 +330,7 @@ async fn summary(context: &Context, named: ReleaseNamed) -> Result<u8, Failure> 
 }
 
 /// The end of a release on a screen; the whole summary is an artifact.
-fn print_end(summary: &Summary, instance: &InstanceId) -> Result<(), Failure> {
+fn print_end(summary: &Summary, instance: &InstanceId, data: &Path) -> Result<(), Failure> {
     let took = summary.ended_at.map_or(0, |ended| ended.duration_since(summary.started_at).as_secs());
     let title = summary.release_id.as_deref().unwrap_or(&summary.definition_name);
     outln!("\nrelease {}: {} after {took} s", plain(title), summary.status);
@@ -345,7 +347,7 @@ fn print_end(summary: &Summary, instance: &InstanceId) -> Result<(), Failure> {
             outln!("  {line}");
         }
     }
-    outln!("  the whole summary: light-workflow release summary {instance}");
+    outln!("  the whole summary: light-workflow release summary {instance} --data {}", data.display());
     outln!("  kept as artifact://{instance}/summary/1/summary.md");
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! `task`: what waits for a person.
 
+use std::path::Path;
+
 use store::{DecideError, HumanTask};
 use workflow::event::Decision;
 use workflow::{Digest, Timestamp};
@@ -14,7 +16,7 @@ pub async fn run(context: &Context, task: Task) -> Result<u8, Failure> {
     let host = context.existing_host().await?;
     match task {
         Task::List(list_) => list(&host, list_).await,
-        Task::Show(named) => show(&host, named).await,
+        Task::Show(named) => show(&host, &context.data, named).await,
         Task::Complete(complete_) => complete(&host, complete_).await,
     }
 }
@@ -41,7 +43,7 @@ async fn find(host: &Host, id: &str) -> Result<HumanTask, Failure> {
     })
 }
 
-async fn show(host: &Host, named: TaskNamed) -> Result<u8, Failure> {
+async fn show(host: &Host, data: &Path, named: TaskNamed) -> Result<u8, Failure> {
     let task = find(host, &named.id).await?;
     match named.output.format {
         Format::Json => print_json(&task)?,
@@ -49,10 +51,11 @@ async fn show(host: &Host, named: TaskNamed) -> Result<u8, Failure> {
             outln!("{}", question_text(&task));
             for option in &task.question.options {
                 outln!(
-                    "light-workflow task complete {} --decision {} --subject {}",
+                    "light-workflow task complete {} --decision {} --subject {} --data {}",
                     task.id,
                     option.value,
-                    task.question.subject_digest
+                    task.question.subject_digest,
+                    data.display()
                 );
             }
             if let Some(decision) = &task.decision {

@@ -7,7 +7,7 @@ use std::path::Path;
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 use store::{OpenError, SqliteOptions, SqliteStore, Store as _, rebuild_check};
 
-use crate::fixtures::{WAITING, append, claim, id, new_instance, question_asked};
+use crate::fixtures::{COMPLETED, WAITING, append, claim, id, new_instance, question_asked};
 
 /// Runs `sql` on the database as somebody else would, with the store closed or open.
 pub async fn tamper(dir: &Path, sql: &'static str) {
@@ -182,10 +182,10 @@ async fn a_stored_file_with_other_bytes_is_told() {
         store::NewArtifact { uri: uri.clone(), instance: "i-1".parse().unwrap(), media_type: "text/plain".to_owned() };
     let kept = store.put_artifact(new, store::ArtifactBytes::Memory(b"before".to_vec())).await.unwrap();
     let instance = "i-1".parse().unwrap();
-    assert_eq!(store::check_kept_bytes(&store, &instance).await.unwrap(), Vec::new());
+    assert_eq!(store::check_kept_bytes(&store, &instance).await.unwrap().differences, Vec::new());
     let path = store.artifact_path(&kept.digest).unwrap();
     std::fs::write(&path, "beforf").unwrap();
-    let found = store::check_kept_bytes(&store, &instance).await.unwrap();
+    let found = store::check_kept_bytes(&store, &instance).await.unwrap().differences;
     assert_eq!(found.len(), 1);
     assert!(
         found[0].to_string().starts_with("instance `i-1`: the file of `artifact://i-1/t/1/a.txt` is unreadable"),
@@ -193,9 +193,46 @@ async fn a_stored_file_with_other_bytes_is_told() {
         found[0]
     );
     std::fs::write(&path, "before and more").unwrap();
-    let found = store::check_kept_bytes(&store, &instance).await.unwrap();
+    let found = store::check_kept_bytes(&store, &instance).await.unwrap().differences;
     assert!(found[0].to_string().contains("is 15 bytes long, and its history says sha256:"), "{}", found[0]);
     std::fs::remove_file(&path).unwrap();
-    let found = store::check_kept_bytes(&store, &instance).await.unwrap();
+    let found = store::check_kept_bytes(&store, &instance).await.unwrap().differences;
     assert!(found[0].to_string().contains("No such file"), "{}", found[0]);
+}
+
+/// An instance that ended, the summary of its history, and the summary that is kept of it.
+async fn kept(store: &SqliteStore, name: &str, change: impl Fn(String) -> String) -> store::KeptBytes {
+    store.start_instance(new_instance(name)).await.unwrap();
+    let leases = claim(store, "host-a", 0).await;
+    let end = workflow::Event::InstanceCompleted { output: serde_json::json!({ "published": 3 }) };
+    append(store, &leases, name, 1, vec![end], COMPLETED).await.unwrap();
+    let summary = workflow::summary::Summary::of(&store.history(&id(name), 0).await.unwrap()).unwrap();
+    let summary = summary.files().map(|(name, _, bytes)| (format!("summary/1/{name}"), bytes));
+    let log = ("t/1/plugin.log.jsonl".to_owned(), b"{}".to_vec());
+    for (file, bytes) in summary.into_iter().chain([log]) {
+        let uri = format!("artifact://{name}/{file}").parse().unwrap();
+        let new = store::NewArtifact { uri, instance: id(name), media_type: "text/plain".to_owned() };
+        let bytes = change(String::from_utf8(bytes).unwrap()).into_bytes();
+        store.put_artifact(new, store::ArtifactBytes::Memory(bytes)).await.unwrap();
+    }
+    store::check_kept_bytes(store, &id(name)).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_summary_that_the_history_does_not_give_is_told_and_so_is_a_file_that_no_event_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    let right = kept(&store, "i-1", |text| text).await;
+    assert_eq!(right.differences, Vec::new());
+    assert_eq!(right.unnamed, ["artifact://i-1/t/1/plugin.log.jsonl"]);
+    assert!(!right.other_summary);
+
+    let wrong = kept(&store, "i-2", |text| text.replace("published\": 3", "published\": 4")).await;
+    let said: Vec<String> = wrong.differences.iter().map(ToString::to_string).collect();
+    assert_eq!(said.len(), 2, "{said:#?}");
+    assert!(said[0].starts_with("instance `i-2`: `artifact://i-2/summary/1/summary.md` is sha256:"), "{said:#?}");
+    assert!(said[1].starts_with("instance `i-2`: `artifact://i-2/summary/1/summary.json` is sha256:"), "{said:#?}");
+
+    let older = kept(&store, "i-3", |text| text.replace("\"format\": 1,", "\"format\": 0,")).await;
+    assert!(older.differences.is_empty() && older.other_summary, "{older:?}");
 }

@@ -126,7 +126,7 @@ fn a_row_that_does_not_follow_from_the_events_is_told_by_name() {
         let stage = Stage::unattended();
         let host = host_with_a_log(&stage);
         let verified = host.run(&["audit", "verify"]).ended_with(0);
-        assert!(verified.stdout.contains("what is kept of 2 instances"), "{}", verified.stdout);
+        assert!(verified.stdout.contains("the rows of 2 instances and the files"), "{}", verified.stdout);
         database::tamper(&host, statements);
         let ran = host.run(&["audit", "verify"]).ended_with(1).says(said);
         assert!(ran.stdout.is_empty(), "{}", ran.stdout);
