@@ -260,6 +260,10 @@ fn line(recorded: &Recorded) -> Option<String> {
         Event::ErrorCaught { error, .. } => format!("  caught: {}", error.detail.as_deref().unwrap_or(&error.kind)),
         Event::TaskCompleted { path, .. } => format!("{} done", path.task_name()),
         Event::TaskCancelled { path } => format!("{} cancelled", path.task_name()),
+        Event::DiagnosisStarted { path, error } => {
+            let why = error.detail.as_deref().unwrap_or(&error.kind);
+            format!("{} failed, and is diagnosed: {why}", path.task_name())
+        }
         Event::TaskFaulted { path, error } => {
             format!("{} faulted: {}", path.task_name(), error.detail.as_deref().unwrap_or(&error.kind))
         }

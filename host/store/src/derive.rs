@@ -70,7 +70,7 @@ pub(crate) fn derive(events: &[Recorded]) -> Derived {
                 human_tasks.push(HumanTaskChange::Answered { path: path.clone(), decision: decision.clone(), at });
             }
             Event::EventEmitted { event, .. } => emitted.push((*revision, event.clone())),
-            Event::TaskFaulted { path, .. } | Event::TaskCancelled { path } => {
+            Event::DiagnosisStarted { path, .. } | Event::TaskFaulted { path, .. } | Event::TaskCancelled { path } => {
                 human_tasks.push(HumanTaskChange::Dropped { path: path.clone(), at });
             }
             Event::InstanceCompleted { .. } | Event::InstanceFaulted { .. } | Event::InstanceCancelled { .. } => {

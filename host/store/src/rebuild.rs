@@ -317,6 +317,7 @@ fn final_phase(event: &Event) -> Option<Phase> {
         | Event::ErrorCaught { .. }
         | Event::RetryScheduled { .. }
         | Event::TaskCompleted { .. }
+        | Event::DiagnosisStarted { .. }
         | Event::TaskFaulted { .. }
         | Event::TaskCancelled { .. } => None,
     }

@@ -297,6 +297,11 @@ pub enum Event {
         context: Option<Value>,
         then: FlowTarget,
     },
+    /// The task failed, and what its `onFailure` names is asked why; the error goes on after that.
+    DiagnosisStarted {
+        path: TaskPath,
+        error: Fault,
+    },
     TaskFaulted {
         path: TaskPath,
         error: Fault,
@@ -355,6 +360,7 @@ impl Event {
             Event::ErrorCaught { .. } => "ErrorCaught",
             Event::RetryScheduled { .. } => "RetryScheduled",
             Event::TaskCompleted { .. } => "TaskCompleted",
+            Event::DiagnosisStarted { .. } => "DiagnosisStarted",
             Event::TaskFaulted { .. } => "TaskFaulted",
             Event::TaskCancelled { .. } => "TaskCancelled",
             Event::InstanceCompleted { .. } => "InstanceCompleted",
@@ -391,6 +397,7 @@ impl Event {
             | Event::ErrorCaught { path, .. }
             | Event::RetryScheduled { path, .. }
             | Event::TaskCompleted { path, .. }
+            | Event::DiagnosisStarted { path, .. }
             | Event::TaskFaulted { path, .. }
             | Event::TaskCancelled { path } => Some(path),
             Event::InstanceStarted { .. }

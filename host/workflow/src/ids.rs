@@ -271,6 +271,16 @@ impl TaskPath {
         pointer
     }
 
+    /// The list of a task whose `onFailure` names a plugin: it holds the call of that.
+    pub const ON_FAILURE: &str = "onFailure";
+
+    /// The task that this one says something about, if it is what an `onFailure` calls.
+    pub fn diagnosed(&self) -> Option<TaskPath> {
+        let (list, _) = self.0.rsplit_once("/0/")?;
+        let (task, key) = list.rsplit_once('/')?;
+        (key == Self::ON_FAILURE).then(|| Self(task.to_owned()))
+    }
+
     /// The last part: the task's own name.
     pub fn task_name(&self) -> &str {
         let last = self.0.rsplit('/').next().unwrap_or("");

@@ -135,7 +135,8 @@ impl<'a> Projection<'a> {
             | Event::QuestionAnswered { .. }
             | Event::TimerStarted { .. }
             | Event::TimerFired { .. }
-            | Event::ErrorCaught { .. } => {}
+            | Event::ErrorCaught { .. }
+            | Event::DiagnosisStarted { .. } => {}
         }
     }
 

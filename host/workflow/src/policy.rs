@@ -119,9 +119,6 @@ impl Resolver<'_> {
     }
 
     fn task(&mut self, task: &Task) {
-        if task.light.on_failure.is_some() {
-            self.problem(task, "names `onFailure.call`, which this host does not act on yet; remove it".to_owned());
-        }
         task.lists().into_iter().for_each(|list| self.list(list));
         match &task.kind {
             TaskKind::Run(_) => self.effect(task, None),
@@ -285,7 +282,7 @@ mod tests {
             (
                 "{ sandbox: { template: small } }",
                 "{ onFailure: { call: diagnose } }",
-                vec!["names `onFailure.call`, which this host does not act on yet; remove it"],
+                vec!["may not call plugin `diagnose`: there is none"],
             ),
         ];
         for (security, light, expected) in cases {

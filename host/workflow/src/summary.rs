@@ -38,6 +38,9 @@ pub struct Summary {
     pub tasks: Vec<TaskLine>,
     pub commands: Vec<CommandLine>,
     pub approvals: Vec<ApprovalLine>,
+    /// What was said about failures.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub diagnoses: Vec<DiagnosisLine>,
     pub artifacts: Vec<Artifact>,
     pub output: Option<Value>,
     pub error: Option<Fault>,
@@ -85,6 +88,17 @@ pub struct ApprovalLine {
     pub decision: Option<Decision>,
 }
 
+/// What the `onFailure` of a task said when the task failed.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DiagnosisLine {
+    /// The task that failed.
+    pub task: TaskPath,
+    /// The plugin that was asked.
+    pub by: String,
+    pub diagnosis: Value,
+}
+
 impl Summary {
     /// None for a history that does not begin with `InstanceStarted`.
     pub fn of(history: &[Recorded]) -> Option<Self> {
@@ -109,6 +123,7 @@ impl Summary {
             tasks: Vec::new(),
             commands: Vec::new(),
             approvals: Vec::new(),
+            diagnoses: Vec::new(),
             artifacts: Vec::new(),
             output: None,
             error: None,
@@ -132,7 +147,13 @@ impl Summary {
                 error: None,
             }),
             Event::TaskSkipped { path } => self.end_task(path, at, "skipped", None),
-            Event::TaskCompleted { path, .. } => self.end_task(path, at, "completed", None),
+            Event::TaskCompleted { path, output, .. } => {
+                self.end_task(path, at, "completed", None);
+                if let Some(task) = path.diagnosed() {
+                    let by = path.task_name().to_owned();
+                    self.diagnoses.push(DiagnosisLine { task, by, diagnosis: output.clone() });
+                }
+            }
             Event::TaskFaulted { path, error } => self.end_task(path, at, "faulted", error.detail.clone()),
             Event::TaskCancelled { path } => self.end_task(path, at, "cancelled", None),
             Event::AttemptStarted { path, attempt, .. } => {
@@ -178,6 +199,7 @@ impl Summary {
             | Event::IterationCompleted { .. }
             | Event::EventEmitted { .. }
             | Event::ErrorCaught { .. }
+            | Event::DiagnosisStarted { .. }
             | Event::RetryScheduled { .. } => {}
         }
     }
@@ -283,6 +305,13 @@ impl Summary {
                 |decision| format!("{} by {} at {}", decision.value, decision.decided_by, decision.decided_at),
             );
             let _ = writeln!(page, "- {}: {decision}", approval.prompt);
+        }
+        if !self.diagnoses.is_empty() {
+            page.push_str("\n## Diagnoses\n");
+        }
+        for DiagnosisLine { task, by, diagnosis } in &self.diagnoses {
+            let text = serde_json::to_string_pretty(diagnosis).unwrap_or_default();
+            let _ = write!(page, "\nOf `{task}`, by `{by}`:\n\n```json\n{text}\n```\n");
         }
         page.push_str("\n## Artifacts\n\n");
         for artifact in &self.artifacts {

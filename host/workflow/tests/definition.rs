@@ -444,7 +444,7 @@ fn every_field_of_light_workflow_means_something() {
     d.yaml:3:157: `metadata.lightWorkflow.artifactPolicy.inputs.../x`: `../x` is not a relative path; write it without a leading `/`, without `.` or `..` parts and with single `/`
     d.yaml:3:190: `metadata.lightWorkflow.artifactPolicy.inputs.y`: `x.json` is not a valid artifact reference
     "#);
-    assert_snapshot!(run("{ onFailure: { call: ai/diagnose } }"), @r#"d.yaml:3:98: `metadata.lightWorkflow.onFailure.call`: `ai/diagnose` is not a valid plugin name"#);
+    assert_snapshot!(run("{ onFailure: { call: ai/diagnose } }"), @"d.yaml:3:98: `call`: `ai/diagnose` does not name a plugin; write `call: NAME` or `call: NAME:1.2.3@default`");
     assert_snapshot!(task("{ set: { x: 1 }, metadata: { lightworkflow: {} } }"), @r#"d.yaml:3:35: unknown field `lightworkflow` in `metadata`; did you mean `lightWorkflow`?"#);
     assert_snapshot!(task("{ set: { x: 1 }, metadata: { lightWorkflow: { security: { secrets: [] } } } }"), @r#"d.yaml:3:52: `metadata.lightWorkflow.security` has no effect on `set`; remove it, or move it to a task with `run`, `call`"#);
     assert_snapshot!(said("- t:\n    call: cargo\n    metadata:\n      lightWorkflow:\n        grants:\n          log: { lines-max: 10, bytes-max: 1000 }\n          sandbox:\n            commands: [rust-release]\n            commands-max: 5\n          artifacts-write: { names: [a], bytes-mx: 5 }\n          network: {}"), @r#"

@@ -68,7 +68,8 @@ fn the_sketch_of_the_design_document_parses_as_written() {
     let names: Vec<&str> = sketch.tasks.0.iter().map(|task| task.name.as_str()).collect();
     insta::assert_snapshot!(names.join(" "), @"validate-config-profile-manifests build-java-products config-profile-dry-run approve-release publish-release");
     assert_eq!(sketch.tasks.0[0].light.capture, ["validation-report.json"]);
-    assert_eq!(sketch.tasks.0[1].light.on_failure.as_ref().unwrap().as_str(), "ai-release-diagnosis");
+    let diagnoses = &sketch.tasks.0[1].light.on_failure.0[0];
+    assert_eq!(diagnoses.reference, "/do/1/build-java-products/onFailure/0/ai-release-diagnosis");
     let publish = &sketch.tasks.0[4];
     assert_eq!(publish.reference, "/do/4/publish-release");
     assert_eq!(publish.light.mode, Some(workflow::command::SandboxMode::PerTask));

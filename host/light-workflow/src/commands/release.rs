@@ -197,6 +197,9 @@ async fn show(context: &Context, named: ReleaseNamed) -> Result<u8, Failure> {
                     outln!("             {}", plain(error));
                 }
             }
+            for said in &summary.diagnoses {
+                outln!("  {} says of {}: {}", said.by, said.task, plain(&said.diagnosis.to_string()));
+            }
             for child in &children {
                 outln!("  its child  {} {}  {}", phase_name(child), child.id, child.definition_name);
             }
@@ -341,6 +344,9 @@ fn print_end(summary: &Summary, instance: &InstanceId, data: &Path) -> Result<()
     }
     if let Some(error) = &summary.error {
         outln!("  error: {}", plain(&fault_text(error)));
+    }
+    for said in &summary.diagnoses {
+        outln!("  {} says of {}: {}", said.by, said.task, plain(&said.diagnosis.to_string()));
     }
     if let Some(output) = &summary.output {
         for line in plain(&serde_json::to_string_pretty(output)?).lines() {

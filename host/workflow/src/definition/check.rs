@@ -30,10 +30,6 @@ pub fn check_plugins(
                 Some(_) => {}
             }
         }
-        if let Some(plugin) = task.light.on_failure.as_ref().filter(|plugin| !known.contains_key(*plugin)) {
-            let pointer = format!("{}/metadata/lightWorkflow/onFailure/call", task.reference);
-            place.unknown_plugin(place.at(&pointer), plugin, known);
-        }
     });
     place.problems.into_sorted()
 }
@@ -154,7 +150,14 @@ impl Places {
     }
 
     pub(super) fn at(&self, pointer: &str) -> &Node {
-        self.root.nearest(pointer)
+        // What `onFailure` calls stands in the metadata of its task.
+        match pointer.split_once("/onFailure/0/") {
+            Some((task, call)) => {
+                let field = call.split_once('/').map_or("", |(_name, field)| field);
+                self.root.nearest(&format!("{task}/metadata/lightWorkflow/onFailure/{field}"))
+            }
+            None => self.root.nearest(pointer),
+        }
     }
 
     fn unknown_plugin(&self, node: &Node, plugin: &PluginName, known: &BTreeMap<PluginName, Option<String>>) {

@@ -97,11 +97,12 @@ pub struct Task {
 }
 
 impl Task {
-    /// The lists of tasks inside and around, in the order in which they run.
+    /// The lists of tasks inside, around and after a failure, in the order in which they run.
     pub fn lists(&self) -> Vec<&TaskList> {
         let before = self.extensions.iter().map(|extension| &extension.before);
         let after = self.extensions.iter().rev().map(|extension| &extension.after);
-        before.chain(self.kind.lists()).chain(after).collect()
+        let inside = before.chain(self.kind.lists()).chain(after);
+        inside.chain([&self.light.on_failure]).collect()
     }
 }
 
@@ -161,8 +162,8 @@ pub struct LightMetadata {
     pub class: Option<EffectClass>,
     /// `egress: [host:port]`, for `run.shell` and `run.script`.
     pub egress: Vec<String>,
-    /// `onFailure.call`: a plugin that diagnoses.
-    pub on_failure: Option<PluginName>,
+    /// `onFailure.call`: what is asked when the task fails. One call, or none.
+    pub on_failure: TaskList,
 }
 
 #[derive(Debug, Clone)]

@@ -73,6 +73,11 @@ impl Check<'_> {
             let path = path.replace('~', "~0").replace('/', "~1");
             self.template(input, &below(&format!("/metadata/lightWorkflow/artifactPolicy/inputs/{path}")), known);
         }
+        for call in &task.light.on_failure.0 {
+            if let TaskKind::Call(call) = &call.kind {
+                self.template(&call.with, &below("/metadata/lightWorkflow/onFailure/with"), known);
+            }
+        }
         match &task.kind {
             TaskKind::Do(tasks) => self.list(tasks, bound),
             TaskKind::Fork(fork) => self.list(&fork.branches, bound),

@@ -78,6 +78,7 @@ impl Instance {
             Event::TaskCompleted { path, output, context, then } => {
                 self.task_completed(&path, output, context, &then, at)
             }
+            Event::DiagnosisStarted { path, error } => self.diagnosis_started(&path, error, at),
             Event::TaskFaulted { path, error } => self.task_faulted(&path, error, at),
             Event::TaskCancelled { path } => self.task_cancelled(&path, at),
             Event::InstanceCompleted { output } => {
@@ -435,6 +436,8 @@ impl Instance {
                 forking.branches[ended.index] = BranchState::Cancelled;
                 forking.end.get_or_insert(ForkEnd::Faulted(error));
             }
+            // That nobody could say why does not replace what happened.
+            State::Diagnosing { list, .. } => list.next += 1,
             _ => *state = State::Faulted(error),
         }
         Ok(())
@@ -469,7 +472,7 @@ impl Instance {
         Ok(Ended { parent: frame.parent.ok_or("the document itself is no task")?, index })
     }
 
-    fn drop_frames(&mut self, paths: Vec<TaskPath>, status: TaskStatus, at: Timestamp) {
+    pub(super) fn drop_frames(&mut self, paths: Vec<TaskPath>, status: TaskStatus, at: Timestamp) {
         for path in paths {
             if let Some(frame) = self.frames.remove(&path) {
                 self.end_run(&frame, status, at);
@@ -499,7 +502,7 @@ impl Instance {
         }
     }
 
-    fn summarise(&mut self, path: &TaskPath, summary: &str) {
+    pub(super) fn summarise(&mut self, path: &TaskPath, summary: &str) {
         if let Some(run) = self.frames.get(path).and_then(|frame| frame.run) {
             self.runs[run].summary = Some(summary.to_owned());
         }
@@ -592,7 +595,7 @@ pub(super) fn is_done(frame: &Frame, definition: &Definition) -> bool {
             listening.done && listening.iteration.is_none() && all
         }
         State::Emitted(_) => true,
-        State::Faulted(_) => false,
+        State::Diagnosing { .. } | State::Faulted(_) => false,
     }
 }
 

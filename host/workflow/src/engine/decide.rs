@@ -33,7 +33,8 @@ pub fn decide(instance: &Instance, now: Timestamp) -> Option<Event> {
     too_late(instance, now).or_else(|| too_many(instance)).or_else(|| {
         let frames = &instance.frames;
         let path = frames.first_ready().or_else(|| frames.first_timer(now))?;
-        decide_frame(instance, path, frames.get(path)?, now)
+        let event = decide_frame(instance, path, frames.get(path)?, now)?;
+        Some(tasks::failures::diagnosed_first(instance, event))
     })
 }
 
@@ -50,7 +51,10 @@ fn too_late(instance: &Instance, now: Timestamp) -> Option<Event> {
     let task = frame.task(definition)?;
     let running = Running { instance, path, frame, task };
     Some(match frame.timeout(definition)? {
-        (_, Limit::Task(limit)) => running.fault(timeout_fault(&format!("task `{}`", task.name), limit)),
+        (_, Limit::Task(limit)) => {
+            let event = running.fault(timeout_fault(&format!("task `{}`", task.name), limit));
+            tasks::failures::diagnosed_first(instance, event)
+        }
         (_, Limit::Attempt(limit)) => {
             let (inside, _, _) = frame.next_task(path, definition)?;
             let mut error = timeout_fault(&format!("an attempt at `{}`", task.name), limit);
@@ -98,6 +102,7 @@ fn decide_frame(instance: &Instance, path: &TaskPath, frame: &Frame, now: Timest
             _ => Some(running.fault(StandardError::Runtime.fault("only `listen` listens"))),
         },
         State::Emitted(event) => Some(running.complete(event.clone().into())),
+        State::Diagnosing { error, list } => Some(tasks::failures::next(running, error, list)),
         State::Faulted(error) => Some(running.fault(error.clone())),
     }
 }

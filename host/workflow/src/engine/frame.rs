@@ -79,6 +79,8 @@ pub(super) enum Branch {
     Before(usize),
     /// As `Before`.
     After(usize),
+    /// What is asked when the task has failed.
+    OnFailure,
 }
 
 impl Branch {
@@ -93,6 +95,7 @@ impl Branch {
             Branch::Function => "function".into(),
             Branch::Before(extension) => format!("extensions/{extension}/before").into(),
             Branch::After(extension) => format!("extensions/{extension}/after").into(),
+            Branch::OnFailure => TaskPath::ON_FAILURE.into(),
         }
     }
 }
@@ -118,6 +121,11 @@ pub(super) enum State {
     Listening(Listening),
     /// `emit`: the event is on its way.
     Emitted(CloudEvent),
+    /// The task failed, and its `onFailure` is asked why; then the error goes on.
+    Diagnosing {
+        error: Fault,
+        list: Sequence,
+    },
     /// A task inside faulted and nothing here catches it.
     Faulted(Fault),
 }
@@ -300,7 +308,7 @@ impl Frame {
     /// The list that is walked now, if one is.
     pub fn sequence(&self) -> Option<&Sequence> {
         match &self.state {
-            State::Sequence(sequence) => Some(sequence),
+            State::Sequence(sequence) | State::Diagnosing { list: sequence, .. } => Some(sequence),
             State::Looping(looping) => Some(&looping.body),
             State::Listening(Listening { iteration: Some(iteration), .. }) => Some(&iteration.body),
             State::Trying(Trying { step: TryStep::Block(sequence), .. }) => Some(sequence),
@@ -323,7 +331,7 @@ impl Frame {
 
     pub fn sequence_mut(&mut self) -> Option<&mut Sequence> {
         match &mut self.state {
-            State::Sequence(sequence) => Some(sequence),
+            State::Sequence(sequence) | State::Diagnosing { list: sequence, .. } => Some(sequence),
             State::Looping(looping) => Some(&mut looping.body),
             State::Listening(Listening { iteration: Some(iteration), .. }) => Some(&mut iteration.body),
             State::Trying(Trying { step: TryStep::Block(sequence), .. }) => Some(sequence),
@@ -360,6 +368,7 @@ impl Frame {
             | State::Timing { .. }
             | State::Listening(Listening { iteration: None, .. })
             | State::Emitted(_)
+            | State::Diagnosing { .. }
             | State::Faulted(_) => path.clone(),
         }
     }
@@ -379,7 +388,7 @@ impl Frame {
         let walks = self.children == 0;
         let follows = match &self.state {
             State::Entered | State::Faulted(_) => true,
-            State::Sequence(_) | State::Looping(_) => walks,
+            State::Sequence(_) | State::Looping(_) | State::Diagnosing { .. } => walks,
             State::Extending(Extending::Before { .. } | Extending::After { .. }) => walks,
             State::Extending(Extending::Undecided(_) | Extending::Replaced(_) | Extending::Done { .. }) => true,
             State::Trying(trying) => match &trying.step {
@@ -428,12 +437,17 @@ impl Frame {
             | State::Timing { .. }
             | State::Listening(_)
             | State::Emitted(_)
+            | State::Diagnosing { .. }
             | State::Faulted(_) => None,
         }
     }
 
-    /// When its task, or one try of it, has taken too long.
+    /// When its task, or one try of it, has taken too long. One that has failed
+    /// is over; what is asked about it has the limits of its grants.
     pub fn timeout(&self, definition: &Definition) -> Option<(Timestamp, Limit)> {
+        if let State::Diagnosing { .. } = self.state {
+            return None;
+        }
         let task = self.task(definition)?;
         let is_command = |effect: &Effect| matches!(effect, Effect::Command { .. });
         let grace = match &self.state {
@@ -463,6 +477,7 @@ fn list_of(task: &Task, branch: Branch) -> Option<&TaskList> {
         (TaskKind::Listen(listen), Branch::Foreach) => listen.foreach.as_ref().map(|foreach| &foreach.tasks),
         (TaskKind::Fork(fork), Branch::Fork) => Some(&fork.branches),
         (TaskKind::Function(function), Branch::Function) => Some(&function.body),
+        (_, Branch::OnFailure) => Some(&task.light.on_failure),
         (_, Branch::Before(extension)) => task.extensions.get(extension).map(|extension| &extension.before),
         (_, Branch::After(extension)) => task.extensions.get(extension).map(|extension| &extension.after),
         _ => None,

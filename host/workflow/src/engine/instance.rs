@@ -292,6 +292,7 @@ impl Instance {
             | Event::ErrorCaught { .. }
             | Event::RetryScheduled { .. }
             | Event::TaskCompleted { .. }
+            | Event::DiagnosisStarted { .. }
             | Event::TaskFaulted { .. }
             | Event::TaskCancelled { .. }
             | Event::InstanceCompleted { .. }

@@ -207,6 +207,7 @@ pub fn line(event: &Event) -> String {
         Event::ErrorCaught { path, error } => format!("{path} catches {}", error.kind),
         Event::RetryScheduled { path, attempt, due } => format!("{path} retry {attempt} at {}", clock(*due)),
         Event::TaskCompleted { path, output, .. } => format!("{path} gives {output}"),
+        Event::DiagnosisStarted { path, error } => format!("{path} is diagnosed: {}", fault(error)),
         Event::TaskFaulted { path, error } => format!("{path} faults: {}", fault(error)),
         Event::ListenStarted { path } => format!("{path} listens"),
         Event::EventConsumed { path, event, .. } => format!("{path} consumes {} {}", event.kind(), event.id()),

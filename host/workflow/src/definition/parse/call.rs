@@ -65,7 +65,7 @@ fn document_of(field: &Field, context: Context) -> Option<Option<String>> {
 }
 
 /// `NAME` or `NAME:VERSION@default`; `default` is the catalog of this host.
-fn function(field: &Field) -> Option<(PluginName, Option<String>)> {
+pub fn function(field: &Field) -> Option<(PluginName, Option<String>)> {
     let text = field.text()?;
     if OTHER_CALLS.contains(&text) {
         return field.unsupported(&format!("`call: {text}`"));

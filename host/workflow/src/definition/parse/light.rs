@@ -6,15 +6,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
-use super::super::model::{DocumentSecurity, LightMetadata};
+use super::super::model::{Call, DataFlow, DocumentSecurity, LightMetadata, Task, TaskKind, TaskList};
 use super::tasks::Context;
-use super::values;
+use super::{call, values};
 use crate::capability::Grants;
 use crate::command::SandboxMode;
 use crate::effect::EffectClass;
+use crate::event::FlowTarget;
 use crate::expression::Template;
-use crate::ids::{ArtifactUri, PluginName, SecretName, TemplateName};
+use crate::ids::{ArtifactUri, SecretName, TaskPath, TemplateName};
 use crate::located::{Field, Node, NodeValue, Slot, among, closest};
 
 const KEY: &str = "lightWorkflow";
@@ -27,7 +29,7 @@ const PROVIDERS: [(&str, &str); 4] =
 const FIELD_KINDS: [(&str, &[&str]); 6] = [
     ("security", &["run", "call", SERVER]),
     ("artifactPolicy", &["run", "call"]),
-    ("onFailure", &["run", "call"]),
+    ("onFailure", &["run", "call", OUTBOUND, SERVER]),
     ("effect", &["run", "call", OUTBOUND, SERVER]),
     ("grants", &["call"]),
     ("egress", &["run", SERVER]),
@@ -70,10 +72,6 @@ pub fn task(metadata: &Field, kind: &str, context: Context) -> Option<LightMetad
 
     let security = security.or(TaskSecurity::default(), |field| task_security(field, context));
     let artifacts = artifacts.or((Vec::new(), BTreeMap::new()), artifact_policy);
-    let on_failure = on_failure.optional(|field| {
-        let [call] = field.fields(["call"])?;
-        call.required(Field::name::<PluginName>)
-    });
     let grants = grants.or(Grants::default(), self::grants);
     let class = effect.optional(|field| {
         field.choice(&[
@@ -86,6 +84,9 @@ pub fn task(metadata: &Field, kind: &str, context: Context) -> Option<LightMetad
     let egress = egress.or(Vec::new(), |field| field.each(host_and_port));
 
     let (security, (capture, inputs)) = (security?, artifacts?);
+    let on_failure = on_failure.or(TaskList::default(), |field| {
+        self::on_failure(field, &security.sandbox, context).map(|call| TaskList(vec![call]))
+    });
     Some(LightMetadata {
         mode: security.sandbox.mode,
         provider: security.sandbox.provider,
@@ -221,6 +222,42 @@ fn artifact(field: &Field) -> Option<Template> {
         field.name::<ArtifactUri>()?;
     }
     values::text_template(field).filter(|_| !text.is_empty())
+}
+
+/// `onFailure`, as the task that makes its call. It acts where the task does that it is about.
+fn on_failure(field: &Field, sandbox: &Sandbox, context: Context) -> Option<Task> {
+    let [call, with, grants] = field.fields(["call", "with", "grants"])?;
+    let function = call.required(call::function);
+    // What a plugin that diagnoses asks for, unless the definition says something else.
+    let failure = Template::compile(&json!({ "failure": "${ .failure }" })).ok();
+    let with = match with.given() {
+        Some(with) => with.members().and_then(|_| values::template(&with)),
+        None => failure,
+    };
+    let grants = grants.or(Grants::default(), self::grants);
+    let (plugin, version) = function?;
+    let light = LightMetadata {
+        mode: sandbox.mode,
+        provider: sandbox.provider.clone(),
+        template: sandbox.template.clone(),
+        grants: grants?,
+        ..LightMetadata::default()
+    };
+    Some(Task {
+        name: plugin.to_string(),
+        reference: context.path.child(TaskPath::ON_FAILURE, 0, plugin.as_str()).reference(),
+        line: context.expansion.called_at.unwrap_or(field.node.line),
+        condition: None,
+        input: DataFlow::default(),
+        output: DataFlow::default(),
+        export: DataFlow::default(),
+        timeout: None,
+        then: FlowTarget::Continue,
+        light,
+        extensions: Vec::new(),
+        source: field.node.to_json(),
+        kind: TaskKind::Call(Call { plugin, version, with: with? }),
+    })
 }
 
 /// `grants`, in the shape of [`Grants`], one interface after the other.

@@ -29,6 +29,7 @@ pub fn confined(mut light: LightMetadata, task: &Field) -> LightMetadata {
         ("grants", light.grants != Grants::default()),
         ("egress", !light.egress.is_empty()),
         ("artifactPolicy", !light.inputs.is_empty() || !light.capture.is_empty()),
+        ("onFailure", !light.on_failure.0.is_empty()),
     ];
     for (field, _) in given.iter().filter(|(_, is_given)| *is_given) {
         task.error(format!("a {what} from the network may not have `metadata.lightWorkflow.{field}`"), Some(HELP));

@@ -6,6 +6,7 @@ pub(super) mod children;
 pub(super) mod effects;
 pub(super) mod emit;
 pub(super) mod extensions;
+pub(super) mod failures;
 pub(super) mod flow;
 pub(super) mod forks;
 pub(super) mod listen;
