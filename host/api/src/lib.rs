@@ -10,7 +10,6 @@ mod artifacts;
 mod audit;
 mod auth;
 mod cloud_events;
-mod definitions;
 mod health;
 mod http;
 mod human_tasks;
@@ -23,7 +22,6 @@ use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::{Extension, Router, middleware};
-use definitions::Definitions;
 use store::SharedStore;
 use tokio::sync::watch;
 use utoipa_axum::router::OpenApiRouter;
@@ -45,7 +43,6 @@ pub struct ApiState {
     store: SharedStore,
     starter: Arc<dyn Starter>,
     tokens: Tokens,
-    definitions: Definitions,
     /// Names the time of a decision.
     clock: Clock,
     stop: Arc<watch::Sender<bool>>,
@@ -54,7 +51,7 @@ pub struct ApiState {
 impl ApiState {
     pub fn new(store: SharedStore, starter: Arc<dyn Starter>, tokens: Tokens, clock: Clock) -> Self {
         let stop = Arc::new(watch::Sender::new(false));
-        Self { store, starter, tokens, definitions: Definitions::default(), clock, stop }
+        Self { store, starter, tokens, clock, stop }
     }
 
     /// Ends the streams of events that are open, for good: a graceful shutdown

@@ -14,7 +14,7 @@ use crate::audit::{AuditLeaf, Checkpoint};
 use crate::errors::{AppendError, DecideError, PublishError, StartError, StoreError};
 use crate::rows::{
     Append, ArtifactBytes, ArtifactRow, AttemptRow, Change, HostId, HumanTask, InboxItem, InstanceFilter, InstanceRow,
-    Lease, Message, NewArtifact, NewInstance, Published, ScheduleRow, Started, StoredEvent,
+    KeptState, Lease, Message, NewArtifact, NewInstance, Published, ScheduleRow, Started, StoredEvent,
 };
 
 /// Everything that survives a restart.
@@ -30,6 +30,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// The events after `revision`, in order.
     async fn history(&self, instance: &InstanceId, revision: u64) -> Result<Vec<Recorded>, StoreError>;
+    /// The newest state that was kept; none if its event is not in the log as it was then.
+    async fn snapshot(&self, instance: &InstanceId) -> Result<Option<KeptState>, StoreError>;
     async fn instance(&self, instance: &InstanceId) -> Result<Option<InstanceRow>, StoreError>;
     /// Newest first.
     async fn instances(&self, filter: InstanceFilter) -> Result<Vec<InstanceRow>, StoreError>;

@@ -29,8 +29,8 @@ pub use memory::{CommitFault, MemoryFaults, MemoryStore};
 pub use rebuild::{Difference, Project, RebuildProblem, Rebuilt, rebuild, rebuild_check};
 pub use rows::{
     Alongside, Append, ArtifactBytes, ArtifactRow, AttemptOutcome, AttemptRow, Change, EffectKind, HostId, HumanTask,
-    InboxItem, InstanceFilter, InstanceRow, Lease, Message, NewArtifact, NewInstance, Phase, Projection, Published,
-    SHARDS, ScheduleRow, Started, StoredEvent, human_task_id, shard_of,
+    InboxItem, InstanceFilter, InstanceRow, KeptState, Lease, Message, NewArtifact, NewInstance, Phase, Projection,
+    Published, SHARDS, ScheduleRow, Started, StoredEvent, human_task_id, shard_of,
 };
 pub use runs::{Runs, runs_of};
 pub use sqlite::{SqliteOptions, SqliteStore, Statistics};

@@ -144,7 +144,17 @@ pub struct Append {
     pub taken: Vec<i64>,
     /// Who of it waits for events from now on; none if that is as before.
     pub listeners: Option<Vec<Listener>>,
+    /// What the instance is after these events, to be kept in place of an older state.
+    pub snapshot: Option<Vec<u8>>,
     pub also: Alongside,
+}
+
+/// What an instance was at a revision, as its owner wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptState {
+    /// Of the last event that is in it.
+    pub revision: u64,
+    pub state: Vec<u8>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use store::{Append, AppendError, Lease, Message, Phase, Projection, SharedStore, StoreError};
-use workflow::engine::{self, Delivery, HistoryError, Incoming, Instance, OpenChild};
+use workflow::engine::{self, Delivery, HistoryError, Incoming, Instance, OpenChild, Snapshot};
 use workflow::event::Event;
 use workflow::{InstanceId, Recorded, Timestamp};
 
@@ -30,23 +30,49 @@ pub enum DriveError {
     Store(#[from] StoreError),
 }
 
+/// Of a long history the part that comes between two snapshots: what is written for them
+/// stays in proportion to it.
+const SNAPSHOT_SHARE: u64 = 20;
+
+/// A larger state is not kept: its history is read instead.
+const SNAPSHOT_BYTES_MAX: usize = 4 << 20;
+
 /// An instance in memory, and the store it is appended to.
 pub struct Driver {
     store: SharedStore,
     definitions: Definitions,
     instance: Instance,
+    /// Revision of the state that was last kept, or was too large to be.
+    kept_at: u64,
+    snapshot_events: u64,
 }
 
 impl Driver {
-    pub async fn load(store: SharedStore, definitions: &Definitions, id: &InstanceId) -> Result<Self, DriveError> {
-        let history = store.history(id, 0).await?;
-        let Some(Recorded { event: Event::InstanceStarted { definition, .. }, .. }) = history.first() else {
-            return Err(DriveError::Missing(id.clone()));
+    /// `snapshot_events` as in [`crate::WorkerOptions`].
+    pub async fn load(
+        store: SharedStore,
+        definitions: &Definitions,
+        id: &InstanceId,
+        snapshot_events: u64,
+    ) -> Result<Self, DriveError> {
+        let failed = |source| DriveError::History { instance: id.clone(), source };
+        let kept = store.snapshot(id).await?.and_then(|kept| Snapshot::read(&kept.state));
+        let kept_at = kept.as_ref().map_or(0, Snapshot::revision);
+        let later = store.history(id, kept_at).await?;
+        let instance = match kept {
+            Some(kept) => {
+                let definition = definitions.get(store.as_ref(), kept.definition()).await?;
+                Instance::resume(id, definition, kept, later).map_err(failed)?
+            }
+            None => {
+                let Some(Recorded { event: Event::InstanceStarted { definition, .. }, .. }) = later.first() else {
+                    return Err(DriveError::Missing(id.clone()));
+                };
+                let definition = definitions.get(store.as_ref(), definition).await?;
+                Instance::fold(id.clone(), definition, later).map_err(failed)?
+            }
         };
-        let definition = definitions.get(store.as_ref(), definition).await?;
-        let instance = Instance::fold(id.clone(), definition, history)
-            .map_err(|source| DriveError::History { instance: id.clone(), source })?;
-        Ok(Self { store, definitions: definitions.clone(), instance })
+        Ok(Self { store, definitions: definitions.clone(), instance, kept_at, snapshot_events })
     }
 
     pub fn instance(&self) -> &Instance {
@@ -85,6 +111,7 @@ impl Driver {
             return Ok(());
         }
         let also = alongside(self.store.as_ref(), &self.definitions, children, &self.instance, &events, now).await?;
+        let snapshot = self.snapshot();
         self.store
             .append(Append {
                 instance: self.instance.id().clone(),
@@ -94,10 +121,23 @@ impl Driver {
                 projection: projection(&self.instance),
                 taken,
                 listeners: Some(self.instance.listeners()).filter(|now| *now != listeners),
+                snapshot,
                 also,
             })
             .await?;
         Ok(())
+    }
+
+    /// The state to keep with what is appended now, when so much has come since the last
+    /// one that to read it again would take long.
+    fn snapshot(&mut self) -> Option<Vec<u8>> {
+        let revision = self.instance.revision();
+        let ended = self.instance.phase().is_final();
+        if ended || revision - self.kept_at < self.snapshot_events.max(revision / SNAPSHOT_SHARE) {
+            return None;
+        }
+        self.kept_at = revision;
+        Some(self.instance.snapshot()).filter(|state| state.len() <= SNAPSHOT_BYTES_MAX)
     }
 
     /// The fact a message makes; none when it came too late to matter.

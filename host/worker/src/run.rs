@@ -26,9 +26,6 @@ pub(crate) enum Rest {
     Stopped,
 }
 
-/// As many results as one commit records at most on one path of the flow, and some more.
-const LAST_RESULTS: usize = 4;
-
 /// An instance that waits for a timer further away than this leaves memory.
 const STAY_IN_MEMORY: Duration = Duration::from_secs(2);
 
@@ -120,7 +117,7 @@ impl<'a> Run<'a> {
     /// A host that died right after a commit did not forget what it had recorded.
     async fn forget_last_results(&self) {
         let instance = self.driver.instance();
-        for last in instance.command_results().iter().rev().take(LAST_RESULTS) {
+        for last in instance.ended_commands().rev() {
             let key = EffectKey {
                 instance: instance.id().clone(),
                 path: last.path.clone(),

@@ -26,12 +26,15 @@ pub struct WorkerOptions {
     pub lease: Duration,
     /// How often the store is asked for what other processes wrote.
     pub poll: Duration,
+    /// Events after which the state of an instance is kept beside its history; a twentieth of the
+    /// history if that is more. About as many are read again when it is loaded.
+    pub snapshot_events: u64,
 }
 
 impl WorkerOptions {
     pub fn new(host: HostId) -> Self {
         // Three missed renewals of 10 s, so that one slow commit does not start a second build.
-        Self { host, lease: Duration::from_secs(30), poll: Duration::from_secs(1) }
+        Self { host, lease: Duration::from_secs(30), poll: Duration::from_secs(1), snapshot_events: 1_000 }
     }
 }
 
@@ -227,7 +230,8 @@ impl Schedule {
         let loading = self.loading.clone();
         let stop = self.runs.spawn(async move {
             let turn = loading.acquire().await;
-            let loaded = Driver::load(worker.store.clone(), &worker.definitions, &id).await;
+            let every = worker.options.snapshot_events;
+            let loaded = Driver::load(worker.store.clone(), &worker.definitions, &id, every).await;
             drop(turn);
             match loaded {
                 Ok(driver) => {

@@ -1,6 +1,6 @@
 //! What has happened to one instance: immutable facts, in the past tense.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::capability::EffectivePolicy;
@@ -270,7 +270,7 @@ pub enum Event {
         path: TaskPath,
         index: usize,
         output: Value,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
         context: Option<Value>,
     },
     /// The task sent an event; it reaches whoever listened before this.
@@ -293,7 +293,7 @@ pub enum Event {
     TaskCompleted {
         path: TaskPath,
         output: Value,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
         context: Option<Value>,
         then: FlowTarget,
     },
@@ -413,4 +413,13 @@ impl Event {
 /// For serde.
 fn is_zero(number: &u32) -> bool {
     *number == 0
+}
+
+/// What is there is a value, `null` too; for a field that is left out without one.
+pub(crate) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
 }

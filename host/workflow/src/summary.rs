@@ -12,7 +12,7 @@ use crate::approval::canonical;
 use crate::capability::EffectivePolicy;
 use crate::command::{Artifact, CommandResult, CommandStatus};
 use crate::effect::{EffectOutcome, Fault};
-use crate::event::{Decision, Event, Question, Recorded};
+use crate::event::{Decision, Event, FlowTarget, Question, Recorded};
 use crate::ids::{Actor, ArtifactUri, Digest, InstanceId, TaskPath, Timestamp};
 
 /// Raised with every change after which an old history gives other bytes: who
@@ -44,6 +44,14 @@ pub struct Summary {
     pub artifacts: Vec<Artifact>,
     pub output: Option<Value>,
     pub error: Option<Fault>,
+    pub cancelled: Option<Cancellation>,
+}
+
+/// Who ended it, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cancellation {
+    pub by: Actor,
+    pub reason: String,
 }
 
 /// The release that an instance with this input is; none for any other workflow.
@@ -51,32 +59,64 @@ pub fn release_id(input: &Value) -> Option<&str> {
     input.pointer("/release/releaseId").and_then(Value::as_str)
 }
 
-/// One task, in the order they were entered.
-#[derive(Debug, Clone, Serialize)]
+/// One execution of a task, in the order they began; a task in a loop has several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskLine {
     pub name: String,
     pub path: TaskPath,
-    pub status: &'static str,
-    /// How many attempts its effect had; 0 for a task without one.
+    pub status: TaskStatus,
+    /// The newest attempt of its effect, which counts all at this path; 0 for a task without one.
     pub attempts: u32,
     pub started_at: Timestamp,
     pub ended_at: Option<Timestamp>,
-    pub error: Option<String>,
+    /// One line for people: how the command ended, what was answered, what the error says.
+    pub summary: Option<String>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskStatus {
+    Running,
+    Completed,
+    Faulted,
+    /// Its `if` was false.
+    Skipped,
+    /// Ended from outside: the instance was cancelled, or something around it timed out.
+    Cancelled,
+}
+
+impl TaskStatus {
+    /// As JSON has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Faulted => "faulted",
+            Self::Skipped => "skipped",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// One command that ended, of a task itself or of its plugin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CommandLine {
     pub task: TaskPath,
     pub attempt: u32,
+    /// 0 for the task's own command, else the number of the plugin's call.
+    pub sequence: u32,
     pub command: String,
     pub status: CommandStatus,
     pub exit_code: Option<i32>,
+    /// One line for people.
+    pub summary: String,
     pub duration_ms: u64,
     pub sandbox_digest: Digest,
     pub stdout_ref: ArtifactUri,
     pub stderr_ref: ArtifactUri,
+    pub artifacts: Vec<ArtifactUri>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -97,6 +137,20 @@ pub struct DiagnosisLine {
     /// The plugin that was asked.
     pub by: String,
     pub diagnosis: Value,
+}
+
+impl TaskLine {
+    fn new(path: &TaskPath, status: TaskStatus, at: Timestamp) -> Self {
+        Self {
+            name: path.task_name().to_owned(),
+            path: path.clone(),
+            status,
+            attempts: 0,
+            started_at: at,
+            ended_at: None,
+            summary: None,
+        }
+    }
 }
 
 impl Summary {
@@ -127,6 +181,7 @@ impl Summary {
             artifacts: Vec::new(),
             output: None,
             error: None,
+            cancelled: None,
         };
         for recorded in &history[1..] {
             summary.add(recorded);
@@ -137,37 +192,40 @@ impl Summary {
     fn add(&mut self, recorded: &Recorded) {
         let at = recorded.at;
         match &recorded.event {
-            Event::TaskStarted { path, .. } => self.tasks.push(TaskLine {
-                name: path.task_name().to_owned(),
-                path: path.clone(),
-                status: "running",
-                attempts: 0,
-                started_at: at,
-                ended_at: None,
-                error: None,
-            }),
-            Event::TaskSkipped { path } => self.end_task(path, at, "skipped", None),
+            Event::TaskStarted { path, .. } => self.tasks.push(TaskLine::new(path, TaskStatus::Running, at)),
+            Event::TaskSkipped { path } => {
+                self.tasks.push(TaskLine { ended_at: Some(at), ..TaskLine::new(path, TaskStatus::Skipped, at) });
+            }
+            Event::TaskCompleted { path, then: FlowTarget::End, .. } => self.flow_to_end(path, at),
             Event::TaskCompleted { path, output, .. } => {
-                self.end_task(path, at, "completed", None);
+                self.end_task(path, at, TaskStatus::Completed);
                 if let Some(task) = path.diagnosed() {
                     let by = path.task_name().to_owned();
                     self.diagnoses.push(DiagnosisLine { task, by, diagnosis: output.clone() });
                 }
             }
-            Event::TaskFaulted { path, error } => self.end_task(path, at, "faulted", error.detail.clone()),
-            Event::TaskCancelled { path } => self.end_task(path, at, "cancelled", None),
+            Event::TaskFaulted { path, error } => {
+                let detail = error.detail.as_ref().or(error.title.as_ref()).unwrap_or(&error.kind);
+                self.summarise(path, detail.clone());
+                self.end_task(path, at, TaskStatus::Faulted);
+            }
+            Event::TaskCancelled { path } => self.end_task(path, at, TaskStatus::Cancelled),
             Event::AttemptStarted { path, attempt, .. } => {
                 if let Some(task) = self.task(path) {
                     task.attempts = *attempt;
                 }
             }
-            Event::CommandCompleted { result, .. } => self.command(result),
-            Event::AttemptCompleted { outcome, .. } => match outcome.as_ref() {
-                EffectOutcome::Command { result } => self.command(result),
+            Event::CommandCompleted { sequence, result, .. } => self.command(*sequence, result),
+            Event::AttemptCompleted { path, outcome, .. } => match outcome.as_ref() {
+                EffectOutcome::Command { result } => {
+                    self.summarise(path, result.summary.clone());
+                    self.command(0, result);
+                }
                 EffectOutcome::Output { .. } | EffectOutcome::Faulted { .. } | EffectOutcome::Unknown { .. } => {}
             },
             Event::QuestionAsked { path, question } => self.asked(path, question, at),
             Event::QuestionAnswered { path, decision } => {
+                self.summarise(path, format!("{} by {}", decision.value, decision.decided_by));
                 if let Some(asked) = self.approvals.iter_mut().rev().find(|asked| asked.task == *path) {
                     asked.decision = Some(decision.clone());
                 }
@@ -181,7 +239,10 @@ impl Summary {
                 self.error = Some(error.clone());
                 self.end("faulted", at);
             }
-            Event::InstanceCancelled { .. } => self.end("cancelled", at),
+            Event::InstanceCancelled { by, reason } => {
+                self.cancelled = Some(Cancellation { by: by.clone(), reason: reason.clone() });
+                self.end("cancelled", at);
+            }
             Event::InstanceSuspended { .. } => self.status = "suspended",
             Event::InstanceResumed { .. } => self.status = "running",
             Event::InstanceStarted { .. }
@@ -208,40 +269,42 @@ impl Summary {
         self.tasks.iter_mut().rev().find(|task| task.path == *path)
     }
 
-    fn end_task(&mut self, path: &TaskPath, at: Timestamp, status: &'static str, error: Option<String>) {
-        let Some(index) = self.tasks.iter().rposition(|task| task.path == *path) else {
-            // A skipped task was never entered.
-            self.tasks.push(TaskLine {
-                name: path.task_name().to_owned(),
-                path: path.clone(),
-                status,
-                attempts: 0,
-                started_at: at,
-                ended_at: Some(at),
-                error,
-            });
-            return;
-        };
+    fn summarise(&mut self, path: &TaskPath, summary: String) {
+        if let Some(task) = self.task(path) {
+            task.summary = Some(summary);
+        }
+    }
+
+    fn end_task(&mut self, path: &TaskPath, at: Timestamp, status: TaskStatus) {
+        let Some(index) = self.tasks.iter().rposition(|task| task.path == *path) else { return };
         let (task, later) = self.tasks[index..].split_first_mut().expect("a found task is there");
         task.status = status;
         task.ended_at = Some(at);
-        task.error = error;
         // What ran inside it ends with it, and tells nothing of that itself.
-        end_open(later.iter_mut().filter(|inner| inner.path.is_within(path)), at, "cancelled");
+        end_open(later.iter_mut().filter(|inner| inner.path.is_within(path)), at, TaskStatus::Cancelled);
     }
 
-    fn command(&mut self, result: &CommandResult) {
+    /// What encloses the task is complete, what runs beside it is cancelled.
+    fn flow_to_end(&mut self, path: &TaskPath, at: Timestamp) {
+        end_open(self.tasks.iter_mut().filter(|task| path.is_within(&task.path)), at, TaskStatus::Completed);
+        end_open(self.tasks.iter_mut(), at, TaskStatus::Cancelled);
+    }
+
+    fn command(&mut self, sequence: u32, result: &CommandResult) {
         self.artifacts.extend(result.artifacts.iter().cloned());
         self.commands.push(CommandLine {
             task: result.task_path.clone(),
             attempt: result.attempt,
+            sequence,
             command: result.command.clone(),
             status: result.status,
             exit_code: result.exit_code,
+            summary: result.summary.clone(),
             duration_ms: result.duration_ms,
             sandbox_digest: result.sandbox_digest.clone(),
             stdout_ref: result.stdout_ref.clone(),
             stderr_ref: result.stderr_ref.clone(),
+            artifacts: result.artifacts.iter().map(|artifact| artifact.uri.clone()).collect(),
         });
     }
 
@@ -252,8 +315,7 @@ impl Summary {
     }
 
     fn end(&mut self, status: &'static str, at: Timestamp) {
-        // `then: end` completes what is around it; another end cuts off what runs.
-        end_open(self.tasks.iter_mut(), at, if status == "completed" { "completed" } else { "cancelled" });
+        end_open(self.tasks.iter_mut(), at, TaskStatus::Cancelled);
         self.status = status;
         self.ended_at = Some(at);
     }
@@ -287,10 +349,13 @@ impl Summary {
             let place = error.instance.as_deref().unwrap_or("—");
             let _ = write!(page, "\n**Error** at `{place}`: {}\n", error.detail.as_deref().unwrap_or(&error.kind));
         }
+        if let Some(cancelled) = &self.cancelled {
+            let _ = write!(page, "\n**Cancelled** by {}: {}\n", cancelled.by, cancelled.reason);
+        }
         page.push_str("\n## Tasks\n\n| task | status | attempts |\n| --- | --- | --- |\n");
         for task in &self.tasks {
             let attempts = if task.attempts == 0 { "—".to_owned() } else { task.attempts.to_string() };
-            let _ = writeln!(page, "| {} | {} | {attempts} |", task.path, task.status);
+            let _ = writeln!(page, "| {} | {} | {attempts} |", task.path, task.status.name());
         }
         page.push_str("\n## Commands\n\n| task | command | status | ms |\n| --- | --- | --- | --- |\n");
         for command in &self.commands {
@@ -336,8 +401,8 @@ fn cell(text: &str) -> String {
 }
 
 /// Ends those that still run.
-fn end_open<'a>(tasks: impl Iterator<Item = &'a mut TaskLine>, at: Timestamp, status: &'static str) {
-    for task in tasks.filter(|task| task.status == "running") {
+fn end_open<'a>(tasks: impl Iterator<Item = &'a mut TaskLine>, at: Timestamp, status: TaskStatus) {
+    for task in tasks.filter(|task| task.status == TaskStatus::Running) {
         task.status = status;
         task.ended_at = Some(at);
     }

@@ -98,8 +98,8 @@ fn the_result_of_a_command_is_what_was_asked_for() {
     let mut run = run("do: [{ s: { run: { shell: { command: x } } } }]", json!({}));
     run.command(Succeeded, Some(0), "out\n");
     assert_eq!(run.instance.output().unwrap()["status"], "succeeded");
-    assert_eq!(run.instance.command_results()[0].result.exit_code, Some(0));
-    assert_eq!(run.instance.task_runs()[0].summary.as_deref(), Some("ended as Succeeded"));
+    assert_eq!(run.instance.ended_commands().map(|ended| ended.sequence).collect::<Vec<_>>(), [0]);
+    assert_eq!(run.tasks()[0].summary.as_deref(), Some("ended as Succeeded"));
 }
 
 fn lost() -> EffectOutcome {

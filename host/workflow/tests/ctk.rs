@@ -56,8 +56,9 @@ mod runtime {
     use workflow::calls::CallRequest;
     use workflow::definition;
     use workflow::effect::{Effect, EffectOutcome, StandardError};
+    use workflow::engine::Instance;
     use workflow::engine::simulation::run_with;
-    use workflow::engine::{Instance, TaskStatus};
+    use workflow::summary::{Summary, TaskStatus};
 
     use crate::support::noon;
 
@@ -100,10 +101,11 @@ mod runtime {
             let definition = definition::parse(text, "ctk.yaml").map_err(|problems| format!("{problems:?}"))?;
             let definition = Arc::new(definition);
             let (instance, history) = run_with(&definition, input.clone(), noon(), |_, _, effect| answer(effect));
-            let again = Instance::fold(instance.id().clone(), definition, history).unwrap();
+            let again = Instance::fold(instance.id().clone(), definition, history.clone()).unwrap();
             assert_eq!(again, instance, "the history folds to the instance");
             let error = serde_json::to_value(instance.error()).unwrap();
-            let ran = instance.task_runs().iter().filter(|run| run.status != TaskStatus::Skipped);
+            let summary = Summary::of(&history).expect("a history has a start");
+            let ran = summary.tasks.iter().filter(|run| run.status != TaskStatus::Skipped);
             let tasks = ran.map(|run| Task {
                 name: run.name.clone(),
                 status: serde_json::to_value(run.status).unwrap().as_str().unwrap_or_default().to_owned(),

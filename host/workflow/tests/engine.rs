@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde_json::json;
 use support::{Run, definition, fault, noon};
 use workflow::effect::{EffectOutcome, StandardError};
-use workflow::engine::{Phase, TASKS_WITHOUT_REST_MAX, TURNS_WITHOUT_REST_MAX, TaskStatus};
+use workflow::engine::{Phase, TASKS_WITHOUT_REST_MAX, TURNS_WITHOUT_REST_MAX};
 use workflow::event::Event;
+use workflow::summary::TaskStatus;
 
 fn run(tasks: &str, input: serde_json::Value) -> Run {
     Run::start(&definition(tasks), input)
@@ -107,7 +108,7 @@ fn the_flow_of_a_task_list_is_its_own() {
     assert_eq!(end_of(&nested("exit"), json!({})), r#"completed: [1,"after"]"#);
     assert_eq!(end_of(&nested("end"), json!({})), "completed: 1");
     let run = run(&nested("end"), json!({}));
-    assert!(run.instance.task_runs().iter().all(|task| task.status == TaskStatus::Completed));
+    assert!(run.tasks().iter().all(|task| task.status == TaskStatus::Completed));
 }
 
 #[test]
@@ -239,7 +240,8 @@ fn what_the_filter_does_not_name_is_passed_on() {
     let mut run = run(TRY, json!({}));
     run.complete(unavailable(500));
     assert_eq!(run.last_line(), "faulted: communication 500 at /do/0/attempt/try/0/work: no answer");
-    let statuses: Vec<_> = run.instance.task_runs().iter().map(|task| (task.name.as_str(), task.status)).collect();
+    let tasks = run.tasks();
+    let statuses: Vec<_> = tasks.iter().map(|task| (task.name.as_str(), task.status)).collect();
     assert_eq!(statuses, [("attempt", TaskStatus::Faulted), ("work", TaskStatus::Faulted)]);
 }
 
@@ -400,7 +402,8 @@ fn a_task_that_takes_too_long_is_ended_and_can_be_caught() {
     assert_eq!(run.instance.open_attempts().count(), 1);
     run.wake();
     assert_eq!(run.last_line(), r#"completed: {"late":true}"#);
-    let statuses: Vec<_> = run.instance.task_runs().iter().map(|task| (task.name.as_str(), task.status)).collect();
+    let tasks = run.tasks();
+    let statuses: Vec<_> = tasks.iter().map(|task| (task.name.as_str(), task.status)).collect();
     assert_eq!(
         statuses,
         [
@@ -430,7 +433,7 @@ fn a_cancelled_instance_takes_nothing_more() {
     assert_eq!(run.last_line(), "cancelled by cli:alice: changed my mind");
     assert_eq!(run.history.len(), 4);
     assert_eq!(run.instance.phase(), Phase::Cancelled);
-    assert_eq!(run.instance.task_runs()[0].status, TaskStatus::Cancelled);
+    assert_eq!(run.tasks()[0].status, TaskStatus::Cancelled);
 }
 
 #[test]

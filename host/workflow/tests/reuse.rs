@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use support::{HEAD, Run, definition, noon};
 use workflow::definition;
 use workflow::effect::{EffectOutcome, StandardError};
-use workflow::engine::{Phase, TaskStatus};
+use workflow::engine::Phase;
 use workflow::event::Event;
+use workflow::summary::TaskStatus;
 use workflow::{Recorded, TaskPath};
 
 fn run(text: &str, input: Value) -> Run {
@@ -217,9 +218,9 @@ do:
 ";
     let run = run(text, json!({"n": 0}));
     assert_eq!(run.last_line(), r#"completed: {"n":0}"#);
-    let order: Vec<&str> = run.instance.task_runs().iter().map(|task| task.name.as_str()).collect();
+    let order: Vec<String> = run.tasks().into_iter().map(|task| task.name).collect();
     assert_eq!(order, ["list", "o1", "i1", "a", "o1", "o2", "i2", "o2"]);
-    assert!(run.instance.task_runs().iter().all(|task| task.status == TaskStatus::Completed));
+    assert!(run.tasks().iter().all(|task| task.status == TaskStatus::Completed));
 }
 
 #[test]

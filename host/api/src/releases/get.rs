@@ -1,4 +1,4 @@
-//! `GET /v1/releases/{id}`: one release with all that ran, folded from its history.
+//! `GET /v1/releases/{id}`: one release with all that ran, from its history.
 
 use axum::Json;
 use axum::extract::State;
@@ -6,15 +6,14 @@ use serde::Serialize;
 use serde_json::Value;
 use store::{InstanceFilter, Runs};
 use utoipa::ToSchema;
-use workflow::approval::canonical;
-use workflow::engine::{Instance, RecordedResult, TaskRun, TaskStatus};
-use workflow::{CommandStatus, Digest, Timestamp};
+use workflow::summary::{Cancellation, CommandLine, Summary, TaskLine, TaskStatus};
+use workflow::{CommandStatus, Timestamp};
 
 use super::{ReleaseLine, find_runs};
 use crate::ApiState;
 use crate::http::PathParam;
 use crate::human_tasks::HumanTaskView;
-use crate::problem::{Problem, chain};
+use crate::problem::Problem;
 
 /// A release with all that ran.
 #[derive(Serialize, ToSchema)]
@@ -61,7 +60,7 @@ struct TaskView {
     /// `running`, `completed`, `faulted`, `skipped` or `cancelled`.
     #[schema(value_type = String)]
     status: TaskStatus,
-    /// From 1.
+    /// The newest attempt of its effect, which counts all at this path; 0 for a task without one.
     attempt: u32,
     #[schema(value_type = String, format = DateTime)]
     started_at: Timestamp,
@@ -115,64 +114,66 @@ pub(crate) async fn get_release(
     PathParam(name): PathParam,
 ) -> Result<Json<ReleaseView>, Problem> {
     let Runs { meant: row, others } = find_runs(&state.store, &name).await?;
-    let definition = state.definitions.get(&state.store, &row.definition).await?;
     let history = state.store.history(&row.id, 0).await?;
-    let instance = Instance::fold(row.id.clone(), definition, history)
-        .map_err(|error| Problem::internal(format!("the history of `{}` cannot be read: {}", row.id, chain(&error))))?;
+    let summary =
+        Summary::of(&history).ok_or_else(|| Problem::internal(format!("the history of `{}` has no start", row.id)))?;
     let human_tasks = state.store.human_tasks(Some(&row.id), false).await?;
     let filter = InstanceFilter { parent: Some(row.id.clone()), ..Default::default() };
     let children = state.store.instances(filter).await?;
     let parent = row.parent.clone().map(String::from);
-    let policy = serde_json::to_value(instance.policy()).expect("a policy is plain JSON");
-    let error = instance.error().map(|error| serde_json::to_value(error).expect("a fault is plain JSON"));
-    let cancelled = instance.cancelled();
+    let error = summary.error.map(|error| serde_json::to_value(error).expect("a fault is plain JSON"));
     Ok(Json(ReleaseView {
         line: row.into(),
-        started_by: instance.started_by().to_string(),
-        ended_at: instance.ended_at(),
-        policy_digest: Digest::of(canonical(&policy).as_bytes()).into(),
+        started_by: summary.started_by.to_string(),
+        ended_at: summary.ended_at,
+        policy_digest: summary.policy_digest.into(),
         parent,
         children: children.into_iter().map(ReleaseLine::from).collect(),
         other_runs: others.into_iter().map(ReleaseLine::from).collect(),
-        tasks: instance.task_runs().iter().map(TaskView::from).collect(),
-        commands: instance.command_results().iter().map(CommandView::from).collect(),
+        tasks: summary.tasks.into_iter().map(TaskView::from).collect(),
+        commands: summary.commands.into_iter().map(CommandView::from).collect(),
         human_tasks: human_tasks.into_iter().map(HumanTaskView::from).collect(),
-        output: instance.output().cloned(),
+        output: summary.output,
         error,
-        cancelled: cancelled.map(|(by, reason)| CancelledView { by: by.to_string(), reason: reason.to_owned() }),
+        cancelled: summary.cancelled.map(CancelledView::from),
     }))
 }
 
-impl From<&TaskRun> for TaskView {
-    fn from(run: &TaskRun) -> Self {
+impl From<Cancellation> for CancelledView {
+    fn from(Cancellation { by, reason }: Cancellation) -> Self {
+        Self { by: by.to_string(), reason }
+    }
+}
+
+impl From<TaskLine> for TaskView {
+    fn from(task: TaskLine) -> Self {
         Self {
-            name: run.name.clone(),
-            path: run.path.to_string(),
-            status: run.status,
-            attempt: run.attempt,
-            started_at: run.started_at,
-            ended_at: run.ended_at,
-            summary: run.summary.clone(),
+            name: task.name,
+            path: task.path.to_string(),
+            status: task.status,
+            attempt: task.attempts,
+            started_at: task.started_at,
+            ended_at: task.ended_at,
+            summary: task.summary,
         }
     }
 }
 
-impl From<&RecordedResult> for CommandView {
-    fn from(recorded: &RecordedResult) -> Self {
-        let result = &recorded.result;
+impl From<CommandLine> for CommandView {
+    fn from(command: CommandLine) -> Self {
         Self {
-            task: recorded.path.to_string(),
-            attempt: recorded.attempt,
-            sequence: recorded.sequence,
-            command: result.command.clone(),
-            status: result.status,
-            exit_code: result.exit_code,
-            summary: result.summary.clone(),
-            duration_ms: result.duration_ms,
-            sandbox_digest: result.sandbox_digest.to_string(),
-            stdout_ref: result.stdout_ref.to_string(),
-            stderr_ref: result.stderr_ref.to_string(),
-            artifacts: result.artifacts.iter().map(|artifact| artifact.uri.to_string()).collect(),
+            task: command.task.to_string(),
+            attempt: command.attempt,
+            sequence: command.sequence,
+            command: command.command,
+            status: command.status,
+            exit_code: command.exit_code,
+            summary: command.summary,
+            duration_ms: command.duration_ms,
+            sandbox_digest: command.sandbox_digest.to_string(),
+            stdout_ref: command.stdout_ref.to_string(),
+            stderr_ref: command.stderr_ref.to_string(),
+            artifacts: command.artifacts.iter().map(ToString::to_string).collect(),
         }
     }
 }

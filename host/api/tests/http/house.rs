@@ -167,10 +167,18 @@ impl House {
         let taken = inbox.iter().map(|item| item.id).collect();
         let projection = projection(&instance);
         let (also, listeners) = (Alongside::default(), Some(instance.listeners()));
-        store
-            .append(Append { instance: id, expected_revision, lease, events, projection, taken, listeners, also })
-            .await
-            .unwrap();
+        let append = Append {
+            instance: id,
+            expected_revision,
+            lease,
+            events,
+            projection,
+            taken,
+            listeners,
+            snapshot: None,
+            also,
+        };
+        store.append(append).await.unwrap();
         true
     }
 }

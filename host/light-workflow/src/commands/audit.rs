@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use store::audit::{self, Export, ExportError, Verified, Verifier};
 use store::{Difference, InstanceFilter, Projection, SharedStore, StoreError};
 use workflow::definition::Definition;
-use workflow::engine::Instance;
+use workflow::engine::{Instance, Snapshot};
 use workflow::event::Event;
 use workflow::{Digest, InstanceId, Recorded};
 
@@ -165,6 +165,7 @@ async fn verify_store(host: &Host, key: Option<&str>) -> Result<Found, Failure> 
             found.findings.extend(lost.map(|id| format!("instance `{id}` has events, and is not there itself")));
             let mut compared = Compared { instances: rebuilt.instances.len(), ..Compared::default() };
             for instance in &rebuilt.instances {
+                found.findings.extend(kept_state(&store, &definitions, instance).await?);
                 let kept = store::check_kept_bytes(store.as_ref(), instance).await?;
                 found.findings.extend(kept.differences.iter().map(Difference::to_string));
                 compared.unnamed.extend(kept.unnamed);
@@ -220,6 +221,30 @@ async fn definitions(
         }
     }
     Ok(definitions)
+}
+
+/// What is wrong with the state that is kept of an instance, if one is that this program made.
+async fn kept_state(
+    store: &SharedStore,
+    definitions: &BTreeMap<Digest, std::sync::Arc<Definition>>,
+    id: &InstanceId,
+) -> Result<Option<String>, Failure> {
+    let Some(kept) = store.snapshot(id).await?.and_then(|kept| Snapshot::read(&kept.state)) else { return Ok(None) };
+    let Some(definition) = definitions.get(kept.definition()).cloned() else { return Ok(None) };
+    let mut history = match store.history(id, 0).await {
+        Ok(history) => history,
+        // Told with the rows.
+        Err(StoreError::Corrupt { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let revision = kept.revision();
+    history.retain(|recorded| recorded.revision <= revision);
+    let resumed = Instance::resume(id, definition.clone(), kept, []);
+    let same = match (&resumed, Instance::fold(id.clone(), definition, history)) {
+        (Ok(resumed), Ok(folded)) => *resumed == folded,
+        (Err(_), _) | (_, Err(_)) => false,
+    };
+    Ok((!same).then(|| format!("instance `{id}`: its kept state is not what its first {revision} events give")))
 }
 
 /// What the rows should say, by the history alone.

@@ -3,7 +3,7 @@
 use serde_json::json;
 use store::{InstanceFilter, InstanceRow, Message, Runs, SharedStore};
 use workflow::event::Event;
-use workflow::summary::Summary;
+use workflow::summary::{Summary, TaskStatus};
 use workflow::{Actor, ArtifactUri, CommandStatus, InstanceId, located, request};
 
 use super::{Context, actor, print_json, read_input};
@@ -192,8 +192,8 @@ async fn show(context: &Context, named: ReleaseNamed) -> Result<u8, Failure> {
             }
             for task in &summary.tasks {
                 let attempts = if task.attempts > 1 { format!(" ({} attempts)", task.attempts) } else { String::new() };
-                outln!("  {:<10} {}{attempts}", task.status, task.path);
-                if let Some(error) = &task.error {
+                outln!("  {:<10} {}{attempts}", task.status.name(), task.path);
+                if let Some(error) = task.summary.as_ref().filter(|_| task.status == TaskStatus::Faulted) {
                     outln!("             {}", plain(error));
                 }
             }

@@ -6,7 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use workflow::InstanceId;
 use workflow::event::Recorded;
 use workflow::located;
-use workflow::summary::Summary;
+use workflow::summary::{Summary, TaskStatus};
 
 use super::{Context, actor, print_json, read_input};
 use crate::cli::{Format, Run};
@@ -109,7 +109,7 @@ fn report(summary: &Summary, instance: &InstanceId, format: Format) -> Result<()
                         "attempt": task.attempts.max(1),
                         "startedAt": task.started_at,
                         "endedAt": task.ended_at,
-                        "error": task.error,
+                        "error": task.summary.as_ref().filter(|_| task.status == TaskStatus::Faulted),
                     })
                 })
                 .collect();

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use store::{
     Append, AppendError, ArtifactBytes, ArtifactRow, AttemptRow, AuditLeaf, Change, Checkpoint, DecideError, HostId,
-    HumanTask, InboxItem, InstanceFilter, InstanceRow, Lease, Message, NewArtifact, NewInstance, PublishError,
-    Published, ScheduleRow, SharedStore, StartError, Started, Store, StoreError, StoredEvent,
+    HumanTask, InboxItem, InstanceFilter, InstanceRow, KeptState, Lease, Message, NewArtifact, NewInstance,
+    PublishError, Published, ScheduleRow, SharedStore, StartError, Started, Store, StoreError, StoredEvent,
 };
 use tokio::sync::broadcast;
 use workflow::command::Artifact;
@@ -60,6 +60,10 @@ impl Store for CrashPoint {
 
     async fn history(&self, instance: &InstanceId, revision: u64) -> Result<Vec<Recorded>, StoreError> {
         self.store.history(instance, revision).await
+    }
+
+    async fn snapshot(&self, instance: &InstanceId) -> Result<Option<KeptState>, StoreError> {
+        self.store.snapshot(instance).await
     }
 
     async fn instance(&self, instance: &InstanceId) -> Result<Option<InstanceRow>, StoreError> {

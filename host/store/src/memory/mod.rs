@@ -28,7 +28,7 @@ use crate::contract::Store;
 use crate::errors::{AppendError, DecideError, PublishError, StartError, StoreError};
 use crate::rows::{
     Append, ArtifactBytes, ArtifactRow, AttemptRow, Change, HostId, HumanTask, InboxItem, InstanceFilter, InstanceRow,
-    Lease, Message, NewArtifact, NewInstance, Published, ScheduleRow, Started, StoredEvent,
+    KeptState, Lease, Message, NewArtifact, NewInstance, Published, ScheduleRow, Started, StoredEvent,
 };
 
 /// Changes a slow reader may fall behind before it is told so.
@@ -112,6 +112,10 @@ impl Store for MemoryStore {
 
     async fn history(&self, instance: &InstanceId, revision: u64) -> Result<Vec<Recorded>, StoreError> {
         Ok(self.read(|rows| rows.history(instance, revision)))
+    }
+
+    async fn snapshot(&self, instance: &InstanceId) -> Result<Option<KeptState>, StoreError> {
+        Ok(self.read(|rows| rows.get(instance).and_then(|instance| instance.snapshot.clone())))
     }
 
     async fn instance(&self, instance: &InstanceId) -> Result<Option<InstanceRow>, StoreError> {

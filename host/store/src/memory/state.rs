@@ -15,7 +15,7 @@ use crate::derive::{apply_attempts, apply_human_tasks, derive};
 use crate::errors::{AppendError, DecideError, StartError, StoreError};
 use crate::rows::{
     Alongside, Append, ArtifactRow, AttemptRow, Change, HostId, HumanTask, InboxItem, InstanceFilter, InstanceRow,
-    Lease, Message, NewArtifact, NewInstance, SHARDS, ScheduleRow, Started, StoredEvent, shard_of,
+    KeptState, Lease, Message, NewArtifact, NewInstance, SHARDS, ScheduleRow, Started, StoredEvent, shard_of,
 };
 
 /// Signs the logs of simulations; no secret.
@@ -52,6 +52,7 @@ pub(super) struct Instance {
     human_tasks: BTreeMap<String, HumanTask>,
     pub inbox: Vec<InboxItem>,
     pub listeners: Vec<Listener>,
+    pub snapshot: Option<KeptState>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -138,6 +139,7 @@ impl State {
             human_tasks: BTreeMap::new(),
             inbox: Vec::new(),
             listeners: Vec::new(),
+            snapshot: None,
         });
         let sent = self.record(index, new.events, Some(new.listeners));
         let mut changes = vec![self.appended(index)];
@@ -147,7 +149,8 @@ impl State {
     }
 
     pub(super) fn append(&mut self, append: Append, check_fence: bool) -> Result<Vec<Change>, AppendError> {
-        let Append { instance, expected_revision, lease, events, projection, taken, listeners, also } = append;
+        let Append { instance, expected_revision, lease, events, projection, taken, listeners, snapshot, also } =
+            append;
         assert_consecutive(&instance, expected_revision, &events);
         let Some(&index) = self.by_id.get(&instance) else {
             return Err(StoreError::NotFound { what: format!("instance `{instance}`") }.into());
@@ -164,6 +167,9 @@ impl State {
         one.row.phase = projection.phase;
         one.row.wake_at = projection.wake_at;
         one.row.suspended = projection.suspended;
+        if let Some(state) = snapshot {
+            one.snapshot = Some(KeptState { revision: one.row.revision, state });
+        }
         let mut changes = vec![self.appended(index)];
         changes.extend(sent);
         changes.extend(self.alongside(also));

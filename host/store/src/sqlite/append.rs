@@ -109,6 +109,7 @@ impl<'a> Round<'a> {
         let mut changes: Vec<Change> = histories.iter().map(|events| appended(events)).collect();
         changes.extend(cloud_events::follow(connection, &histories).await?);
         changes.extend(send_messages(connection, &also).await?);
+        keep_snapshots(connection, &accepted).await?;
         take_messages(connection, &accepted).await?;
         drop_messages(connection, &accepted).await?;
         Ok(Flushed {
@@ -199,6 +200,26 @@ async fn refusal(connection: &mut SqliteConnection, append: &AppendJob) -> Resul
     } else {
         AppendError::LeaseLost { shard: lease.shard }
     })
+}
+
+/// Their events are written by then.
+async fn keep_snapshots(connection: &mut SqliteConnection, accepted: &[&AppendJob]) -> Result<(), sqlx::Error> {
+    let sql = "
+        insert or replace into snapshot (instance, revision, hash, state)
+        select instance, revision, hash, ?3
+        from event
+        where instance = ?1
+        and revision = ?2";
+    for append in accepted {
+        let Some(state) = &append.snapshot else { continue };
+        sqlx::query(sql)
+            .bind(append.events.instance.clone())
+            .bind(integer(append.revision()))
+            .bind(state.as_slice())
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
 }
 
 async fn take_messages(connection: &mut SqliteConnection, accepted: &[&AppendJob]) -> Result<(), sqlx::Error> {

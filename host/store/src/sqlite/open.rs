@@ -18,11 +18,12 @@ use crate::audit::AuditKey;
 use crate::errors::OpenError;
 
 /// Each entry takes the schema from its index to the next number.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("schema/0001.sql"),
     include_str!("schema/0002.sql"),
     include_str!("schema/0003.sql"),
     include_str!("schema/0004.sql"),
+    include_str!("schema/0005.sql"),
 ];
 
 /// Other processes hold the write lock for one batch at a time; this only

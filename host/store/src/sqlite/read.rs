@@ -1,5 +1,6 @@
 //! Reads: short transactions on the pool, never in the writer's way.
 
+use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, SqlitePool};
 use workflow::command::Artifact;
@@ -10,7 +11,7 @@ use super::text::{
 };
 use crate::audit::{AuditLeaf, Checkpoint};
 use crate::errors::StoreError;
-use crate::rows::{ArtifactRow, AttemptRow, HumanTask, InboxItem, InstanceFilter, InstanceRow, Phase};
+use crate::rows::{ArtifactRow, AttemptRow, HumanTask, InboxItem, InstanceFilter, InstanceRow, KeptState, Phase};
 
 const INSTANCE: &str = "
     select id, release_id, definition, definition_name, phase, revision, shard, wake_at, created_at, updated_at,
@@ -51,6 +52,24 @@ pub(super) async fn history(
     let recorded =
         |row| Ok(Recorded { revision: count(row, "revision")?, at: parsed(row, "at")?, event: json(row, "body")? });
     rows.iter().map(recorded).collect()
+}
+
+pub(super) async fn snapshot(pool: &SqlitePool, instance: &InstanceId) -> Result<Option<KeptState>, StoreError> {
+    let sql = "
+        select snapshot.revision, snapshot.state
+        from snapshot
+        join event
+        on event.instance = snapshot.instance
+        and event.revision = snapshot.revision
+        and event.hash = snapshot.hash
+        where snapshot.instance = ?";
+    let row = sqlx::query(sql).bind(instance.as_str()).fetch_optional(pool).await;
+    let row = row.map_err(failed("read the state of an instance"))?;
+    row.map(|row| {
+        let state = row.try_get("state").map_err(failed("read the state of an instance"))?;
+        Ok(KeptState { revision: count(&row, "revision")?, state })
+    })
+    .transpose()
 }
 
 pub(super) async fn instance(pool: &SqlitePool, id: &InstanceId) -> Result<Option<InstanceRow>, StoreError> {

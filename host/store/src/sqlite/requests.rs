@@ -217,14 +217,16 @@ pub(super) struct AppendJob {
     pub events: NewEvents,
     pub projection: Projection,
     pub taken: Vec<i64>,
+    pub snapshot: Option<Vec<u8>>,
     pub also: Also,
 }
 
 impl AppendJob {
     pub(super) fn new(append: Append) -> Self {
-        let Append { instance, expected_revision, lease, events, projection, taken, listeners, also } = append;
+        let Append { instance, expected_revision, lease, events, projection, taken, listeners, snapshot, also } =
+            append;
         let events = NewEvents::new(instance, expected_revision, &events, projection.phase, listeners);
-        Self { expected_revision, lease, events, projection, taken, also: Also::new(also) }
+        Self { expected_revision, lease, events, projection, taken, snapshot, also: Also::new(also) }
     }
 
     pub(super) fn revision(&self) -> u64 {

@@ -18,7 +18,7 @@ use crate::contract::Store;
 use crate::errors::{AppendError, DecideError, PublishError, StartError, StoreError};
 use crate::rows::{
     Append, ArtifactBytes, ArtifactRow, AttemptRow, Change, HostId, HumanTask, InboxItem, InstanceFilter, InstanceRow,
-    Lease, Message, NewArtifact, NewInstance, Published, ScheduleRow, Started, StoredEvent,
+    KeptState, Lease, Message, NewArtifact, NewInstance, Published, ScheduleRow, Started, StoredEvent,
 };
 
 #[async_trait]
@@ -33,6 +33,10 @@ impl Store for SqliteStore {
 
     async fn history(&self, instance: &InstanceId, revision: u64) -> Result<Vec<Recorded>, StoreError> {
         read::history(&self.readers, instance, revision).await
+    }
+
+    async fn snapshot(&self, instance: &InstanceId) -> Result<Option<KeptState>, StoreError> {
+        read::snapshot(&self.readers, instance).await
     }
 
     async fn instance(&self, instance: &InstanceId) -> Result<Option<InstanceRow>, StoreError> {

@@ -1,11 +1,13 @@
 //! Adding to a history under a lease.
 
-use store::{AppendError, AttemptOutcome, Change, InstanceFilter, Phase, StoreError, rebuild_check, shard_of};
+use store::{
+    Alongside, Append, AppendError, AttemptOutcome, Change, InstanceFilter, Phase, StoreError, rebuild_check, shard_of,
+};
 
 use crate::House;
 use crate::fixtures::{
     ALL_SHARDS, COMPLETED, RUNNING, WAITING, append, at, attempt_completed, attempt_started, claim, completed, id,
-    new_instance, task_completed, task_started,
+    lease_of, new_instance, recorded, task_completed, task_started,
 };
 
 crate::on_every_store!(
@@ -17,7 +19,37 @@ crate::on_every_store!(
     an_attempt_that_is_entered_again_starts_anew,
     changes_come_after_the_commit,
     many_appends_at_once_are_all_there,
+    a_state_is_kept_with_the_events_it_was_made_after,
 );
+
+async fn a_state_is_kept_with_the_events_it_was_made_after(house: House) {
+    house.store.start_instance(new_instance("i-1")).await.unwrap();
+    let leases = claim(&*house.store, "host-a", 0).await;
+    let kept = async || house.store.snapshot(&id("i-1")).await.unwrap().map(|kept| (kept.revision, kept.state));
+    let keep = async |revision, state: &[u8]| {
+        let append = Append {
+            instance: id("i-1"),
+            expected_revision: revision,
+            lease: lease_of(&leases, "i-1"),
+            events: recorded(revision, 5, vec![task_started("a"), task_completed("a")]),
+            projection: RUNNING,
+            taken: Vec::new(),
+            listeners: None,
+            snapshot: Some(state.to_vec()),
+            also: Alongside::default(),
+        };
+        house.store.append(append).await
+    };
+    assert_eq!(kept().await, None);
+    keep(1, b"one").await.unwrap();
+    assert_eq!(kept().await, Some((3, b"one".to_vec())));
+    append(&*house.store, &leases, "i-1", 3, vec![task_started("b")], RUNNING).await.unwrap();
+    assert_eq!(kept().await, Some((3, b"one".to_vec())), "events without a state leave the older one");
+    assert!(matches!(keep(3, b"late").await, Err(AppendError::Conflict { .. })));
+    assert_eq!(kept().await, Some((3, b"one".to_vec())));
+    keep(4, b"two").await.unwrap();
+    assert_eq!(kept().await, Some((6, b"two".to_vec())));
+}
 
 async fn an_append_follows_the_revision_it_names(house: House) {
     house.store.start_instance(new_instance("i-1")).await.unwrap();

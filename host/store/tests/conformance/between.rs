@@ -34,6 +34,7 @@ async fn a_child_starts_with_the_append_that_intends_it_or_not_at_all(house: Hou
         projection: RUNNING,
         taken: Vec::new(),
         listeners: None,
+        snapshot: None,
         also: Alongside { starts: vec![child("child", "parent")], messages: vec![(id("child"), cancel("late"))] },
     };
     let refused = store.append(starting(7)).await;

@@ -55,6 +55,7 @@ fn saying(leases: &[Lease], name: &str, revision: u64, events: Vec<Event>, liste
         projection: WAITING,
         taken: Vec::new(),
         listeners,
+        snapshot: None,
         also: Default::default(),
     }
 }

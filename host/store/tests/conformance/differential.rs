@@ -151,6 +151,7 @@ impl Run {
                     projection: Projection { phase, wake_at: waiting.map(at), suspended: false },
                     taken: if *take { inbox.iter().map(|item| item.id).collect() } else { Vec::new() },
                     listeners: None,
+                    snapshot: None,
                     also: Alongside::default(),
                 };
                 answer(store.append(append).await)

@@ -163,6 +163,7 @@ pub async fn append_taking(
         projection,
         taken,
         listeners: None,
+        snapshot: None,
         also: Alongside::default(),
     };
     store.append(append).await

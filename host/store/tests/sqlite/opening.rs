@@ -65,7 +65,7 @@ async fn a_newer_schema_is_refused() {
     drop(open(dir.path()).await);
     tamper(dir.path(), "pragma user_version = 99").await;
     let refused = open_error(dir.path()).await;
-    assert!(matches!(refused, OpenError::TooNew { found: 99, known: 4, .. }), "{refused}");
+    assert!(matches!(refused, OpenError::TooNew { found: 99, known: 5, .. }), "{refused}");
     assert!(refused.to_string().ends_with("use a newer light-workflow"));
 }
 
@@ -235,4 +235,27 @@ async fn a_summary_that_the_history_does_not_give_is_told_and_so_is_a_file_that_
 
     let older = kept(&store, "i-3", |text| text.replace("\"format\": 1,", "\"format\": 0,")).await;
     assert!(older.differences.is_empty() && older.other_summary, "{older:?}");
+}
+
+#[tokio::test]
+async fn a_state_beside_another_event_than_it_was_made_after_is_not_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    store.start_instance(new_instance("i-1")).await.unwrap();
+    let leases = claim(&store, "host-a", 0).await;
+    let append = store::Append {
+        instance: id("i-1"),
+        expected_revision: 1,
+        lease: crate::fixtures::lease_of(&leases, "i-1"),
+        events: crate::fixtures::recorded(1, 5, vec![question_asked("approve", "go?")]),
+        projection: WAITING,
+        taken: Vec::new(),
+        listeners: None,
+        snapshot: Some(b"state".to_vec()),
+        also: store::Alongside::default(),
+    };
+    store.append(append).await.unwrap();
+    assert!(store.snapshot(&id("i-1")).await.unwrap().is_some());
+    tamper(dir.path(), "update snapshot set revision = 1").await;
+    assert!(store.snapshot(&id("i-1")).await.unwrap().is_none());
 }

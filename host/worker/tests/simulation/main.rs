@@ -34,6 +34,7 @@ fn a_thousand_seeds_lose_nothing_and_do_nothing_twice() {
     assert!(met.events_sent_again > 20, "{met:?}");
     assert!(met.events_consumed > 500, "{met:?}");
     assert!(met.suspended > 200, "{met:?}");
+    assert!(met.resumed > 1_000, "{met:?}");
 }
 
 #[test]

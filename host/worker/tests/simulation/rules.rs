@@ -14,6 +14,8 @@ pub struct Rules {
     pub events_sent_again: u64,
     pub events_consumed: u64,
     pub suspended: u64,
+    /// Loaded from a kept state and the events after it.
+    pub resumed: u64,
 }
 
 impl Rules {
@@ -29,5 +31,6 @@ impl Rules {
         self.events_sent_again += other.events_sent_again;
         self.events_consumed += other.events_consumed;
         self.suspended += other.suspended;
+        self.resumed += other.resumed;
     }
 }

@@ -205,11 +205,25 @@ impl World {
         let Ok(ready) = self.store.ready(&shards, self.now).await else { return Ok(()) };
         let Some(id) = ready.get(self.pick(ready.len().max(1))).cloned() else { return Ok(()) };
         if !self.hosts[host].drivers.contains_key(&id) {
-            let store: SharedStore = self.store.clone();
-            let driver = Driver::load(store, &self.definitions, &id).await.map_err(|error| error.to_string())?;
+            let driver = self.load(&id).await?;
             self.hosts[host].drivers.insert(id.clone(), driver);
         }
         self.take_up(host, &id, Vec::new()).await
+    }
+
+    /// From the state that somebody kept, if that was done; it must be what the whole history gives.
+    async fn load(&mut self, id: &InstanceId) -> Result<Driver, String> {
+        let store: SharedStore = self.store.clone();
+        let snapshot_events = 1 + self.pick(8) as u64;
+        self.rules.resumed += u64::from(store.snapshot(id).await.map_err(|error| error.to_string())?.is_some());
+        let driver = Driver::load(store.clone(), &self.definitions, id, snapshot_events).await;
+        let driver = driver.map_err(|error| error.to_string())?;
+        let history = store.history(id, 0).await.map_err(|error| error.to_string())?;
+        let folded = Instance::fold(id.clone(), driver.instance().definition().clone(), history);
+        if folded.as_ref() != Ok(driver.instance()) {
+            return Err(format!("`{id}` was read as {:?}, and its history is {folded:?}", driver.instance()));
+        }
+        Ok(driver)
     }
 
     async fn take_up(&mut self, host: usize, id: &InstanceId, incoming: Vec<Event>) -> Result<(), String> {

@@ -210,6 +210,29 @@ impl TaskKind {
         "listen",
     ];
 
+    /// Whether what it starts is named by a number that counts at its path: an effect, a child, an event.
+    pub fn is_numbered(&self) -> bool {
+        match self {
+            TaskKind::Call(_)
+            | TaskKind::Outbound(_)
+            | TaskKind::Run(_)
+            | TaskKind::RunWorkflow(_)
+            | TaskKind::Ask(_)
+            | TaskKind::Emit(_) => true,
+            TaskKind::Do(_)
+            | TaskKind::Set(_)
+            | TaskKind::Switch(_)
+            | TaskKind::Assert(_)
+            | TaskKind::Try(_)
+            | TaskKind::Raise(_)
+            | TaskKind::For(_)
+            | TaskKind::Fork(_)
+            | TaskKind::Function(_)
+            | TaskKind::Wait(_)
+            | TaskKind::Listen(_) => false,
+        }
+    }
+
     /// Which kind it is, in words: one of [`Self::NAMES`].
     pub fn name(&self) -> &'static str {
         let index = match self {

@@ -11,7 +11,6 @@ use super::frame::{
     TryStep, Trying,
 };
 use super::instance::{End, HistoryError, Instance, SinceRest};
-use super::views::{RecordedResult, TaskRun, TaskStatus};
 use crate::approval;
 use crate::cloud_event::CloudEvent;
 use crate::definition::{Definition, Fork, Task, TaskKind, TimeLimit};
@@ -56,10 +55,9 @@ impl Instance {
             | Event::CallStarted { ref path, attempt, .. }
             | Event::HostCallCompleted { ref path, attempt, .. } => self.host_call(&path.clone(), attempt, event),
             Event::CommandCompleted { path, attempt, sequence, result } => {
-                let kept = RecordedResult::new(&path, attempt, sequence, &result);
                 let event = Event::CommandCompleted { path: path.clone(), attempt, sequence, result };
                 self.host_call(&path, attempt, event)?;
-                self.results.push(kept);
+                self.command_ended(&path, attempt, sequence);
                 Ok(())
             }
             Event::AttemptCompleted { path, attempt, outcome } => self.attempt_completed(&path, attempt, outcome),
@@ -78,22 +76,20 @@ impl Instance {
             Event::TaskCompleted { path, output, context, then } => {
                 self.task_completed(&path, output, context, &then, at)
             }
-            Event::DiagnosisStarted { path, error } => self.diagnosis_started(&path, error, at),
-            Event::TaskFaulted { path, error } => self.task_faulted(&path, error, at),
-            Event::TaskCancelled { path } => self.task_cancelled(&path, at),
+            Event::DiagnosisStarted { path, error } => self.diagnosis_started(&path, error),
+            Event::TaskFaulted { path, error } => self.task_faulted(&path, error),
+            Event::TaskCancelled { path } => self.task_cancelled(&path),
             Event::InstanceCompleted { output } => {
                 let definition = self.definition().clone();
                 if !is_done(self.frame(&TaskPath::root())?, &definition) || self.frames.len() > 1 {
                     return Err("a task still runs or is to run".to_owned());
                 }
-                self.ended(End::Completed { output }, TaskStatus::Completed, at)
+                self.ended(End::Completed { output }, at)
             }
-            Event::InstanceFaulted { error } => self.ended(End::Faulted { error }, TaskStatus::Cancelled, at),
+            Event::InstanceFaulted { error } => self.ended(End::Faulted { error }, at),
             Event::InstanceSuspended { .. } => self.suspend(true),
             Event::InstanceResumed { .. } => self.suspend(false),
-            Event::InstanceCancelled { by, reason } => {
-                self.ended(End::Cancelled { by, reason }, TaskStatus::Cancelled, at)
-            }
+            Event::InstanceCancelled { by, reason } => self.ended(End::Cancelled { by, reason }, at),
         }
     }
 
@@ -114,7 +110,9 @@ impl Instance {
     ) -> Result<(), Refusal> {
         let definition = self.definition().clone();
         let (parent, step, task) = self.enter(&path, &definition)?;
-        let run = self.add_run(&path, task, TaskStatus::Running, at);
+        if task.kind.is_numbered() {
+            *self.attempts.entry(path.clone()).or_default() += 1;
+        }
         let mut place = self.frame(&parent)?.place.clone();
         place.push(step);
         let frame = Frame {
@@ -124,7 +122,6 @@ impl Instance {
             context: self.context.clone(),
             started_at: at,
             time_limit: timeout_ms.map(Duration::from_millis).or(task.timeout.as_ref().and_then(TimeLimit::fixed)),
-            run: Some(run),
             state: first_state(task, at),
             applied: Vec::new(),
             children: 0,
@@ -141,9 +138,7 @@ impl Instance {
 
     fn task_skipped(&mut self, path: TaskPath, at: Timestamp) -> Result<(), Refusal> {
         let definition = self.definition().clone();
-        let (parent, _, task) = self.enter(&path, &definition)?;
-        let run = self.add_run(&path, task, TaskStatus::Skipped, at);
-        self.runs[run].ended_at = Some(at);
+        let (parent, ..) = self.enter(&path, &definition)?;
         self.since_rest.tasks += 1;
         let around = self.frame_mut(&parent)?;
         match &mut around.state {
@@ -204,7 +199,7 @@ impl Instance {
     ) -> Result<(), Refusal> {
         let last = self.last_attempt(path);
         let frame = self.frame_mut(path)?;
-        // The run already carries the number of its first attempt.
+        // Who was entered already carries the number of its first attempt.
         let (expected, unknown_count) = match &frame.state {
             State::Entered => (last, 0),
             State::Attempting(before) if before.outcome.is_some() => (last + 1, before.unknown_count + 1),
@@ -221,12 +216,10 @@ impl Instance {
             started_at: at,
             host_calls: Vec::new(),
             outcome: None,
+            told_by: None,
             unknown_count,
         });
-        let run = frame.run;
-        if let Some(run) = run {
-            self.runs[run].attempt = attempt;
-        }
+        self.attempts.insert(path.clone(), attempt);
         if rests {
             self.since_rest = SinceRest::default();
         }
@@ -247,16 +240,13 @@ impl Instance {
 
     fn attempt_completed(&mut self, path: &TaskPath, attempt: u32, outcome: Box<EffectOutcome>) -> Result<(), Refusal> {
         let open = self.attempting_mut(path, attempt)?;
-        // What was done on the way is in the history; the outcome says enough now.
+        // What was done on the way is in the history; the outcome and one command say enough now.
+        open.told_by = open.command().cloned().map(Box::new);
         open.host_calls = Vec::new();
-        let result = match outcome.as_ref() {
-            EffectOutcome::Command { result } => Some(RecordedResult::new(path, attempt, 0, result)),
-            EffectOutcome::Output { .. } | EffectOutcome::Faulted { .. } | EffectOutcome::Unknown { .. } => None,
-        };
+        let is_command = matches!(outcome.as_ref(), EffectOutcome::Command { .. });
         open.outcome = Some(outcome);
-        if let Some(result) = result {
-            self.summarise(path, &result.result.summary);
-            self.results.push(result);
+        if is_command {
+            self.command_ended(path, attempt, 0);
         }
         Ok(())
     }
@@ -276,9 +266,7 @@ impl Instance {
             return Err(format!("`{path}` is answered already"));
         }
         approval::check(&asking.question, &decision).map_err(|refused| refused.to_string())?;
-        let summary = format!("{} by {}", decision.value, decision.decided_by);
         asking.answer = Some(decision);
-        self.summarise(path, &summary);
         Ok(())
     }
 
@@ -359,10 +347,8 @@ impl Instance {
             return Err(format!("`{path}` is not done"));
         }
         let ended = match then {
-            FlowTarget::End => return self.flow_to_end(path, output, context, at),
-            FlowTarget::Continue | FlowTarget::Exit | FlowTarget::Task(_) => {
-                self.leave(path, TaskStatus::Completed, at)?
-            }
+            FlowTarget::End => return self.flow_to_end(path, output, context),
+            FlowTarget::Continue | FlowTarget::Exit | FlowTarget::Task(_) => self.leave(path)?,
         };
         if let Some(context) = context {
             self.context = Arc::new(context);
@@ -400,20 +386,13 @@ impl Instance {
 
     /// `then: end`: the document is done. What encloses the task is complete,
     /// what runs beside it is cancelled.
-    fn flow_to_end(
-        &mut self,
-        path: &TaskPath,
-        output: Value,
-        context: Option<Value>,
-        at: Timestamp,
-    ) -> Result<(), Refusal> {
+    fn flow_to_end(&mut self, path: &TaskPath, output: Value, context: Option<Value>) -> Result<(), Refusal> {
         let mut next = Some(path.clone());
         while let Some(around) = next.filter(|around| !around.as_str().is_empty()) {
             let frame = self.frames.remove(&around).ok_or_else(|| format!("`{around}` does not run"))?;
-            self.end_run(&frame, TaskStatus::Completed, at);
             next = frame.parent;
         }
-        self.drop_frames(self.frames.inside(&TaskPath::root()), TaskStatus::Cancelled, at);
+        self.drop_frames(self.frames.inside(&TaskPath::root()));
         if let Some(context) = context {
             self.context = Arc::new(context);
         }
@@ -423,10 +402,8 @@ impl Instance {
         Ok(())
     }
 
-    fn task_faulted(&mut self, path: &TaskPath, error: Fault, at: Timestamp) -> Result<(), Refusal> {
-        let summary = error.detail.as_deref().or(error.title.as_deref()).unwrap_or(&error.kind).to_owned();
-        self.summarise(path, &summary);
-        let ended = self.leave(path, TaskStatus::Faulted, at)?;
+    fn task_faulted(&mut self, path: &TaskPath, error: Fault) -> Result<(), Refusal> {
+        let ended = self.leave(path)?;
         let state = &mut self.frame_mut(&ended.parent)?.state;
         match state {
             State::Trying(trying) if matches!(trying.step, TryStep::Block(_)) => {
@@ -444,67 +421,36 @@ impl Instance {
     }
 
     /// Only a branch is cancelled by itself: its fork has ended without it.
-    fn task_cancelled(&mut self, path: &TaskPath, at: Timestamp) -> Result<(), Refusal> {
+    fn task_cancelled(&mut self, path: &TaskPath) -> Result<(), Refusal> {
         let parent = self.frame(path)?.parent.clone().ok_or("the document itself is no task")?;
         if !matches!(&self.frame(&parent)?.state, State::Forking(Forking { end: Some(_), .. })) {
             return Err(format!("nothing has ended that `{path}` belongs to"));
         }
-        let ended = self.leave(path, TaskStatus::Cancelled, at)?;
+        let ended = self.leave(path)?;
         if let State::Forking(forking) = &mut self.frame_mut(&parent)?.state {
             forking.branches[ended.index] = BranchState::Cancelled;
         }
         Ok(())
     }
 
-    fn ended(&mut self, end: End, open_runs: TaskStatus, at: Timestamp) -> Result<(), Refusal> {
+    fn ended(&mut self, end: End, at: Timestamp) -> Result<(), Refusal> {
         let all = self.frames.iter().map(|(path, _)| path.clone()).collect();
-        self.drop_frames(all, open_runs, at);
+        self.drop_frames(all);
         self.end = Some((end, at));
         Ok(())
     }
 
     /// Ends the frame at `path`; what still runs inside it is cancelled.
-    fn leave(&mut self, path: &TaskPath, status: TaskStatus, at: Timestamp) -> Result<Ended, Refusal> {
-        self.drop_frames(self.frames.inside(path), TaskStatus::Cancelled, at);
+    fn leave(&mut self, path: &TaskPath) -> Result<Ended, Refusal> {
+        self.drop_frames(self.frames.inside(path));
         let frame = self.frames.remove(path).ok_or_else(|| format!("`{path}` does not run"))?;
-        self.end_run(&frame, status, at);
         let index = frame.place.last().map_or(0, |step| step.index);
         Ok(Ended { parent: frame.parent.ok_or("the document itself is no task")?, index })
     }
 
-    pub(super) fn drop_frames(&mut self, paths: Vec<TaskPath>, status: TaskStatus, at: Timestamp) {
+    pub(super) fn drop_frames(&mut self, paths: Vec<TaskPath>) {
         for path in paths {
-            if let Some(frame) = self.frames.remove(&path) {
-                self.end_run(&frame, status, at);
-            }
-        }
-    }
-
-    fn add_run(&mut self, path: &TaskPath, task: &Task, status: TaskStatus, at: Timestamp) -> usize {
-        let run = self.runs.len();
-        self.runs.push(TaskRun {
-            name: task.name.clone(),
-            path: path.clone(),
-            status,
-            attempt: self.last_attempt(path) + 1,
-            started_at: at,
-            ended_at: None,
-            summary: None,
-        });
-        self.last_run.insert(path.clone(), run);
-        run
-    }
-
-    fn end_run(&mut self, frame: &Frame, status: TaskStatus, at: Timestamp) {
-        if let Some(run) = frame.run {
-            self.runs[run].status = status;
-            self.runs[run].ended_at = Some(at);
-        }
-    }
-
-    pub(super) fn summarise(&mut self, path: &TaskPath, summary: &str) {
-        if let Some(run) = self.frames.get(path).and_then(|frame| frame.run) {
-            self.runs[run].summary = Some(summary.to_owned());
+            self.frames.remove(&path);
         }
     }
 

@@ -4,19 +4,21 @@ use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::consumption::Consumed;
 use super::data_flow::{RESULT_GRACE, after};
 use super::frames::Agenda;
 use crate::cloud_event::CloudEvent;
+use crate::command::{CommandResult, CommandStatus};
 use crate::definition::{Definition, Task, TaskKind, TaskList};
 use crate::effect::{Effect, EffectOutcome, Fault};
-use crate::event::{Decision, Event, FlowTarget, Question};
+use crate::event::{Decision, Event, FlowTarget, Question, present};
 use crate::ids::{TaskPath, Timestamp};
 
 /// One running task, or the whole document at [`TaskPath::root`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Frame {
     /// None for the root.
     pub parent: Option<TaskPath>,
@@ -30,14 +32,13 @@ pub(super) struct Frame {
     pub started_at: Timestamp,
     /// How long its task may take.
     pub time_limit: Option<Duration>,
-    /// Its place in the list of runs; none for the root.
-    pub run: Option<usize>,
     pub state: State,
     /// Its extensions that apply, in their order.
     pub applied: Vec<usize>,
     /// How many frames have this one as their parent.
     pub children: usize,
     pub agenda: Agenda,
+    #[serde(skip)]
     pub memo: Memo,
 }
 
@@ -60,14 +61,14 @@ pub(super) enum Turn {
 }
 
 /// One step from a task to one in its lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Step {
     pub branch: Branch,
     pub index: usize,
 }
 
 /// Which list of a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Branch {
     Do,
     Try,
@@ -100,7 +101,7 @@ impl Branch {
     }
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum State {
     /// Entered; what its kind does is still to be decided.
     Entered,
@@ -131,12 +132,13 @@ pub(super) enum State {
 }
 
 /// Where the flow stands in a list of tasks.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Sequence {
     pub branch: Branch,
     /// Beyond the end: the list is done.
     pub next: usize,
     /// Raw input of the next task; none: the input of the frame, transformed.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub value: Option<Arc<Value>>,
 }
 
@@ -146,7 +148,7 @@ impl Sequence {
     }
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Extending {
     /// Whether this extension applies is to be decided.
     Undecided(usize),
@@ -168,14 +170,14 @@ pub(super) enum Extending {
     },
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Looping {
     pub index: usize,
     pub item: Arc<Value>,
     pub body: Sequence,
 }
 
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct Forking {
     /// What became of the branches that were started, in declared order; the others are to start.
     pub branches: Vec<BranchState>,
@@ -183,7 +185,7 @@ pub(super) struct Forking {
     pub end: Option<ForkEnd>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum BranchState {
     Running,
     /// Its `if` was false.
@@ -192,7 +194,7 @@ pub(super) enum BranchState {
     Cancelled,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum ForkEnd {
     /// The first branch that completed, of those that compete.
     Won(usize),
@@ -205,7 +207,7 @@ impl Forking {
     }
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Trying {
     /// From 1.
     pub attempt: u32,
@@ -213,7 +215,7 @@ pub(super) struct Trying {
     pub step: TryStep,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum TryStep {
     Block(Sequence),
     /// A task of the block faulted; whether it is caught is to be decided.
@@ -230,7 +232,7 @@ pub(super) enum TryStep {
     },
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Attempting {
     pub attempt: u32,
     pub effect: Box<Effect>,
@@ -239,12 +241,14 @@ pub(super) struct Attempting {
     pub host_calls: Vec<Event>,
     /// None while it is open.
     pub outcome: Option<Box<EffectOutcome>>,
+    /// Of the commands that are not in `host_calls` any more, the one that [`Attempting::command`] gives.
+    pub told_by: Option<Box<CommandResult>>,
     /// How many attempts of this frame ended without a known outcome.
     pub unknown_count: u32,
 }
 
 /// `listen`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Listening {
     /// Revision of its `ListenStarted`.
     pub registered: u64,
@@ -259,13 +263,13 @@ pub(super) struct Listening {
     pub outputs: Vec<Value>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Iteration {
     pub index: usize,
     pub body: Sequence,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Asking {
     pub question: Box<Question>,
     pub asked_at: Timestamp,
@@ -283,6 +287,24 @@ pub(super) struct Memo {
 impl PartialEq for Memo {
     fn eq(&self, _other: &Self) -> bool {
         true
+    }
+}
+
+impl Attempting {
+    /// The command that tells most of how it ended: the newest that failed, else the newest.
+    pub fn command(&self) -> Option<&CommandResult> {
+        let of_task = match self.outcome.as_deref() {
+            Some(EffectOutcome::Command { result }) => Some(result.as_ref()),
+            Some(EffectOutcome::Output { .. } | EffectOutcome::Faulted { .. } | EffectOutcome::Unknown { .. })
+            | None => None,
+        };
+        let of_plugin = self.host_calls.iter().rev().filter_map(|event| match event {
+            Event::CommandCompleted { result, .. } => Some(result.as_ref()),
+            _ => None,
+        });
+        let mut newest_first = of_task.into_iter().chain(of_plugin).chain(self.told_by.as_deref());
+        let newest = newest_first.clone().next();
+        newest_first.find(|result| result.status != CommandStatus::Succeeded).or(newest)
     }
 }
 

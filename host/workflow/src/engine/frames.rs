@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::frame::{Frame, Turn};
 use crate::definition::Definition;
 use crate::ids::{TaskPath, Timestamp};
@@ -24,14 +26,35 @@ pub(super) struct Frames {
 }
 
 /// How a frame stands in the indexes of [`Frames`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Agenda {
+    /// Which revision made it so is a matter of the history; the rest follows from the frame.
     ready: Option<u64>,
+    #[serde(skip)]
     timer: Option<Timestamp>,
+    #[serde(skip)]
     timeout: Option<Timestamp>,
 }
 
 impl Frames {
+    /// Of frames that were kept, with their indexes made anew.
+    pub fn restore(by_path: BTreeMap<TaskPath, Frame>, definition: &Definition) -> Self {
+        let mut frames = Self { by_path, ..Self::default() };
+        for (path, frame) in &mut frames.by_path {
+            frame.agenda.timer = frame.timer();
+            frame.agenda.timeout = frame.timeout(definition).map(|(due, _)| due);
+            let Agenda { ready, timer, timeout } = frame.agenda;
+            replace(&mut frames.ready, None, ready, path);
+            replace(&mut frames.timers, None, timer, path);
+            replace(&mut frames.timeouts, None, timeout, path);
+        }
+        frames
+    }
+
+    pub fn by_path(&self) -> &BTreeMap<TaskPath, Frame> {
+        &self.by_path
+    }
+
     pub fn get(&self, path: &TaskPath) -> Option<&Frame> {
         self.by_path.get(path)
     }

@@ -1,8 +1,9 @@
 //! One run of a definition, as the fold of its history.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::data_flow;
@@ -11,7 +12,7 @@ use super::frame::Branch;
 use super::frame::{Asking, Attempting, Frame, Sequence, State};
 use super::frames::Frames;
 use super::listening::Delivery;
-use super::views::{OpenAttempt, OpenQuestion, RecordedResult, TaskRun};
+use super::views::{EndedCommand, OpenAttempt, OpenQuestion};
 use crate::approval;
 use crate::capability::EffectivePolicy;
 use crate::definition::Definition;
@@ -64,8 +65,11 @@ pub enum Incoming {
     Delivery(Delivery),
 }
 
+/// As many commands as one commit records at most on one path of the flow, and some more.
+const ENDED_COMMANDS_MAX: usize = 4;
+
 /// How an instance ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum End {
     Completed { output: Value },
     Faulted { error: Fault },
@@ -73,7 +77,7 @@ pub(super) enum End {
 }
 
 /// What happened since there was last something to wait for.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct SinceRest {
     /// Tasks that were entered or skipped.
     pub tasks: u32,
@@ -92,7 +96,7 @@ impl SinceRest {
 
 /// A definition, equal to another when its digest is.
 #[derive(Debug, Clone)]
-struct SameDigest(Arc<Definition>);
+pub(super) struct SameDigest(pub Arc<Definition>);
 
 impl PartialEq for SameDigest {
     fn eq(&self, other: &Self) -> bool {
@@ -105,12 +109,12 @@ impl PartialEq for SameDigest {
 /// Equal to another when the histories they were folded from leave the same state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Instance {
-    id: InstanceId,
-    definition: SameDigest,
+    pub(super) id: InstanceId,
+    pub(super) definition: SameDigest,
     pub(super) revision: u64,
     pub(super) input: Arc<Value>,
     pub(super) policy: Arc<EffectivePolicy>,
-    started_by: Actor,
+    pub(super) started_by: Actor,
     pub(super) parent: Option<Box<Parent>>,
     pub(super) started_at: Timestamp,
     /// When the newest event became known: `now` of expressions outside of tasks.
@@ -118,10 +122,10 @@ pub struct Instance {
     pub(super) context: Arc<Value>,
     /// Only what runs now; the document itself at the root.
     pub(super) frames: Frames,
-    pub(super) runs: Vec<TaskRun>,
-    /// The newest run at each path.
-    pub(super) last_run: HashMap<TaskPath, usize>,
-    pub(super) results: Vec<RecordedResult>,
+    /// The newest number at each path whose task has [numbers](crate::definition::TaskKind::is_numbered).
+    pub(super) attempts: HashMap<TaskPath, u32>,
+    /// The newest [`ENDED_COMMANDS_MAX`] ones, oldest first.
+    pub(super) ended_commands: VecDeque<EndedCommand>,
     pub(super) since_rest: SinceRest,
     pub(super) suspended: bool,
     pub(super) end: Option<(End, Timestamp)>,
@@ -172,7 +176,6 @@ impl Instance {
             context: context.clone(),
             started_at: at,
             time_limit: None,
-            run: None,
             state: State::Sequence(Sequence::new(Branch::Do)),
             applied: Vec::new(),
             children: 0,
@@ -194,9 +197,8 @@ impl Instance {
             newest_at: at,
             context,
             frames,
-            runs: Vec::new(),
-            last_run: HashMap::new(),
-            results: Vec::new(),
+            attempts: HashMap::new(),
+            ended_commands: VecDeque::new(),
             since_rest: SinceRest::default(),
             suspended: false,
             end: None,
@@ -421,19 +423,22 @@ impl Instance {
         self.frames.next_due().into_iter().chain(data_flow::instance_due(self)).min()
     }
 
-    /// Every execution of a task so far, in the order they started.
-    pub fn task_runs(&self) -> &[TaskRun] {
-        &self.runs
+    /// The newest commands that ended, oldest first: whoever died after it was
+    /// recorded has not cleaned up behind them.
+    pub fn ended_commands(&self) -> impl DoubleEndedIterator<Item = &EndedCommand> {
+        self.ended_commands.iter()
     }
 
-    /// Every command that ended so far, in that order, without stream excerpts.
-    pub fn command_results(&self) -> &[RecordedResult] {
-        &self.results
+    pub(super) fn command_ended(&mut self, path: &TaskPath, attempt: u32, sequence: u32) {
+        if self.ended_commands.len() == ENDED_COMMANDS_MAX {
+            self.ended_commands.pop_front();
+        }
+        self.ended_commands.push_back(EndedCommand { path: path.clone(), attempt, sequence });
     }
 
     /// The number of the next attempt at `path`: numbers are never used twice,
     /// because they name effects.
     pub(super) fn last_attempt(&self, path: &TaskPath) -> u32 {
-        self.last_run.get(path).map_or(0, |run| self.runs[*run].attempt)
+        self.attempts.get(path).copied().unwrap_or(0)
     }
 }

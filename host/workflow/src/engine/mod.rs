@@ -22,6 +22,7 @@ mod listening;
 mod schema;
 mod scope;
 pub mod simulation;
+mod snapshot;
 mod tasks;
 mod views;
 
@@ -35,7 +36,8 @@ pub use decide::{TASKS_WITHOUT_REST_MAX, TURNS_WITHOUT_REST_MAX, decide};
 pub use instance::{HistoryError, Incoming, Instance, Phase};
 pub use listening::{Delivery, Listener};
 pub use schema::Violation;
-pub use views::{OpenAttempt, OpenQuestion, RecordedResult, TaskRun, TaskStatus};
+pub use snapshot::Snapshot;
+pub use views::{EndedCommand, OpenAttempt, OpenQuestion};
 
 use crate::capability::EffectivePolicy;
 use crate::definition::Definition;

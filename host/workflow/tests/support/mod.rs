@@ -14,6 +14,7 @@ use workflow::command::{CommandResult, CommandStatus, SandboxMode};
 use workflow::definition::{self, Definition};
 use workflow::engine::{self, Instance};
 use workflow::event::{Decision, Event, FlowTarget};
+use workflow::summary::{Summary, TaskLine};
 use workflow::{Actor, ArtifactUri, Digest, EffectOutcome, InstanceId, Recorded, TaskPath, TemplateName, Timestamp};
 
 pub const HEAD: &str = "document: { dsl: '1.0.3', namespace: tests, name: t, version: 1.0.0 }\n";
@@ -133,6 +134,11 @@ impl Run {
         };
         let event = Event::QuestionAnswered { path: open.path.clone(), decision };
         self.take(vec![event])
+    }
+
+    /// Every execution of a task so far.
+    pub fn tasks(&self) -> Vec<TaskLine> {
+        Summary::of(&self.history).expect("a history has a start").tasks
     }
 
     /// The history as lines, without `InstanceStarted`.

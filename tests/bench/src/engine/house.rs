@@ -13,7 +13,7 @@ use store::{
 };
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-use worker::{Act, Attempt, Definitions, Journal, SystemClock, Worker, WorkerOptions};
+use worker::{Act, Attempt, Definitions, Driver, Journal, SystemClock, Worker, WorkerOptions};
 use workflow::capability::EffectivePolicy;
 use workflow::definition::Definition;
 use workflow::{Actor, Digest, Effect, EffectKey, EffectOutcome, InstanceId, Timestamp, engine};
@@ -98,6 +98,12 @@ impl House {
             wait.await.context("the worker has stopped")?;
         }
         Ok(id)
+    }
+
+    /// Loads an instance as a worker of another host would.
+    pub async fn load(&self, id: &InstanceId) -> anyhow::Result<Driver> {
+        let every = WorkerOptions::new("bench".to_owned()).snapshot_events;
+        Ok(Driver::load(self.store.clone(), &self.definitions, id, every).await?)
     }
 
     /// Stops the worker; gives the number of instances in the store if all of them completed.

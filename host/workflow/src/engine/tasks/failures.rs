@@ -16,9 +16,7 @@ use crate::engine::decide::next_task;
 use crate::engine::frame::{Branch, Sequence, State};
 use crate::engine::instance::Instance;
 use crate::event::Event;
-use crate::ids::{TaskPath, Timestamp};
-
-use super::super::views::TaskStatus;
+use crate::ids::TaskPath;
 
 /// `event`, or what comes before it: a task with an `onFailure` is diagnosed before it faults.
 pub fn diagnosed_first(instance: &Instance, event: Event) -> Event {
@@ -44,14 +42,9 @@ pub fn next(running: Running<'_>, error: &Fault, list: &Sequence) -> Event {
 
 impl Instance {
     /// What still runs inside the task is over; the task itself is until the diagnosis is.
-    pub(in crate::engine) fn diagnosis_started(
-        &mut self,
-        path: &TaskPath,
-        error: Fault,
-        at: Timestamp,
-    ) -> Result<(), Refusal> {
+    pub(in crate::engine) fn diagnosis_started(&mut self, path: &TaskPath, error: Fault) -> Result<(), Refusal> {
         self.frame(path)?;
-        self.drop_frames(self.frames.inside(path), TaskStatus::Cancelled, at);
+        self.drop_frames(self.frames.inside(path));
         let record = Arc::new(self.failure_record(path, &error));
         let frame = self.frame_mut(path)?;
         if let State::Diagnosing { .. } = frame.state {
@@ -65,22 +58,21 @@ impl Instance {
     /// What is known of a failure: the error, and of the command that it comes
     /// from, where its output is kept. `failure` is what `plugins/diagnose` reads.
     fn failure_record(&self, path: &TaskPath, error: &Fault) -> Value {
-        let attempt = self.last_attempt(path);
-        let mut of_attempt = self.results.iter().rev().filter(|kept| kept.path == *path && kept.attempt == attempt);
-        let newest = of_attempt.clone().next();
-        let failed = of_attempt.find(|kept| kept.result.status != CommandStatus::Succeeded).or(newest);
-
+        let command = match self.frames.get(path).map(|frame| &frame.state) {
+            Some(State::Attempting(attempting)) => attempting.command(),
+            _ => None,
+        };
         let mut failure = Map::new();
         let summary = error.detail.as_deref().or(error.title.as_deref()).unwrap_or(&error.kind);
         failure.insert("summary".to_owned(), summary.into());
         failure.insert("logs".to_owned(), json!([]));
-        if let Some(result) = failed.map(|kept| &kept.result) {
+        if let Some(result) = command {
             failure.insert("logs".to_owned(), json!([result.stderr_ref, result.stdout_ref]));
             failure.extend(result.exit_code.map(|code| ("exitCode".to_owned(), code.into())));
             if result.status != CommandStatus::Succeeded {
                 failure.insert("status".to_owned(), json!(result.status));
             }
         }
-        json!({ "task": path.reference(), "attempt": attempt, "error": error, "failure": failure })
+        json!({ "task": path.reference(), "attempt": self.last_attempt(path), "error": error, "failure": failure })
     }
 }
