@@ -72,16 +72,40 @@ impl AnswerForm {
 
 /// JSON text with sorted keys and no spaces: the same value always gives the same bytes.
 pub fn canonical(value: &Value) -> String {
+    let mut text = Vec::new();
+    write_canonical(value, &mut text);
+    String::from_utf8(text).expect("JSON is UTF-8")
+}
+
+fn write_canonical(value: &Value, into: &mut Vec<u8>) {
     match value {
         Value::Object(map) => {
-            let mut keys: Vec<_> = map.keys().collect();
-            keys.sort();
-            let members: Vec<_> =
-                keys.into_iter().map(|key| format!("{}:{}", Value::from(key.as_str()), canonical(&map[key]))).collect();
-            format!("{{{}}}", members.join(","))
+            let mut members: Vec<(&String, &Value)> = map.iter().collect();
+            members.sort_unstable_by_key(|(key, _)| *key);
+            into.push(b'{');
+            for (index, (key, member)) in members.into_iter().enumerate() {
+                if index > 0 {
+                    into.push(b',');
+                }
+                serde_json::to_writer(&mut *into, key).expect("a text can be written to memory");
+                into.push(b':');
+                write_canonical(member, into);
+            }
+            into.push(b'}');
         }
-        Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
-        scalar => scalar.to_string(),
+        Value::Array(items) => {
+            into.push(b'[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    into.push(b',');
+                }
+                write_canonical(item, into);
+            }
+            into.push(b']');
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            serde_json::to_writer(into, value).expect("a scalar can be written to memory");
+        }
     }
 }
 
@@ -93,5 +117,7 @@ mod tests {
     fn canonical_json_does_not_depend_on_the_order_of_keys() {
         let a: Value = serde_json::from_str(r#"{"b":[1,{"d":2,"c":"x\n"}],"a":null}"#).unwrap();
         assert_eq!(canonical(&a), r#"{"a":null,"b":[1,{"c":"x\n","d":2}]}"#);
+        let b = serde_json::json!({ "\"": [], "": {}, "é": [true, -1.5e300], "Z": "" });
+        assert_eq!(canonical(&b), r#"{"":{},"\"":[],"Z":"","é":[true,-1.5e+300]}"#);
     }
 }
