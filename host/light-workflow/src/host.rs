@@ -323,6 +323,8 @@ impl Host {
             running: Arc::default(),
         };
         let options = WorkerOptions::new(self.liveness.host().clone());
+        #[cfg(debug_assertions)]
+        let options = crash::with_snapshots(options);
         let worker =
             Worker::new(self.shared_store(), Arc::new(hands), self.definitions.clone(), Arc::new(SystemClock), options);
         let (stop, stopped) = watch::channel(false);

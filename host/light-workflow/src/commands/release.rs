@@ -130,6 +130,7 @@ async fn list(context: &Context, output: Output) -> Result<u8, Failure> {
     let rows = host.shared_store().instances(filter).await?;
     match output.format {
         Format::Json => print_json(&rows)?,
+        Format::Text if rows.is_empty() => errln!("there is no release in `{}` yet", context.data.display()),
         Format::Text => rows.iter().for_each(print_row),
     }
     Ok(DONE)

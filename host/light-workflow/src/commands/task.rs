@@ -10,7 +10,7 @@ use super::{Context, actor, print_json};
 use crate::cli::{Format, Task, TaskComplete, TaskList, TaskNamed};
 use crate::follow::question_text;
 use crate::host::Host;
-use crate::output::{DONE, Failure, outln, plain};
+use crate::output::{DONE, Failure, errln, outln, plain};
 
 pub async fn run(context: &Context, task: Task) -> Result<u8, Failure> {
     let host = context.existing_host().await?;
@@ -26,6 +26,10 @@ async fn list(host: &Host, list: TaskList) -> Result<u8, Failure> {
     match list.output.format {
         Format::Json => print_json(&tasks)?,
         Format::Text => {
+            if tasks.is_empty() {
+                let open = if list.all { "" } else { "open " };
+                errln!("there is no {open}human task");
+            }
             for task in &tasks {
                 let state = task.decision.as_ref().map_or("open", |decision| decision.value.as_str());
                 let release = task.release_id.as_deref().unwrap_or("—");
