@@ -12,6 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use workflow::Timestamp;
 use workflow::event::{AnswerForm, Decision};
+use workflow::plan::ShownPlan;
 
 use crate::ApiState;
 use crate::problem::{ErrorType, Problem};
@@ -45,10 +46,14 @@ pub(crate) struct HumanTaskView {
     answer: Option<AnswerForm>,
     category: Option<String>,
     reason: Option<String>,
-    /// What a decision is on: plan, artifacts, results.
+    /// What a decision is on: artifacts, results.
     #[schema(value_type = Object)]
     subject: Value,
-    /// A decision must name this digest: it covers prompt, options and subject.
+    /// What an approval lets run: `steps` with `path`, `plugin`, `digest`, `certain` (false: only an error on the way
+    /// leads to it) and `commands` (`command`, `parameters`, `why`); `notKnown` names tasks that may not run.
+    #[schema(value_type = Option<Object>)]
+    plan: Option<ShownPlan>,
+    /// A decision must name this digest: it covers prompt, options, subject and plan.
     subject_digest: String,
     #[schema(value_type = String, format = DateTime)]
     asked_at: Timestamp,
@@ -107,6 +112,7 @@ impl From<HumanTask> for HumanTaskView {
             category: question.category,
             reason: question.reason,
             subject: question.subject,
+            plan: question.plan.map(|plan| *plan),
             subject_digest: question.subject_digest.into(),
             asked_at,
             due: question.due,

@@ -7,9 +7,10 @@ use std::time::Duration;
 use store::{DecideError, HumanTask, InstanceFilter, Message, SharedStore, StoreError};
 use workflow::effect::EffectOutcome;
 use workflow::event::{Decision, Event, Recorded};
+use workflow::plan::ShownPlan;
 use workflow::{Actor, Command, CommandResult, InstanceId};
 
-use crate::output::{Failure, errln, plain, write_err};
+use crate::output::{Failure, errln, listed, plain, write_err};
 
 /// Whether children may go on when their parent has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,7 +225,32 @@ pub fn question_text(task: &HumanTask) -> String {
     for line in plain(&subject).lines() {
         text += &format!("    | {line}\n");
     }
+    if let Some(plan) = &question.plan {
+        for line in plan_lines(plan) {
+            text += &format!("    > {}\n", plain(&line));
+        }
+    }
     text + &format!("    what you see is {}", question.subject_digest)
+}
+
+/// What an approval lets run: each step, its commands with their parameters, and why.
+fn plan_lines(plan: &ShownPlan) -> Vec<String> {
+    let mut lines = vec!["what runs then, and nothing else in its place:".to_owned()];
+    for step in &plan.steps {
+        let when = if step.certain { "" } else { ", only after an error" };
+        lines.push(format!("{}  calls {}{when}  {}", step.path.task_name(), step.plugin, step.path));
+        if step.commands.is_empty() {
+            lines.push("  no command".to_owned());
+        }
+        for planned in &step.commands {
+            lines.push(format!("  {}  {}", planned.command, planned.why));
+            lines.push(format!("    {}", planned.parameters));
+        }
+    }
+    if !plan.not_known.is_empty() {
+        lines.push(format!("not known yet, so it may not run: {}", listed(&plan.not_known)));
+    }
+    lines
 }
 
 fn is_final(event: &Event) -> bool {

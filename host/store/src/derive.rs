@@ -167,6 +167,7 @@ fn open_attempt(path: &TaskPath, attempt: u32, effect: &Effect, at: Timestamp) -
     let kind = match effect {
         Effect::Command { .. } => EffectKind::Command,
         Effect::Plugin { .. } => EffectKind::Plugin,
+        Effect::Plan { .. } => EffectKind::Plan,
         Effect::Workflow { .. } => EffectKind::Workflow,
         Effect::Call { .. } => EffectKind::Call,
         Effect::Echo { .. } => EffectKind::Echo,

@@ -196,6 +196,8 @@ pub struct InstanceFilter {
 pub enum EffectKind {
     Command,
     Plugin,
+    /// What plugins would run, for a question.
+    Plan,
     Workflow,
     Call,
     Echo,

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::event::{AnswerForm, Decision, Question, QuestionOption};
 use crate::ids::Digest;
+use crate::plan::ShownPlan;
 
 /// Why a decision is refused. Nothing is recorded then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,8 +18,13 @@ pub enum RefusedDecision {
 }
 
 /// The digest that a decision must name: over the canonical JSON of what is shown.
-pub fn subject_digest(prompt: &str, options: &[QuestionOption], subject: &Value) -> Digest {
-    Digest::of(canonical(&json!({ "prompt": prompt, "options": options, "subject": subject })).as_bytes())
+pub fn subject_digest(prompt: &str, options: &[QuestionOption], subject: &Value, plan: Option<&ShownPlan>) -> Digest {
+    let mut shown = json!({ "prompt": prompt, "options": options, "subject": subject });
+    // Absent where there is none, as in questions of earlier versions.
+    if let Some(plan) = plan {
+        shown["plan"] = json!(plan);
+    }
+    Digest::of(canonical(&shown).as_bytes())
 }
 
 /// Accepts or refuses a decision on a question.

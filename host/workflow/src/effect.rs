@@ -5,8 +5,9 @@ use serde_json::Value;
 
 use crate::calls::Call;
 use crate::capability::Grants;
-use crate::command::{Command, CommandResult, SandboxMode};
+use crate::command::{Command, CommandResult, PlannedCommand, SandboxMode};
 use crate::ids::{Digest, InstanceId, PluginName, TemplateName};
+use crate::plan::StepToPlan;
 
 /// What may be done when nobody knows whether an effect happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -39,6 +40,16 @@ pub enum Effect {
         template: TemplateName,
         mode: SandboxMode,
         class: EffectClass,
+        /// What a person approved of it; none where no question names the task.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        approved: Option<Vec<PlannedCommand>>,
+    },
+    /// What plugins say they would run, for a question. Its output is a [`ShownPlan`](crate::plan::ShownPlan).
+    #[serde(rename_all = "camelCase")]
+    Plan {
+        steps: Vec<StepToPlan>,
+        /// See [`ShownPlan::not_known`](crate::plan::ShownPlan).
+        not_known: Vec<String>,
     },
     /// `run.workflow`: a child instance. It is started by the commit that holds
     /// this intent, so there is nothing to carry out.
@@ -64,7 +75,7 @@ impl Effect {
         match self {
             Effect::Command { class, .. } | Effect::Plugin { class, .. } | Effect::Call { class, .. } => *class,
             Effect::Workflow { .. } => EffectClass::Idempotent,
-            Effect::Echo { .. } => EffectClass::Pure,
+            Effect::Plan { .. } | Effect::Echo { .. } => EffectClass::Pure,
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::command::{Command, CommandResult, PlannedCommand};
 use crate::effect::{Effect, EffectOutcome, Fault};
 use crate::engine::Fit;
 use crate::ids::{Actor, Digest, InstanceId, TaskPath, Timestamp};
+use crate::plan::ShownPlan;
 
 /// An event with its place in the history of its instance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,9 +42,12 @@ pub struct Question {
     /// The values a decision may have; `approved` and `rejected` when the
     /// definition names none.
     pub options: Vec<QuestionOption>,
-    /// What the person is shown: plan, artifacts, results.
+    /// What the person is shown: artifacts, results.
     pub subject: Value,
-    /// Digest over the canonical JSON of prompt, options and subject.
+    /// What an approval lets run; none where the definition names no steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Box<ShownPlan>>,
+    /// Digest over the canonical JSON of prompt, options, subject and plan.
     pub subject_digest: Digest,
     #[serde(default)]
     pub due: Option<Timestamp>,

@@ -12,11 +12,12 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::capability::EffectivePolicy;
-use crate::definition::{Definition, TaskKind, each_task};
-use crate::effect::{Effect, EffectOutcome};
-use crate::engine::{Instance, start};
+use crate::definition::{Definition, ErrorFilter, TaskKind, each_task};
+use crate::effect::{Effect, EffectOutcome, Fault, OWN_ERRORS};
+use crate::engine::{Instance, begun};
 use crate::event::{Decision, Event, Question};
 use crate::ids::{Actor, InstanceId, TaskPath, Timestamp};
+use crate::plan::StepToPlan;
 
 /// A call of a plugin that will be made.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,17 +37,20 @@ pub struct Forecast {
 }
 
 /// More than a release has; a loop that never ends has to end here.
-const EFFECTS_MAX: usize = 10_000;
+const TURNS_MAX: usize = 10_000;
+
+/// So often a walk comes by one place: a loop that waits for an answer which
+/// means nothing goes on for ever, and shows nothing new.
+const VISITS_MAX: u32 = 32;
+
+/// The same for timers: they are over at once, and a circle of nothing but waiting has no other end.
+const TIMERS_MAX: u32 = 256;
 
 /// Walks `definition` with this input. Questions are answered as the flow goes on; timers are over at once.
 pub fn forecast(definition: &Arc<Definition>, input: &Value, policy: &EffectivePolicy, now: Timestamp) -> Forecast {
-    let answers = [Value::Null, json!("not known"), json!({ "not": "known" }), json!([])];
-    let mut walks = answers.iter().map(|answer| walk(definition, input, policy, now, answer));
-    let mut known = walks.next().unwrap_or_default();
-    for other in walks {
-        let others: BTreeMap<_, _> = other.into_iter().map(|call| (call.path, call.effect)).collect();
-        known.retain(|call| others.get(&call.path) == Some(&call.effect));
-    }
+    let id = InstanceId::new("forecast").expect("a fixed name is valid");
+    let (instance, _) = begun(definition, id, input.clone(), by(), policy.clone(), now);
+    let known = the_same_each_time(&instance, now, &[]);
     let mut unknown = Vec::new();
     each_task(&definition.tasks, &mut |task| {
         let is_plugin = policy.tasks.get(&task.reference).is_some_and(|task| task.plugin.is_some());
@@ -58,35 +62,130 @@ pub fn forecast(definition: &Arc<Definition>, input: &Value, policy: &EffectiveP
     Forecast { known, unknown }
 }
 
+/// What is known of the steps that a question is about.
+pub(crate) struct Foreseen {
+    /// In the order of the flow.
+    pub steps: Vec<StepToPlan>,
+    /// Names of the tasks of which no step is known.
+    pub not_known: Vec<String>,
+}
+
+/// What follows for these tasks, given as references, when the flow goes on
+/// from where `instance` stands.
+///
+/// A task in the handler of a `try` is come to as well: the other walks fail
+/// the block of that `try`.
+pub(crate) fn foreseen(instance: &Instance, tasks: &[String], now: Timestamp) -> Foreseen {
+    let definition = instance.definition();
+    let straight = the_same_each_time(instance, now, &[]);
+    let failures = failures_before(definition, tasks);
+    let failing = if failures.is_empty() { Vec::new() } else { the_same_each_time(instance, now, &failures) };
+    let find = |calls: &[KnownCall], path: &TaskPath| calls.iter().find(|call| call.path == *path).cloned();
+    // Walks that fail on the way come by more than the others.
+    let beyond = straight.iter().filter(|call| find(&failing, &call.path).is_none());
+    let mut steps = Vec::new();
+    for call in failing.iter().chain(beyond).filter(|call| tasks.contains(&call.path.reference())) {
+        let on_the_straight_way = find(&straight, &call.path);
+        let differs = on_the_straight_way.as_ref().is_some_and(|other| other != call);
+        let Effect::Plugin { plugin, digest, input, .. } = &call.effect else { continue };
+        if !differs {
+            steps.push(StepToPlan {
+                path: call.path.clone(),
+                plugin: plugin.clone(),
+                digest: digest.clone(),
+                input: input.clone(),
+                certain: on_the_straight_way.is_some(),
+            });
+        }
+    }
+    let mut not_known = Vec::new();
+    each_task(&definition.tasks, &mut |task| {
+        let is_known = || steps.iter().any(|step| step.path.reference() == task.reference);
+        if tasks.contains(&task.reference) && !is_known() {
+            not_known.push(task.name.clone());
+        }
+    });
+    Foreseen { steps, not_known }
+}
+
+/// Where a walk is to fail, as the reference of a list, and with what.
+type Failure = (String, Fault);
+
+/// The blocks whose handlers hold one of these tasks, with an error that each handler catches.
+fn failures_before(definition: &Definition, tasks: &[String]) -> Vec<Failure> {
+    let mut failures = Vec::new();
+    each_task(&definition.tasks, &mut |task| {
+        let TaskKind::Try(block) = &task.kind else { return };
+        let mut holds = false;
+        if let Some(handler) = &block.handler {
+            each_task(handler, &mut |inside| holds |= tasks.contains(&inside.reference));
+        }
+        if holds {
+            let ErrorFilter { kind, status, instance, title, detail } = block.errors.clone();
+            let error = Fault {
+                kind: kind.unwrap_or_else(|| format!("{OWN_ERRORS}step-failed")),
+                status: status.unwrap_or(500),
+                title,
+                detail: detail.or_else(|| Some("foretold".to_owned())),
+                instance,
+            };
+            failures.push((format!("{}/try/", task.reference), error));
+        }
+    });
+    failures
+}
+
+/// The plugin calls that every walk comes by with the same input, whatever the others answer.
+fn the_same_each_time(instance: &Instance, now: Timestamp, failures: &[Failure]) -> Vec<KnownCall> {
+    let answers = [Value::Null, json!("not known"), json!({ "not": "known" }), json!([])];
+    let mut walks = answers.iter().map(|answer| walk(instance.imagined(), now, answer, failures));
+    let mut known = walks.next().unwrap_or_default();
+    for other in walks {
+        let others: BTreeMap<_, _> = other.into_iter().map(|call| (call.path, call.effect)).collect();
+        known.retain(|call| others.get(&call.path) == Some(&call.effect));
+    }
+    known
+}
+
 /// The plugin calls of one walk, the first at each path.
-fn walk(
-    definition: &Arc<Definition>,
-    input: &Value,
-    policy: &EffectivePolicy,
-    mut now: Timestamp,
-    answer: &Value,
-) -> Vec<KnownCall> {
-    let id = InstanceId::new("forecast").expect("a fixed name is valid");
-    let (mut instance, _) = start(definition, id, input.clone(), by(), policy.clone(), now);
+fn walk(mut instance: Instance, mut now: Timestamp, answer: &Value, failures: &[Failure]) -> Vec<KnownCall> {
     let mut calls: Vec<KnownCall> = Vec::new();
-    let mut effects = 0;
-    while !instance.phase().is_final() && effects < EFFECTS_MAX {
+    let mut visits: BTreeMap<TaskPath, u32> = BTreeMap::new();
+    let (mut turns, mut timers) = (0, 0);
+    if instance.advance(Vec::new(), now).is_err() {
+        return calls;
+    }
+    while !instance.phase().is_final() && turns < TURNS_MAX {
         let mut facts = answered(&instance, now);
+        let mut visit = |path: &TaskPath| *visits.entry(path.clone()).and_modify(|count| *count += 1).or_insert(1);
+        let mut often = facts.iter().filter_map(Event::path).map(&mut visit).max().unwrap_or_default();
+        turns += 1;
         for open in instance.open_attempts() {
-            effects += 1;
+            turns += 1;
+            let count = visit(&open.path);
+            often = often.max(count);
             if let Effect::Plugin { .. } = open.effect
-                && !calls.iter().any(|call| call.path == open.path)
+                && count == 1
             {
                 calls.push(KnownCall { path: open.path.clone(), effect: open.effect.clone() });
             }
+            let reference = open.path.reference();
+            let failure = failures.iter().find(|(block, _)| reference.starts_with(block));
             facts.push(Event::AttemptCompleted {
                 path: open.path,
                 attempt: open.attempt,
-                outcome: Box::new(EffectOutcome::Output { output: answer.clone() }),
+                outcome: Box::new(match failure {
+                    Some((_, error)) => EffectOutcome::Faulted { error: error.clone() },
+                    None => EffectOutcome::Output { output: answer.clone() },
+                }),
             });
         }
+        if often > VISITS_MAX {
+            break;
+        }
         if facts.is_empty() {
-            match instance.next_wake() {
+            timers += 1;
+            match instance.next_wake().filter(|_| timers <= TIMERS_MAX) {
                 Some(wake) => now = now.max(wake),
                 None => break,
             }

@@ -22,6 +22,7 @@ pub mod ids;
 pub mod lifecycle;
 pub mod located;
 pub mod origin;
+pub mod plan;
 pub mod policy;
 pub mod redaction;
 pub mod request;

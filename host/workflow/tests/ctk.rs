@@ -127,7 +127,11 @@ mod runtime {
                 CallRequest::Http(http) => http.endpoint.uri.strip_prefix("https://petstore.swagger.io/v2/pet/"),
                 _ => None,
             },
-            Effect::Command { .. } | Effect::Plugin { .. } | Effect::Workflow { .. } | Effect::Echo { .. } => None,
+            Effect::Command { .. }
+            | Effect::Plugin { .. }
+            | Effect::Plan { .. }
+            | Effect::Workflow { .. }
+            | Effect::Echo { .. } => None,
         };
         match pet.and_then(|id| id.parse::<u64>().ok()) {
             Some(id) => EffectOutcome::Output { output: json!({ "id": id, "name": "Milou" }) },

@@ -83,6 +83,21 @@ fn a_way_that_depends_on_what_is_not_known_is_not_foretold() {
 }
 
 #[test]
+fn a_flow_that_goes_round_for_ever_is_left() {
+    let forecast = forecast_of(
+        "- look: { call: maker, with: { what: look } }
+- rest: { wait: P1D }
+- again: { if: '${ true }', switch: [ { done: { when: '${ false }', then: end } }, { more: { then: look } } ] }
+",
+    );
+    assert_eq!(known(&forecast), [r#"/do/0/look {"what":"look"}"#]);
+    let waiting = forecast_of(
+        "- rest: { wait: P1D }\n- again: { switch: [ { done: { when: '${ false }', then: end } }, { more: { then: rest } } ] }\n",
+    );
+    assert_eq!(waiting.known.len(), 0);
+}
+
+#[test]
 fn an_approval_and_a_timer_are_passed() {
     let forecast = forecast_of(
         "- ask: { ask: { prompt: 'Go?' } }

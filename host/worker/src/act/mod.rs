@@ -3,6 +3,7 @@
 mod call;
 mod command;
 mod mcp;
+mod plans;
 mod plugin;
 
 pub(crate) use command::chain;
@@ -159,6 +160,7 @@ impl Act for Hands {
         let outcome = match &attempt.effect {
             Effect::Command { command, .. } => self.run_command(&attempt.key, command, &attempt.templates).await,
             Effect::Plugin { .. } => self.call_plugin(attempt, journal).await,
+            Effect::Plan { steps, not_known } => self.plan_steps(steps, not_known).await,
             // The commit of its intent has started it; the engine does not give it out as open.
             Effect::Workflow { .. } => None,
             Effect::Call { call, .. } => self.call_out(&attempt, call, journal).await,

@@ -9,6 +9,7 @@ use workflow::capability::{Limits, Planned};
 use workflow::command::PlannedCommand;
 use workflow::effect::{EffectClass, Fault, OWN_ERRORS, StandardError};
 use workflow::event::Event;
+use workflow::plan;
 use workflow::{Effect, EffectKey, EffectOutcome};
 
 use super::{Attempt, Hands, Journal, command::chain};
@@ -87,6 +88,7 @@ impl Hands {
 
 impl Hands {
     /// The plan that this attempt is held to; none if any granted command may run.
+    /// One that differs from what a person approved ends the attempt.
     ///
     /// Where the grants ask for a plan it is in the history before the step
     /// runs; after a restart the recorded one counts. `Err` ends the attempt.
@@ -96,7 +98,7 @@ impl Hands {
         component: &Plugin,
         journal: &Journal,
     ) -> Result<Option<Vec<PlannedCommand>>, Option<EffectOutcome>> {
-        let Effect::Plugin { input, grants, .. } = &attempt.effect else { return Ok(None) };
+        let Effect::Plugin { input, grants, approved, .. } = &attempt.effect else { return Ok(None) };
         let wanted = grants.sandbox.as_ref().map_or(Planned::Free, |grant| grant.planned);
         if wanted == Planned::Free {
             return Ok(None);
@@ -120,6 +122,9 @@ impl Hands {
                 commands
             }
         };
+        if let Some(approved) = approved.as_ref().filter(|approved| **approved != commands) {
+            return Err(Some(faulted("plan-not-approved", 403, difference(approved, &commands))));
+        }
         Ok((wanted == Planned::Strict).then_some(commands))
     }
 
@@ -140,9 +145,18 @@ impl Hands {
     }
 }
 
+/// Two plans of one step, for whoever has to find out why they are two.
+fn difference(approved: &[PlannedCommand], planned: &[PlannedCommand]) -> String {
+    let shown = |commands: &[PlannedCommand]| match plan::lines(commands) {
+        lines if lines.is_empty() => "nothing".to_owned(),
+        lines => lines.join("; "),
+    };
+    format!("a person approved: {}. It would now run: {}", shown(approved), shown(planned))
+}
+
 /// How each way to end routes on: `transient` is retried by a definition's
 /// `try`, the others name what a person or a diagnosis needs.
-fn outcome_of(error: CallError) -> EffectOutcome {
+pub(super) fn outcome_of(error: CallError) -> EffectOutcome {
     let text = chain(&error);
     match error {
         CallError::InvalidInput(detail) => EffectOutcome::Faulted { error: StandardError::Validation.fault(detail) },
@@ -169,7 +183,7 @@ fn outcome_of(error: CallError) -> EffectOutcome {
     }
 }
 
-fn faulted(slug: &str, status: u16, detail: String) -> EffectOutcome {
+pub(super) fn faulted(slug: &str, status: u16, detail: String) -> EffectOutcome {
     let kind = format!("{OWN_ERRORS}{slug}");
     EffectOutcome::Faulted { error: Fault { kind, status, title: None, detail: Some(detail), instance: None } }
 }

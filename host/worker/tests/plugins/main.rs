@@ -4,6 +4,7 @@
 mod divergence;
 mod loading;
 mod machine;
+mod plans;
 mod sweep;
 mod waiting;
 mod world;

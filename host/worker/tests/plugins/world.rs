@@ -110,6 +110,7 @@ impl World {
             template: template.clone(),
             mode: if plugin.as_str() == "cargo-publish" { SandboxMode::PerTask } else { SandboxMode::WorkflowSession },
             class: EffectClass::Idempotent,
+            approved: None,
             plugin,
         };
         Attempt {

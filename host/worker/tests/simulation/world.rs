@@ -303,7 +303,9 @@ impl World {
                 EffectOutcome::Command { result: Box::new(listed(key, command, self.now)) }
             }
             Effect::Call { .. } => EffectOutcome::Output { output: serde_json::json!({ "put": true }) },
-            Effect::Plugin { .. } | Effect::Workflow { .. } => return Err(format!("{key:?} is nothing to carry out")),
+            Effect::Plugin { .. } | Effect::Plan { .. } | Effect::Workflow { .. } => {
+                return Err(format!("{key:?} is nothing to carry out"));
+            }
         };
         self.effects.insert(key.clone(), outcome.clone());
         self.rules.effects += 1;

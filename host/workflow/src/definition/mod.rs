@@ -18,6 +18,7 @@ mod listen;
 pub mod model;
 pub mod outbound;
 mod parse;
+mod plans;
 mod schedule;
 mod variables;
 

@@ -36,6 +36,8 @@ pub struct Definition {
     /// `use.extensions`, as they stand there. Each task that one extends has a copy of its own.
     pub extensions: Vec<Extension>,
     pub tasks: TaskList,
+    /// For each `ask` with a `plan`: the tasks that it names, all as references.
+    pub plans: BTreeMap<String, Vec<String>>,
     /// Documents that it names, by their names: what they held when it was read.
     pub documents: BTreeMap<String, Digest>,
     /// The YAML as it was given, with its documents behind it: what the digest is of.
@@ -46,6 +48,11 @@ impl Definition {
     /// `namespace/name:version`.
     pub fn full_name(&self) -> String {
         format!("{}/{}:{}", self.namespace, self.name, self.version)
+    }
+
+    /// Whether some `ask` names the task of this reference: it runs only what was approved there.
+    pub fn is_planned(&self, reference: &str) -> bool {
+        self.plans.values().any(|tasks| tasks.iter().any(|task| task == reference))
     }
 
     /// The YAML as it was given, without its documents.
@@ -164,6 +171,8 @@ pub struct LightMetadata {
     pub egress: Vec<String>,
     /// `onFailure.call`: what is asked when the task fails. One call, or none.
     pub on_failure: TaskList,
+    /// `plan` of an `ask`, as written: names or JSON pointers of tasks.
+    pub plan: Vec<String>,
 }
 
 #[derive(Debug, Clone)]

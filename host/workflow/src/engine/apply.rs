@@ -252,7 +252,19 @@ impl Instance {
     }
 
     fn question_asked(&mut self, path: &TaskPath, question: Box<Question>, at: Timestamp) -> Result<(), Refusal> {
-        let state = self.entered_mut(path)?;
+        // What was approved before of the same steps is asked about again.
+        let definition = self.definition().clone();
+        if let Some(named) = definition.plans.get(&path.reference()) {
+            self.approved.retain(|step, _| !named.contains(&step.reference()));
+        }
+        let state = match &mut self.frame_mut(path)?.state {
+            state @ State::Entered => state,
+            State::Attempting(planning) if planning.outcome.is_none() => {
+                return Err(format!("what `{path}` asks about is not known yet"));
+            }
+            state @ State::Attempting(_) => state,
+            _ => return Err(format!("`{path}` is busy with something else")),
+        };
         *state = State::Asking(Asking { question, asked_at: at, answer: None });
         self.since_rest = SinceRest::default();
         Ok(())
@@ -267,6 +279,15 @@ impl Instance {
         }
         approval::check(&asking.question, &decision).map_err(|refused| refused.to_string())?;
         asking.answer = Some(decision);
+        Ok(())
+    }
+
+    /// A question that lets the flow go on approves the plan that it showed.
+    pub(super) fn note_approval(&mut self, path: &TaskPath) -> Result<(), Refusal> {
+        let State::Asking(asking) = &self.frame(path)?.state else { return Ok(()) };
+        let steps = asking.question.plan.iter().flat_map(|plan| &plan.steps);
+        let steps: Vec<_> = steps.map(|step| (step.path.clone(), step.commands.clone())).collect();
+        self.approved.extend(steps);
         Ok(())
     }
 
@@ -346,6 +367,7 @@ impl Instance {
         if !is_done(self.frame(path)?, &definition) {
             return Err(format!("`{path}` is not done"));
         }
+        self.note_approval(path)?;
         let ended = match then {
             FlowTarget::End => return self.flow_to_end(path, output, context),
             FlowTarget::Continue | FlowTarget::Exit | FlowTarget::Task(_) => self.leave(path)?,

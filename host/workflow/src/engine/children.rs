@@ -29,7 +29,11 @@ impl Instance {
                 Effect::Workflow { child, .. } => {
                     Some(OpenChild { path: path.clone(), attempt: *attempt, child: child.clone() })
                 }
-                Effect::Command { .. } | Effect::Plugin { .. } | Effect::Call { .. } | Effect::Echo { .. } => None,
+                Effect::Command { .. }
+                | Effect::Plugin { .. }
+                | Effect::Plan { .. }
+                | Effect::Call { .. }
+                | Effect::Echo { .. } => None,
             },
             _ => None,
         })

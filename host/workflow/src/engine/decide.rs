@@ -93,6 +93,7 @@ fn decide_frame(instance: &Instance, path: &TaskPath, frame: &Frame, now: Timest
         State::Forking(forking) => Some(running.or_fault(tasks::forks::next(running, forking))),
         State::Attempting(attempting) => match &task.kind {
             TaskKind::RunWorkflow(run) => tasks::children::conclude(running, run, attempting),
+            TaskKind::Ask(ask) => tasks::plans::conclude(running, ask, attempting, now),
             _ => tasks::effects::conclude(running, attempting),
         },
         State::Asking(asking) => tasks::ask::conclude(running, asking, now),

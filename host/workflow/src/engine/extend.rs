@@ -52,6 +52,8 @@ impl Instance {
         if matches!(frame.state, State::Extending(_)) || !is_done(frame, &definition) {
             return Err(format!("`{path}` is not done"));
         }
+        self.note_approval(path)?;
+        let frame = self.frame_mut(path)?;
         frame.state = after_next(frame, task, usize::MAX, Arc::new(output), then);
         Ok(())
     }

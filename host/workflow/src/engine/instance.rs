@@ -1,6 +1,6 @@
 //! One run of a definition, as the fold of its history.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ use super::listening::Delivery;
 use super::views::{EndedCommand, OpenAttempt, OpenQuestion};
 use crate::approval;
 use crate::capability::EffectivePolicy;
+use crate::command::PlannedCommand;
 use crate::definition::Definition;
 use crate::effect::Effect;
 use crate::effect::Fault;
@@ -128,6 +129,10 @@ pub struct Instance {
     pub(super) ended_commands: VecDeque<EndedCommand>,
     pub(super) since_rest: SinceRest,
     pub(super) suspended: bool,
+    /// What people approved of steps to come.
+    pub(super) approved: BTreeMap<TaskPath, Vec<PlannedCommand>>,
+    /// A walk of a forecast: nothing of it happens, so no step is shown to anybody or held to anything.
+    pub(super) is_imagined: bool,
     pub(super) end: Option<(End, Timestamp)>,
 }
 
@@ -201,6 +206,8 @@ impl Instance {
             ended_commands: VecDeque::new(),
             since_rest: SinceRest::default(),
             suspended: false,
+            approved: BTreeMap::new(),
+            is_imagined: false,
             end: None,
         })
     }
@@ -300,6 +307,11 @@ impl Instance {
             | Event::InstanceCompleted { .. }
             | Event::InstanceFaulted { .. } => true,
         }
+    }
+
+    /// The same, to see where the flow would go.
+    pub(crate) fn imagined(&self) -> Self {
+        Self { is_imagined: true, ..self.clone() }
     }
 
     pub fn id(&self) -> &InstanceId {

@@ -73,6 +73,21 @@ pub fn start(
     policy: EffectivePolicy,
     now: Timestamp,
 ) -> (Instance, Vec<Recorded>) {
+    let (mut instance, started) = begun(definition, id, input, started_by, policy, now);
+    let mut events = vec![started];
+    events.extend(instance.advance(Vec::new(), now).expect("what `decide` says is possible"));
+    (instance, events)
+}
+
+/// An instance of which nothing is decided yet.
+pub(crate) fn begun(
+    definition: &Arc<Definition>,
+    id: InstanceId,
+    input: Value,
+    started_by: Actor,
+    policy: EffectivePolicy,
+    now: Timestamp,
+) -> (Instance, Recorded) {
     let started = Event::InstanceStarted {
         definition: definition.digest.clone(),
         definition_name: definition.full_name(),
@@ -82,9 +97,7 @@ pub fn start(
         parent: None,
     };
     let started = Recorded { revision: 1, at: now, event: started };
-    let mut instance = Instance::fold(id, definition.clone(), [started.clone()])
+    let instance = Instance::fold(id, definition.clone(), [started.clone()])
         .expect("a history of nothing but its start is possible");
-    let mut events = vec![started];
-    events.extend(instance.advance(Vec::new(), now).expect("what `decide` says is possible"));
-    (instance, events)
+    (instance, started)
 }

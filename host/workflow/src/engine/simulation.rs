@@ -21,11 +21,13 @@ use crate::ids::{Actor, InstanceId, TaskPath, Timestamp};
 pub fn run_to_end(definition: &Arc<Definition>, input: Value, start_at: Timestamp) -> (Instance, Vec<Recorded>) {
     run_with(definition, input, start_at, |_, _, effect| match effect {
         Effect::Echo { input } => EffectOutcome::Output { output: input.clone() },
-        Effect::Command { .. } | Effect::Plugin { .. } | Effect::Call { .. } | Effect::Workflow { .. } => {
-            EffectOutcome::Faulted {
-                error: StandardError::Runtime.fault("a simulation carries out nothing but `echo`"),
-            }
-        }
+        Effect::Command { .. }
+        | Effect::Plugin { .. }
+        | Effect::Plan { .. }
+        | Effect::Call { .. }
+        | Effect::Workflow { .. } => EffectOutcome::Faulted {
+            error: StandardError::Runtime.fault("a simulation carries out nothing but `echo`"),
+        },
     })
 }
 

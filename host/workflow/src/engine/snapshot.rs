@@ -15,6 +15,7 @@ use super::frames::Frames;
 use super::instance::{End, HistoryError, Instance, SameDigest, SinceRest};
 use super::views::EndedCommand;
 use crate::capability::EffectivePolicy;
+use crate::command::PlannedCommand;
 use crate::definition::Definition;
 use crate::event::{Parent, Recorded};
 use crate::ids::{Actor, Digest, InstanceId, TaskPath, Timestamp};
@@ -44,6 +45,7 @@ struct Kept<'a> {
     ended_commands: Cow<'a, VecDeque<EndedCommand>>,
     since_rest: Cow<'a, SinceRest>,
     suspended: bool,
+    approved: Cow<'a, BTreeMap<TaskPath, Vec<PlannedCommand>>>,
     end: Cow<'a, Option<(End, Timestamp)>>,
 }
 
@@ -85,6 +87,7 @@ impl Instance {
             ended_commands: Cow::Borrowed(&self.ended_commands),
             since_rest: Cow::Borrowed(&self.since_rest),
             suspended: self.suspended,
+            approved: Cow::Borrowed(&self.approved),
             end: Cow::Borrowed(&self.end),
         };
         serde_json::to_vec(&kept).expect("an instance has texts for keys")
@@ -123,6 +126,8 @@ impl Instance {
             ended_commands: kept.ended_commands.into_owned(),
             since_rest: kept.since_rest.into_owned(),
             suspended: kept.suspended,
+            approved: kept.approved.into_owned(),
+            is_imagined: false,
             end: kept.end.into_owned(),
         };
         for recorded in later {

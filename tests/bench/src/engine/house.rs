@@ -37,7 +37,11 @@ impl Act for Echo {
         self.effects.fetch_add(1, Ordering::Relaxed);
         match attempt.effect {
             Effect::Echo { input } => Some(EffectOutcome::Output { output: input }),
-            Effect::Command { .. } | Effect::Plugin { .. } | Effect::Call { .. } | Effect::Workflow { .. } => {
+            Effect::Command { .. }
+            | Effect::Plugin { .. }
+            | Effect::Plan { .. }
+            | Effect::Call { .. }
+            | Effect::Workflow { .. } => {
                 unreachable!("a benchmark's definition only echoes")
             }
         }

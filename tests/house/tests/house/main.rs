@@ -4,6 +4,7 @@
 // The programs under test are started as a shell would start them.
 #![allow(clippy::disallowed_methods)]
 
+mod approved;
 mod audit;
 mod calls;
 mod canary;

@@ -149,6 +149,7 @@ impl Engine {
             template,
             mode,
             class: EffectClass::Pure,
+            approved: None,
         }
     }
 

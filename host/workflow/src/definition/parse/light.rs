@@ -26,13 +26,14 @@ const PROVIDERS: [(&str, &str); 4] =
     [("local", "local"), ("cubesandbox", "cubesandbox"), ("engine", "engine"), ("kubernetes", "kubernetes")];
 
 /// Fields of a task's block that mean something only for some kinds of task.
-const FIELD_KINDS: [(&str, &[&str]); 6] = [
+const FIELD_KINDS: [(&str, &[&str]); 7] = [
     ("security", &["run", "call", SERVER]),
     ("artifactPolicy", &["run", "call"]),
     ("onFailure", &["run", "call", OUTBOUND, SERVER]),
     ("effect", &["run", "call", OUTBOUND, SERVER]),
     ("grants", &["call"]),
     ("egress", &["run", SERVER]),
+    ("plan", &["ask"]),
 ];
 
 /// What `call: http` and kin are called here: the host itself acts, so nothing of a sandbox applies.
@@ -66,8 +67,8 @@ pub fn task(metadata: &Field, kind: &str, context: Context) -> Option<LightMetad
     let Some(light) = light(metadata)? else {
         return Some(LightMetadata::default());
     };
-    let [security, artifacts, on_failure, grants, effect, egress] =
-        light.fields(["security", "artifactPolicy", "onFailure", "grants", "effect", "egress"])?;
+    let [security, artifacts, on_failure, grants, effect, egress, plan] =
+        light.fields(["security", "artifactPolicy", "onFailure", "grants", "effect", "egress", "plan"])?;
     refuse_without_effect(&light, kind);
 
     let security = security.or(TaskSecurity::default(), |field| task_security(field, context));
@@ -82,6 +83,10 @@ pub fn task(metadata: &Field, kind: &str, context: Context) -> Option<LightMetad
         ])
     });
     let egress = egress.or(Vec::new(), |field| field.each(host_and_port));
+    let plan = plan.or(Vec::new(), |field| {
+        field.no_item_twice(&field.items_some()?);
+        field.each(|item| item.text_some().map(str::to_owned))
+    });
 
     let (security, (capture, inputs)) = (security?, artifacts?);
     let on_failure = on_failure.or(TaskList::default(), |field| {
@@ -100,6 +105,7 @@ pub fn task(metadata: &Field, kind: &str, context: Context) -> Option<LightMetad
         class: class?,
         egress: egress?,
         on_failure: on_failure?,
+        plan: plan?,
     })
 }
 

@@ -32,7 +32,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::model::{DataFlow, Definition, TimeLimit};
-use super::{circles, variables};
+use super::{circles, plans, variables};
 use crate::documents::{self, DocumentName, Documents, Shelf};
 use crate::ids::{Digest, TaskPath};
 use crate::located::{Field, Problem, Problems, yaml};
@@ -88,6 +88,7 @@ fn read_all(source: &str, file: &str, documents: Documents) -> Result<Definition
         let mut definition = workflow(&Field::root(&root, &problems), text)?;
         variables::refuse_unknown(&definition, &root, &problems);
         circles::refuse_endless(&definition, &root, &problems);
+        definition.plans = plans::resolve(&definition, &root, &problems);
         let used = shelf.used();
         definition.documents =
             used.iter().map(|(name, text)| (name.to_string(), Digest::of(text.as_bytes()))).collect();
@@ -168,6 +169,7 @@ fn workflow(root: &Field, source: &str) -> Option<Definition> {
         functions: functions?,
         extensions: extensions?,
         tasks: tasks?,
+        plans: BTreeMap::new(),
         documents: BTreeMap::new(),
         source: source.to_owned(),
     })

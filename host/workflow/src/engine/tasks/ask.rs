@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::effects::start_attempt;
+use super::plans;
 use crate::approval::subject_digest;
 use crate::definition::{Ask, TaskKind};
 use crate::effect::{Fault, StandardError};
@@ -10,11 +12,26 @@ use crate::engine::frame::Asking;
 use crate::event::{AnswerForm, Decision, Event, Question, QuestionOption};
 use crate::expression::Template;
 use crate::ids::{Actor, Timestamp};
+use crate::plan::ShownPlan;
 
 /// Who decides when nobody does in time and the definition says what then.
 const TIMER: &str = "host:timer";
 
+/// Asks, or first finds out what the steps would run that the question is about.
 pub fn ask(running: Running<'_>, ask: &Ask, now: Timestamp) -> Result<Event, Fault> {
+    match plans::wanted(running, now)? {
+        Some(effect) => Ok(start_attempt(running, effect)),
+        None => asked(running, ask, None, now),
+    }
+}
+
+/// The question, with the plan that it shows.
+pub(super) fn asked(
+    running: Running<'_>,
+    ask: &Ask,
+    plan: Option<Box<ShownPlan>>,
+    now: Timestamp,
+) -> Result<Event, Fault> {
     let input = running.input()?;
     let scope = running.scope(&input);
     let evaluate = |template: &Template| template.evaluate(&input, &scope);
@@ -33,12 +50,13 @@ pub fn ask(running: Running<'_>, ask: &Ask, now: Timestamp) -> Result<Event, Fau
         false => form,
     });
     let question = Question {
-        subject_digest: subject_digest(&prompt, &options, &subject),
+        subject_digest: subject_digest(&prompt, &options, &subject, plan.as_deref()),
         prompt,
         assignee: optional_text(&ask.assignee)?,
         role: optional_text(&ask.role)?,
         options,
         subject,
+        plan,
         due: ask.timeout.map(|timeout| after(now, timeout)),
         on_timeout: ask.on_timeout.clone(),
         auto_approvable: running.instance.policy().allow_auto_approval,

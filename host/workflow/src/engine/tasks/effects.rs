@@ -53,6 +53,7 @@ fn plugin_effect(running: Running<'_>, plugin: &PluginName, input: Value) -> Res
         template: policy.template.clone(),
         mode: policy.mode,
         class: running.task.light.class.unwrap_or(DEFAULT_CLASS),
+        approved: super::plans::approved(running)?,
     })
 }
 

@@ -12,5 +12,6 @@ pub(super) mod forks;
 pub(super) mod listen;
 pub(super) mod loops;
 pub(super) mod outbound;
+pub(super) mod plans;
 pub(super) mod tries;
 pub(super) mod wait;
