@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::asyncapi::{AsyncApiCall, Exchange};
 use crate::command::Command;
 use crate::effect::{EffectClass, Fault, OWN_ERRORS};
 use crate::ids::SecretName;
@@ -35,6 +36,11 @@ impl Call {
             CallRequest::Mcp(mcp) => class_of_rpc(&mcp.method),
             // The document may promise more; nobody has read it yet.
             CallRequest::Grpc(_) => EffectClass::Reconcilable,
+            CallRequest::AsyncApi(asyncapi) => match &asyncapi.exchange {
+                Exchange::Publish(_) => EffectClass::Reconcilable,
+                // Messages come again until their record is on disk, or are nobody's.
+                Exchange::Subscribe(_) => EffectClass::Pure,
+            },
         })
     }
 }
@@ -56,6 +62,7 @@ pub enum CallRequest {
     A2a(Box<A2aCall>),
     Mcp(Box<McpCall>),
     Grpc(Box<GrpcCall>),
+    AsyncApi(Box<AsyncApiCall>),
 }
 
 impl CallRequest {
@@ -67,6 +74,7 @@ impl CallRequest {
             CallRequest::A2a(_) => "a2a",
             CallRequest::Mcp(_) => "mcp",
             CallRequest::Grpc(_) => "grpc",
+            CallRequest::AsyncApi(_) => "asyncapi",
         }
     }
 }

@@ -228,7 +228,9 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fingerprint: Option<Fingerprint>,
     },
-    /// A host call of a plugin other than a command, with its answer; a denial is one too.
+    /// A host call of a plugin other than a command, with its answer; a denial
+    /// is one too. Of `call: asyncapi`: messages that a subscription took,
+    /// recorded before they are acknowledged.
     HostCallCompleted {
         path: TaskPath,
         attempt: u32,

@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod approval;
+pub mod asyncapi;
 pub mod calls;
 pub mod capability;
 pub mod cloud_event;

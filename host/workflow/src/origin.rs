@@ -24,20 +24,50 @@ pub struct Origin {
 pub enum OriginScheme {
     Http,
     Https,
+    Ws,
+    Wss,
+    Mqtt,
+    Mqtts,
+    Nats,
+    /// NATS with TLS.
+    Tls,
 }
 
 impl OriginScheme {
+    pub const ALL: [OriginScheme; 8] = [
+        OriginScheme::Http,
+        OriginScheme::Https,
+        OriginScheme::Ws,
+        OriginScheme::Wss,
+        OriginScheme::Mqtt,
+        OriginScheme::Mqtts,
+        OriginScheme::Nats,
+        OriginScheme::Tls,
+    ];
+
+    /// What a URI of a request begins with.
+    pub const WEB: [OriginScheme; 2] = [OriginScheme::Http, OriginScheme::Https];
+
     pub fn name(self) -> &'static str {
         match self {
             OriginScheme::Http => "http",
             OriginScheme::Https => "https",
+            OriginScheme::Ws => "ws",
+            OriginScheme::Wss => "wss",
+            OriginScheme::Mqtt => "mqtt",
+            OriginScheme::Mqtts => "mqtts",
+            OriginScheme::Nats => "nats",
+            OriginScheme::Tls => "tls",
         }
     }
 
     pub fn default_port(self) -> u16 {
         match self {
-            OriginScheme::Http => 80,
-            OriginScheme::Https => 443,
+            OriginScheme::Http | OriginScheme::Ws => 80,
+            OriginScheme::Https | OriginScheme::Wss => 443,
+            OriginScheme::Mqtt => 1883,
+            OriginScheme::Mqtts => 8883,
+            OriginScheme::Nats | OriginScheme::Tls => 4222,
         }
     }
 }
@@ -93,13 +123,24 @@ impl Origin {
 ///
 /// Another scheme than `http` and `https`, a user name before the host, or no host.
 pub fn split_uri(uri: &str) -> Result<(Origin, &str), OriginError> {
+    split(uri, &OriginScheme::WEB, "its scheme is neither `http` nor `https`")
+}
+
+/// As [`split_uri`], of every scheme that an operator can approve.
+fn split_any(uri: &str) -> Result<(Origin, &str), OriginError> {
+    let otherwise = "its scheme is none of `http`, `https`, `ws`, `wss`, `mqtt`, `mqtts`, `nats` and `tls`";
+    split(uri, &OriginScheme::ALL, otherwise)
+}
+
+fn split<'u>(
+    uri: &'u str,
+    schemes: &[OriginScheme],
+    otherwise: &'static str,
+) -> Result<(Origin, &'u str), OriginError> {
     let wrong = |reason| OriginError { text: uri.to_owned(), reason };
     let (scheme, rest) = uri.split_once("://").ok_or_else(|| wrong("it has no scheme"))?;
-    let scheme = match scheme.to_ascii_lowercase().as_str() {
-        "http" => OriginScheme::Http,
-        "https" => OriginScheme::Https,
-        _ => return Err(wrong("its scheme is neither `http` nor `https`")),
-    };
+    let known = schemes.iter().find(|known| known.name().eq_ignore_ascii_case(scheme));
+    let scheme = *known.ok_or_else(|| wrong(otherwise))?;
     let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     if authority.contains('@') {
@@ -154,7 +195,7 @@ impl FromStr for Origin {
     type Err = OriginError;
 
     fn from_str(text: &str) -> Result<Self, OriginError> {
-        match split_uri(text)? {
+        match split_any(text)? {
             (origin, "" | "/") => Ok(origin),
             _ => Err(OriginError { text: text.to_owned(), reason: "something follows the host and the port" }),
         }
@@ -195,6 +236,10 @@ mod tests {
             ("http://127.0.0.1:80", "http://127.0.0.1"),
             ("http://[::1]:8080", "http://[::1]:8080"),
             ("https://[2001:DB8:0:0::1]", "https://[2001:db8::1]"),
+            ("mqtt://Broker.example:1883", "mqtt://broker.example"),
+            ("mqtts://broker.example:1883", "mqtts://broker.example:1883"),
+            ("wss://chat.example:443/", "wss://chat.example"),
+            ("tls://nats.example", "tls://nats.example"),
         ];
         for (text, expected) in cases {
             assert_eq!(text.parse::<Origin>().unwrap().to_string(), expected, "{text}");

@@ -97,6 +97,10 @@ mod runtime {
             panic!("services are played on the whole program");
         }
 
+        pub fn broker(&self, _: &str) {
+            panic!("brokers are played on the whole program");
+        }
+
         pub fn execute(&self, text: &str, input: &Value) -> Result<Execution, String> {
             let definition = definition::parse(text, "ctk.yaml").map_err(|problems| format!("{problems:?}"))?;
             let definition = Arc::new(definition);

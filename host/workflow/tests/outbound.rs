@@ -224,10 +224,6 @@ fn what_is_wrong_with_a_grpc_service_or_a_server_of_mcp_is_said_at_its_place() {
             mcp("{ http: { endpoint: https://a.example } }", "{ egress: ['a.example:443'] }"),
             vec!["`metadata.lightWorkflow.egress` has no effect on a call of the host itself"],
         ),
-        (
-            said("do: [{ t: { call: asyncapi, with: {} } }]"),
-            vec!["d.yaml:2:19: `call: asyncapi` is not supported yet (see docs/dsl.md)"],
-        ),
     ];
     for (said, expected) in cases {
         let lines: Vec<&str> = said.lines().collect();

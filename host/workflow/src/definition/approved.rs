@@ -93,9 +93,9 @@ fn after_task<'d>(task: &'d Task, approved: bool, found: &mut Vec<&'d Task>) -> 
             // All of them come to their end, or only the one that wins.
             if fork.compete { branches.iter().all(|after| *after) } else { branches.contains(&true) }
         }
-        // It may end before any event has come.
-        TaskKind::Listen(listen) => {
-            listen.foreach.iter().for_each(|foreach| {
+        // It may end before any event or message has come.
+        TaskKind::Listen(_) | TaskKind::Outbound(_) => {
+            task.kind.foreach().into_iter().for_each(|foreach| {
                 after_list(&foreach.tasks, approved, found);
             });
             approved
@@ -104,7 +104,6 @@ fn after_task<'d>(task: &'d Task, approved: bool, found: &mut Vec<&'d Task>) -> 
         | TaskKind::Switch(_)
         | TaskKind::Assert(_)
         | TaskKind::Call(_)
-        | TaskKind::Outbound(_)
         | TaskKind::Run(_)
         // What it runs is held to this by itself.
         | TaskKind::RunWorkflow(_)

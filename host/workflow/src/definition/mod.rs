@@ -5,6 +5,7 @@
 //! to check needs to know more than the text: [`check_plugins`].
 
 mod approved;
+pub mod asyncapi;
 pub mod authentication;
 mod calls;
 mod check;

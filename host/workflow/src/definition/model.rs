@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::listen::Listen;
+use super::listen::{Foreach, Listen};
 use super::outbound::Outbound;
 use super::schedule::Schedule;
 use crate::capability::Grants;
@@ -274,18 +274,42 @@ impl TaskKind {
             TaskKind::Try(block) => [&block.tasks].into_iter().chain(&block.handler).collect(),
             TaskKind::Fork(fork) => vec![&fork.branches],
             TaskKind::Function(function) => vec![&function.body],
-            TaskKind::Listen(listen) => listen.foreach.iter().map(|foreach| &foreach.tasks).collect(),
+            TaskKind::Listen(_) | TaskKind::Outbound(_) => {
+                self.foreach().into_iter().map(|foreach| &foreach.tasks).collect()
+            }
             TaskKind::Set(_)
             | TaskKind::Switch(_)
             | TaskKind::Assert(_)
             | TaskKind::Call(_)
-            | TaskKind::Outbound(_)
             | TaskKind::Run(_)
             | TaskKind::RunWorkflow(_)
             | TaskKind::Ask(_)
             | TaskKind::Raise(_)
             | TaskKind::Wait(_)
             | TaskKind::Emit(_) => Vec::new(),
+        }
+    }
+
+    /// What is done with each event of a `listen`, or with each message of a subscription.
+    pub fn foreach(&self) -> Option<&Foreach> {
+        match self {
+            TaskKind::Listen(listen) => listen.foreach.as_ref(),
+            TaskKind::Outbound(outbound) => outbound.subscription()?.foreach.as_ref(),
+            TaskKind::Do(_)
+            | TaskKind::Set(_)
+            | TaskKind::Switch(_)
+            | TaskKind::Assert(_)
+            | TaskKind::Call(_)
+            | TaskKind::Run(_)
+            | TaskKind::RunWorkflow(_)
+            | TaskKind::Ask(_)
+            | TaskKind::Try(_)
+            | TaskKind::Raise(_)
+            | TaskKind::For(_)
+            | TaskKind::Fork(_)
+            | TaskKind::Function(_)
+            | TaskKind::Wait(_)
+            | TaskKind::Emit(_) => None,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::asyncapi::{AsyncApiOutbound, SubscriptionOutbound};
 use super::authentication::Authentication;
 use crate::calls::{HttpOutput, McpClient, class_of_method, class_of_rpc};
 use crate::effect::EffectClass;
@@ -18,6 +19,7 @@ pub enum Outbound {
     A2a(A2aOutbound),
     Mcp(McpOutbound),
     Grpc(GrpcOutbound),
+    AsyncApi(AsyncApiOutbound),
 }
 
 impl Outbound {
@@ -40,6 +42,7 @@ impl Outbound {
                 let authentication = grpc.authentication.iter().flat_map(Authentication::templates);
                 own.into_iter().chain(grpc.proto.templates()).chain(authentication).collect()
             }
+            Outbound::AsyncApi(asyncapi) => asyncapi.templates(),
         }
     }
 
@@ -54,6 +57,15 @@ impl Outbound {
                 McpTransport::Stdio { .. } => Vec::new(),
             },
             Outbound::Grpc(grpc) => vec![&grpc.proto],
+            Outbound::AsyncApi(asyncapi) => vec![&asyncapi.document],
+        }
+    }
+
+    /// The messages that `call: asyncapi` takes.
+    pub fn subscription(&self) -> Option<&SubscriptionOutbound> {
+        match self {
+            Outbound::AsyncApi(asyncapi) => asyncapi.subscription(),
+            Outbound::Http(_) | Outbound::OpenApi(_) | Outbound::A2a(_) | Outbound::Mcp(_) | Outbound::Grpc(_) => None,
         }
     }
 
@@ -69,7 +81,9 @@ impl Outbound {
     /// Whether it starts a process of its own, which needs a sandbox as any other.
     pub fn needs_sandbox(&self) -> bool {
         match self {
-            Outbound::Http(_) | Outbound::OpenApi(_) | Outbound::A2a(_) | Outbound::Grpc(_) => false,
+            Outbound::Http(_) | Outbound::OpenApi(_) | Outbound::A2a(_) | Outbound::Grpc(_) | Outbound::AsyncApi(_) => {
+                false
+            }
             Outbound::Mcp(mcp) => matches!(mcp.transport, McpTransport::Stdio { .. }),
         }
     }
@@ -87,6 +101,7 @@ impl Outbound {
                 class_of_method(&method) != EffectClass::Pure
             }
             Outbound::OpenApi(_) | Outbound::Grpc(_) => true,
+            Outbound::AsyncApi(asyncapi) => asyncapi.subscription().is_none(),
             Outbound::A2a(a2a) => class_of_rpc(a2a.method) != EffectClass::Pure,
             Outbound::Mcp(mcp) => class_of_rpc(mcp.method) != EffectClass::Pure,
         }
@@ -97,6 +112,7 @@ impl Outbound {
         let of_operation = match self {
             Outbound::OpenApi(openapi) => openapi.authentication.as_ref(),
             Outbound::Grpc(grpc) => grpc.authentication.as_ref(),
+            Outbound::AsyncApi(asyncapi) => asyncapi.authentication.as_ref(),
             Outbound::Http(_) | Outbound::A2a(_) | Outbound::Mcp(_) => None,
         };
         self.endpoints()
@@ -212,7 +228,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    fn templates(&self) -> impl Iterator<Item = &Template> {
+    pub(super) fn templates(&self) -> impl Iterator<Item = &Template> {
         let uri = match &self.uri {
             UriSource::Template(_) => None,
             UriSource::Expression(template) => Some(template),

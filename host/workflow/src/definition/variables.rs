@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::consumption::{EventConsumption, Until};
-use super::listen::Listen;
+use super::listen::{Foreach, Listen};
 use super::model::{AssertCheck, DataFlow, Definition, Process, Raise, Task, TaskKind, TaskList, TimeLimit, Try, Wait};
 use crate::expression::{Expression, Template};
 use crate::located::{Node, Problems, among, closest};
@@ -108,6 +108,13 @@ impl Check<'_> {
             TaskKind::Call(call) => self.template(&call.with, &below("/with"), known),
             TaskKind::Outbound(outbound) => {
                 outbound.templates().into_iter().for_each(|template| self.template(template, &below("/with"), known));
+                if let Some(subscription) = outbound.subscription() {
+                    let place = below("/with/subscription");
+                    for (field, condition) in subscription.conditions() {
+                        self.expression(Some(condition), &format!("{place}/{field}"), known);
+                    }
+                    subscription.foreach.iter().for_each(|foreach| self.foreach(foreach, &place, bound));
+                }
             }
             TaskKind::Run(run) => {
                 let process = match &run.process {
@@ -155,14 +162,16 @@ impl Check<'_> {
 
     fn listen(&self, listen: &Listen, reference: &str, bound: &[&str]) {
         self.consumption(&listen.to, &format!("{reference}/listen/to"), &[OF_TASK, bound].concat());
-        if let Some(foreach) = &listen.foreach {
-            let inside = [bound, &[foreach.item.as_str(), foreach.at.as_str()]].concat();
-            self.list(&foreach.tasks, &inside);
-            let output = [OF_TASK, &inside].concat();
-            self.data_flow(&foreach.output, &format!("{reference}/foreach/output"), "/as", &output);
-            let export = [OF_EXPORT, &inside].concat();
-            self.data_flow(&foreach.export, &format!("{reference}/foreach/export"), "/as", &export);
-        }
+        listen.foreach.iter().for_each(|foreach| self.foreach(foreach, reference, bound));
+    }
+
+    fn foreach(&self, foreach: &Foreach, reference: &str, bound: &[&str]) {
+        let inside = [bound, &[foreach.item.as_str(), foreach.at.as_str()]].concat();
+        self.list(&foreach.tasks, &inside);
+        let output = [OF_TASK, &inside].concat();
+        self.data_flow(&foreach.output, &format!("{reference}/foreach/output"), "/as", &output);
+        let export = [OF_EXPORT, &inside].concat();
+        self.data_flow(&foreach.export, &format!("{reference}/foreach/export"), "/as", &export);
     }
 
     fn consumption(&self, wanted: &EventConsumption, pointer: &str, known: &[&str]) {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::frame::{
-    Asking, Attempting, Branch, BranchState, Extending, ForkEnd, Forking, Frame, Looping, Sequence, State, Step,
-    TryStep, Trying,
+    Asking, Attempting, Branch, BranchState, Extending, ForkEnd, Forking, Frame, Listening, Looping, Sequence, State,
+    Step, TryStep, Trying,
 };
 use super::instance::{End, HistoryError, Instance, SinceRest};
 use crate::approval;
@@ -247,6 +247,22 @@ impl Instance {
         open.outcome = Some(outcome);
         if is_command {
             self.command_ended(path, attempt, 0);
+        }
+        self.begin_foreach(path)?;
+        Ok(())
+    }
+
+    /// Of a subscription with `foreach`, once its messages are there.
+    fn begin_foreach(&mut self, path: &TaskPath) -> Result<(), Refusal> {
+        let definition = self.definition().clone();
+        let frame = self.frame_mut(path)?;
+        let has_foreach = frame
+            .task(&definition)
+            .is_some_and(|task| matches!(task.kind, TaskKind::Outbound(_)) && task.kind.foreach().is_some());
+        if let (true, State::Attempting(Attempting { outcome: Some(outcome), .. })) = (has_foreach, &mut frame.state)
+            && let EffectOutcome::Output { output: Value::Array(messages) } = &mut **outcome
+        {
+            frame.state = State::Listening(Listening::of_messages(std::mem::take(messages)));
         }
         Ok(())
     }
@@ -555,8 +571,8 @@ pub(super) fn is_done(frame: &Frame, definition: &Definition) -> bool {
         State::Timing { fired, .. } => *fired,
         State::Listening(listening) => {
             let all = frame.task(definition).is_some_and(|task| match &task.kind {
-                TaskKind::Listen(listen) => {
-                    listen.foreach.is_none() || listening.outputs.len() == listening.items.len()
+                TaskKind::Listen(_) | TaskKind::Outbound(_) => {
+                    task.kind.foreach().is_none() || listening.outputs.len() == listening.items.len()
                 }
                 _ => false,
             });

@@ -99,8 +99,8 @@ fn decide_frame(instance: &Instance, path: &TaskPath, frame: &Frame, now: Timest
         State::Asking(asking) => tasks::ask::conclude(running, asking, now),
         State::Timing { due, fired } => tasks::wait::conclude(running, *due, *fired, now),
         State::Listening(listening) => match &task.kind {
-            TaskKind::Listen(listen) => tasks::listen::conclude(running, listen, listening),
-            _ => Some(running.fault(StandardError::Runtime.fault("only `listen` listens"))),
+            TaskKind::Listen(_) | TaskKind::Outbound(_) => tasks::listen::conclude(running, listening),
+            _ => Some(running.fault(StandardError::Runtime.fault("only `listen` and subscriptions go through items"))),
         },
         State::Emitted(event) => Some(running.complete(event.clone().into())),
         State::Diagnosing { error, list } => Some(tasks::failures::next(running, error, list)),

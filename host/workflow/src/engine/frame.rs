@@ -75,6 +75,8 @@ pub(super) enum Branch {
     Catch,
     Fork,
     Foreach,
+    /// `foreach` of a subscription.
+    Messages,
     Function,
     /// Of the extension at this place among those of the task.
     Before(usize),
@@ -92,6 +94,7 @@ impl Branch {
             Branch::Try => "try".into(),
             Branch::Catch => "catch/do".into(),
             Branch::Foreach => "foreach/do".into(),
+            Branch::Messages => "with/subscription/foreach/do".into(),
             Branch::Fork => "fork/branches".into(),
             Branch::Function => "function".into(),
             Branch::Before(extension) => format!("extensions/{extension}/before").into(),
@@ -247,10 +250,10 @@ pub(super) struct Attempting {
     pub unknown_count: u32,
 }
 
-/// `listen`.
+/// `listen`, or the `foreach` of a subscription whose messages are all there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Listening {
-    /// Revision of its `ListenStarted`.
+    /// Revision of its `ListenStarted`; 0 for a subscription.
     pub registered: u64,
     /// The events so far, as they are read.
     pub items: Vec<Value>,
@@ -431,10 +434,7 @@ impl Frame {
             State::Timing { fired, .. } => *fired,
             State::Listening(Listening { iteration: Some(_), .. }) => walks,
             State::Listening(listening) => {
-                let each = self.task(definition).is_some_and(|task| match &task.kind {
-                    TaskKind::Listen(listen) => listen.foreach.is_some(),
-                    _ => false,
-                });
+                let each = self.task(definition).is_some_and(|task| task.kind.foreach().is_some());
                 listening.done || (each && listening.outputs.len() < listening.items.len())
             }
             State::Emitted(_) => true,
@@ -496,7 +496,9 @@ fn list_of(task: &Task, branch: Branch) -> Option<&TaskList> {
         (TaskKind::For(each), Branch::Do) => Some(&each.tasks),
         (TaskKind::Try(block), Branch::Try) => Some(&block.tasks),
         (TaskKind::Try(block), Branch::Catch) => block.handler.as_ref(),
-        (TaskKind::Listen(listen), Branch::Foreach) => listen.foreach.as_ref().map(|foreach| &foreach.tasks),
+        (TaskKind::Listen(_), Branch::Foreach) | (TaskKind::Outbound(_), Branch::Messages) => {
+            task.kind.foreach().map(|foreach| &foreach.tasks)
+        }
         (TaskKind::Fork(fork), Branch::Fork) => Some(&fork.branches),
         (TaskKind::Function(function), Branch::Function) => Some(&function.body),
         (_, Branch::OnFailure) => Some(&task.light.on_failure),

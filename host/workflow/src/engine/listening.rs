@@ -122,7 +122,7 @@ impl Instance {
         if listening.iteration.is_some() || index != listening.outputs.len() || index >= listening.items.len() {
             return Err(format!("event {index} is not next in `{path}`"));
         }
-        let body = Sequence { branch: Branch::Foreach, next: 0, value: Some(std::sync::Arc::new(input)) };
+        let body = Sequence { branch: listening.branch(), next: 0, value: Some(std::sync::Arc::new(input)) };
         listening.iteration = Some(Iteration { index, body });
         Ok(())
     }
@@ -152,6 +152,27 @@ impl Instance {
             self.context = std::sync::Arc::new(context);
         }
         Ok(())
+    }
+}
+
+impl Listening {
+    /// The messages of a subscription are there: its `foreach` begins.
+    pub(super) fn of_messages(messages: Vec<Value>) -> Self {
+        Self {
+            registered: 0,
+            items: messages,
+            consumed: Default::default(),
+            done: true,
+            iteration: None,
+            outputs: Vec::new(),
+        }
+    }
+
+    fn branch(&self) -> Branch {
+        match self.registered {
+            0 => Branch::Messages,
+            _ => Branch::Foreach,
+        }
     }
 }
 

@@ -53,6 +53,16 @@ pub fn input_violations(definition: &Definition, input: &Value) -> Result<Vec<Vi
     schema::violations(definition.input.schema.as_ref(), input, "input")
 }
 
+/// Whether `value` conforms to a JSON schema of a document.
+///
+/// # Errors
+///
+/// `configuration` when the schema is none, `validation` when the value does
+/// not conform; `what` begins the detail.
+pub fn check_schema(schema: &Value, value: &Value, what: &str) -> Result<(), crate::effect::Fault> {
+    schema::check(Some(schema), value, what)
+}
+
 /// Whether `value` conforms to a JSON schema (2020-12) that no definition holds.
 ///
 /// # Errors

@@ -68,10 +68,10 @@ impl<'a> Scope<'a> {
                     }
                 }
                 (
-                    Some(TaskKind::Listen(listen)),
+                    Some(kind @ (TaskKind::Listen(_) | TaskKind::Outbound(_))),
                     State::Listening(Listening { items, iteration: Some(iteration), .. }),
                 ) => {
-                    if let Some(foreach) = &listen.foreach {
+                    if let Some(foreach) = kind.foreach() {
                         if foreach.item == name {
                             return items.get(iteration.index).map(Cow::Borrowed);
                         }

@@ -2,7 +2,8 @@
 //!
 //! An expression is part of a definition, which is reviewed; the data it reads
 //! is not. So data can never become an expression: only [`Expression::compile`]
-//! reads text as jq, and only the parser of definitions calls it.
+//! reads text as jq, and only the parser of definitions calls it, and whoever
+//! goes on with an intent that a definition made ([`crate::asyncapi`]).
 //!
 //! Evaluation depends on its arguments alone: no environment, no clock, no
 //! input stream, no time zone of the machine, no output, no exit.
@@ -18,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::effect::{Fault, StandardError};
@@ -41,7 +43,8 @@ pub struct ExpressionError {
 }
 
 /// `evaluate.language`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Language {
     #[default]
     Jq,
@@ -178,6 +181,13 @@ impl Expression {
             Language::Cel => cel::Program::compile(&source).map(|program| Program::Cel(Arc::new(program))),
         };
         Ok(Self { source, program: program.map_err(refuse)? })
+    }
+
+    pub fn language(&self) -> Language {
+        match &self.program {
+            Program::Jq(_) => Language::Jq,
+            Program::Cel(_) => Language::Cel,
+        }
     }
 
     /// Names, without `$`, of the variables that must be given.

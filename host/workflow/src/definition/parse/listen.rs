@@ -12,15 +12,16 @@ pub fn listen(task: &Field, field: &Field, context: Context) -> Option<TaskKind>
     let read = read.or(ReadAs::Data, |field| {
         field.choice(&[("data", ReadAs::Data), ("envelope", ReadAs::Envelope), ("raw", ReadAs::Raw)])
     });
-    let foreach = task.slot("foreach").optional(|field| foreach(field, context));
+    let foreach = task.slot("foreach").optional(|field| foreach(field, context, "foreach/do"));
     Some(TaskKind::Listen(Box::new(Listen { to: to?, read: read?, foreach: foreach? })))
 }
 
-fn foreach(field: &Field, context: Context) -> Option<Foreach> {
+/// What is done with each item; `key` is where its tasks stand, below `context.path`.
+pub fn foreach(field: &Field, context: Context, key: &'static str) -> Option<Foreach> {
     let [item, at, tasks, output, export] = field.fields(["item", "at", "do", "output", "export"])?;
     let item_name = item.or("item".to_owned(), values::variable);
     let at_name = at.or("index".to_owned(), values::variable);
-    let tasks = tasks.or(TaskList::default(), |field| list(field, context, "foreach/do"));
+    let tasks = tasks.or(TaskList::default(), |field| list(field, context, key));
     let output = output.or(DataFlow::default(), |field| values::data_flow(field, "as"));
     let export = export.or(DataFlow::default(), |field| values::data_flow(field, "as"));
     let (item_name, at_name) = (item_name?, at_name?);

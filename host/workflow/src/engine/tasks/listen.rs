@@ -1,12 +1,13 @@
 //! `listen`: events that come in are consumed as facts (see `engine::listening`);
-//! here is what follows from them.
+//! here is what follows from them, and from the messages of a subscription,
+//! which were all taken before the first of them is looked at.
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
 use super::flow::value_of;
-use crate::definition::{Foreach, Listen};
+use crate::definition::Foreach;
 use crate::effect::Fault;
 use crate::engine::data_flow::{Running, transform_output};
 use crate::engine::decide::next_task;
@@ -20,8 +21,8 @@ pub fn start(running: Running<'_>) -> Result<Event, Fault> {
 }
 
 /// The next task for an event, the next event, or the end; none while more is waited for.
-pub fn conclude(running: Running<'_>, listen: &Listen, listening: &Listening) -> Option<Event> {
-    let Some(foreach) = &listen.foreach else {
+pub fn conclude(running: Running<'_>, listening: &Listening) -> Option<Event> {
+    let Some(foreach) = running.task.kind.foreach() else {
         return listening.done.then(|| running.complete(Value::Array(listening.items.clone())));
     };
     if let Some(iteration) = &listening.iteration {

@@ -2,6 +2,7 @@
 
 pub(super) mod ask;
 pub(super) mod assert;
+mod asyncapi;
 pub(super) mod children;
 pub(super) mod effects;
 pub(super) mod emit;

@@ -29,10 +29,11 @@ pub fn call(running: Running<'_>, outbound: &Outbound) -> Result<Event, Fault> {
         Outbound::A2a(a2a) => CallRequest::A2a(Box::new(place.a2a(a2a)?)),
         Outbound::Mcp(mcp) => CallRequest::Mcp(Box::new(place.mcp(mcp)?)),
         Outbound::Grpc(grpc) => CallRequest::Grpc(Box::new(place.grpc(grpc)?)),
+        Outbound::AsyncApi(asyncapi) => CallRequest::AsyncApi(Box::new(place.asyncapi(asyncapi)?)),
     };
     let own_limit = match outbound {
         Outbound::Mcp(mcp) => mcp.timeout,
-        Outbound::Http(_) | Outbound::OpenApi(_) | Outbound::A2a(_) | Outbound::Grpc(_) => None,
+        Outbound::Http(_) | Outbound::OpenApi(_) | Outbound::A2a(_) | Outbound::Grpc(_) | Outbound::AsyncApi(_) => None,
     };
     let limit = own_limit.into_iter().chain(running.frame.time_limit).min();
     let limit = limit.map_or(0, |limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
@@ -42,10 +43,10 @@ pub fn call(running: Running<'_>, outbound: &Outbound) -> Result<Event, Fault> {
 }
 
 /// What the expressions of one task see.
-struct Place<'a> {
-    running: Running<'a>,
-    input: &'a Value,
-    scope: Scope<'a>,
+pub(super) struct Place<'a> {
+    pub running: Running<'a>,
+    pub input: &'a Value,
+    pub scope: Scope<'a>,
 }
 
 impl Place<'_> {
@@ -135,14 +136,14 @@ impl Place<'_> {
         }
     }
 
-    fn mapping(&self, template: &Template, what: &str) -> Result<Map<String, Value>, Fault> {
+    pub fn mapping(&self, template: &Template, what: &str) -> Result<Map<String, Value>, Fault> {
         match template.evaluate(self.input, &self.scope)? {
             Value::Object(members) => Ok(members),
             other => Err(expression(format!("`{what}` must be a mapping, and is {other}"))),
         }
     }
 
-    fn endpoint(&self, endpoint: &Endpoint) -> Result<CallEndpoint, Fault> {
+    pub fn endpoint(&self, endpoint: &Endpoint) -> Result<CallEndpoint, Fault> {
         let uri = match &endpoint.uri {
             UriSource::Template(template) => expand(template, self.input)?,
             UriSource::Expression(template) => self.text(template, "endpoint")?,
@@ -151,7 +152,7 @@ impl Place<'_> {
         Ok(CallEndpoint { uri, authentication })
     }
 
-    fn authentication(&self, policy: &definition::Authentication) -> Result<Authentication, Fault> {
+    pub fn authentication(&self, policy: &definition::Authentication) -> Result<Authentication, Fault> {
         use definition::Authentication as Policy;
         let (scheme, properties) = match policy {
             Policy::Basic(login) => (AuthenticationScheme::Basic, self.properties(login, Self::login)?),
@@ -251,7 +252,7 @@ impl Place<'_> {
     }
 
     /// A mapping as names and texts; `null` leaves a name out, a list gives it several times.
-    fn pairs(&self, template: Option<&Template>, what: &str) -> Result<Vec<(String, String)>, Fault> {
+    pub fn pairs(&self, template: Option<&Template>, what: &str) -> Result<Vec<(String, String)>, Fault> {
         let Some(template) = template else { return Ok(Vec::new()) };
         let members: Map<String, Value> = match template.evaluate(self.input, &self.scope)? {
             Value::Object(members) => members,
@@ -276,7 +277,7 @@ impl Place<'_> {
         Ok(pairs)
     }
 
-    fn text(&self, template: &Template, what: &str) -> Result<String, Fault> {
+    pub fn text(&self, template: &Template, what: &str) -> Result<String, Fault> {
         let value = template.evaluate(self.input, &self.scope)?;
         scalar(&value).ok_or_else(|| expression(format!("`{what}` must be a text, and is {value}")))
     }

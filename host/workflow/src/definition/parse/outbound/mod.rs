@@ -1,6 +1,7 @@
 //! `call: http` and kin: one file per protocol, and what they share.
 
 mod a2a;
+mod asyncapi;
 mod grpc;
 mod http;
 mod mcp;
@@ -26,6 +27,7 @@ pub fn outbound(task: &Field, call: &Field, protocol: &str, context: Context) ->
         "a2a" => a2a::with,
         "mcp" => mcp::with,
         "grpc" => grpc::with,
+        "asyncapi" => asyncapi::with,
         _ => return call.unsupported(&format!("`call: {protocol}`")),
     };
     let with = task.slot("with").required(|with| read(with, context));
