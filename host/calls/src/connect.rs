@@ -64,8 +64,20 @@ impl Client {
         let _ = stream.set_nodelay(true);
         match origin.scheme() {
             // Without TLS nobody negotiates: who can speak only HTTP/2 says so at once.
-            OriginScheme::Http => Ok(Connection { stream: Stream::Plain(stream), http2: speak == Speak::Http2 }),
-            OriginScheme::Https => self.secure(origin, stream, speak).await,
+            OriginScheme::Http | OriginScheme::Ws | OriginScheme::Mqtt => {
+                Ok(Connection { stream: Stream::Plain(stream), http2: speak == Speak::Http2 })
+            }
+            OriginScheme::Https | OriginScheme::Wss | OriginScheme::Mqtts => self.secure(origin, stream, speak).await,
+            // The server speaks first, and says whether TLS is to follow.
+            OriginScheme::Nats | OriginScheme::Tls => Ok(Connection { stream: Stream::Plain(stream), http2: false }),
+        }
+    }
+
+    /// TLS on a connection that began without it.
+    pub(crate) async fn upgrade(&self, origin: &Origin, stream: Stream, speak: Speak) -> Result<Stream, ConnectError> {
+        match stream {
+            Stream::Plain(stream) => Ok(self.secure(origin, stream, speak).await?.stream),
+            Stream::Tls(_) => Ok(stream),
         }
     }
 

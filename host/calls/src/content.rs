@@ -44,16 +44,25 @@ pub(crate) fn encode(body: &Value, headers: &HeaderMap) -> Result<(Bytes, Option
 /// An answer's body: parsed if it says it is JSON, else text, else base64.
 pub(crate) fn decode(answer: &Answer) -> Result<Value, Failure> {
     refuse_encoded(answer)?;
-    let given = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(essence);
-    if answer.body.is_empty() {
+    let given = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    decode_bytes(&answer.body, given)
+        .map_err(|error| communication(format!("the answer says it is JSON, and is not: {error}")))
+}
+
+/// Parsed if the type says it is JSON, else text, else base64; `null` of no bytes.
+///
+/// # Errors
+///
+/// It says it is JSON, and is not.
+pub(crate) fn decode_bytes(bytes: &[u8], given: Option<&str>) -> Result<Value, serde_json::Error> {
+    if bytes.is_empty() {
         return Ok(Value::Null);
     }
-    match given.as_deref() {
-        Some(essence) if is_json(essence) => serde_json::from_slice(&answer.body)
-            .map_err(|error| communication(format!("the answer says it is JSON, and is not: {error}"))),
+    match given.map(essence).as_deref() {
+        Some(essence) if is_json(essence) => serde_json::from_slice(bytes),
         // Nobody said what it is.
-        None => Ok(serde_json::from_slice(&answer.body).unwrap_or_else(|_| text_or_base64(&answer.body))),
-        Some(_) => Ok(text_or_base64(&answer.body)),
+        None => Ok(serde_json::from_slice(bytes).unwrap_or_else(|_| text_or_base64(bytes))),
+        Some(_) => Ok(text_or_base64(bytes)),
     }
 }
 
@@ -89,11 +98,11 @@ pub(crate) fn excerpt(bytes: &[u8]) -> String {
 }
 
 /// A media type without its parameters.
-fn essence(media_type: &str) -> String {
+pub(crate) fn essence(media_type: &str) -> String {
     media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-fn is_json(essence: &str) -> bool {
+pub(crate) fn is_json(essence: &str) -> bool {
     essence == JSON || essence == "text/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 

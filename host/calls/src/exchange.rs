@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout_at;
 use url::Url;
 use workflow::effect::EffectClass;
-use workflow::origin::Origin;
+use workflow::origin::{Origin, split_uri};
 
 use crate::connect::{ConnectError, Connection};
 use crate::session::{Failure, Session, communication, configuration};
@@ -59,7 +59,8 @@ impl Drop for Driver {
 
 /// The origin of an absolute URL that this host may call at all.
 pub(crate) fn origin_of(url: &Url) -> Result<Origin, Failure> {
-    url.origin().ascii_serialization().parse().map_err(|error| configuration(format!("{error}")))
+    let origin = url.origin().ascii_serialization();
+    split_uri(&origin).map(|(origin, _)| origin).map_err(|error| configuration(format!("{error}")))
 }
 
 /// Reads an absolute URL; a user name in it is refused, a fragment is dropped.
@@ -91,7 +92,7 @@ impl Session<'_> {
         if request.body.len() > self.client.limits.body_bytes {
             return Err(configuration(format!("the body has more than {} bytes", self.client.limits.body_bytes)));
         }
-        let connection = self.connection(&request.url, speak).await?;
+        let connection = self.connection(&origin_of(&request.url)?, speak).await?;
         self.announce(request.class).await?;
         let class = request.class;
         let sent = timeout_at(self.deadline, send(connection, request)).await;
@@ -104,9 +105,9 @@ impl Session<'_> {
         }
     }
 
-    async fn connection(&self, url: &Url, speak: Speak) -> Result<Connection, Failure> {
-        let origin = origin_of(url)?;
-        let connect = self.client.connect(&origin, self.approved, speak);
+    /// A connection to an approved origin, for a protocol that this host speaks.
+    pub async fn connection(&self, origin: &Origin, speak: Speak) -> Result<Connection, Failure> {
+        let connect = self.client.connect(origin, self.approved, speak);
         let connect = tokio::time::timeout(self.client.limits.connect_time, connect);
         match timeout_at(self.deadline, connect).await {
             Ok(Ok(Ok(connection))) => Ok(connection),
@@ -174,7 +175,7 @@ impl Session<'_> {
         }
     }
 
-    fn late(&self, class: EffectClass) -> Failure {
+    pub fn late(&self, class: EffectClass) -> Failure {
         let fault = self.timed_out();
         match class {
             EffectClass::Pure | EffectClass::Idempotent => fault.into(),

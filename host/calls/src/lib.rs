@@ -9,6 +9,7 @@
 //! that `rules` gave it.
 
 mod a2a;
+mod asyncapi;
 mod auth;
 mod connect;
 mod content;
@@ -29,7 +30,7 @@ mod tls;
 pub use exchange::{Answer, Request};
 pub use fetch::{Fetch, Fetched, NotFetched};
 pub use rules::Rules;
-pub use session::{Interrupted, Performed, Side};
+pub use session::{Interrupted, Performed, Side, Unrecorded};
 pub use tls::TrustError;
 
 use std::collections::BTreeSet;
@@ -96,7 +97,8 @@ impl Client {
     /// approves no more is refused as well.
     pub async fn perform(&self, call: &Call, approved: &BTreeSet<Origin>, side: &dyn Side) -> Performed {
         let limit = match call.time_limit_ms {
-            0 => self.limits.time,
+            // Beside the time that it is to take messages, it must connect and record them.
+            0 => self.limits.time.saturating_add(asyncapi::time_of(&call.request)),
             limit => Duration::from_millis(limit),
         };
         let session = Session::new(self, approved, side, limit, call.class);
@@ -106,6 +108,7 @@ impl Client {
             CallRequest::A2a(a2a) => a2a::call(&session, a2a).await,
             CallRequest::Mcp(mcp) => mcp::call(&session, mcp).await,
             CallRequest::Grpc(grpc) => grpc::call(&session, grpc).await,
+            CallRequest::AsyncApi(asyncapi) => asyncapi::call(&session, asyncapi).await,
         };
         session.performed(ended)
     }

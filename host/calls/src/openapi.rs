@@ -62,17 +62,8 @@ impl<'d> Operation<'d> {
         Err(configuration(format!("the document has no operation `{id}`; it has {}", known.join(", "))))
     }
 
-    /// Follows references within the document.
-    fn resolve(&self, mut value: &'d Value) -> Result<&'d Value, Failure> {
-        const REFERENCES_MAX: usize = 16;
-        for _ in 0..REFERENCES_MAX {
-            let Some(reference) = value.get("$ref").and_then(Value::as_str) else { return Ok(value) };
-            let target = reference.strip_prefix('#').and_then(|pointer| self.document.pointer(pointer));
-            value = target.ok_or_else(|| {
-                configuration(format!("the document refers to `{reference}`, which it does not hold"))
-            })?;
-        }
-        Err(configuration("the document's references go in a circle"))
+    fn resolve(&self, value: &'d Value) -> Result<&'d Value, Failure> {
+        resolve(self.document, value)
     }
 
     /// Those of the path, unless the operation has one of the same name and place.
@@ -200,6 +191,18 @@ impl Parts {
     }
 }
 
+/// Follows references within a document.
+pub(crate) fn resolve<'d>(document: &'d Value, mut value: &'d Value) -> Result<&'d Value, Failure> {
+    const REFERENCES_MAX: usize = 16;
+    for _ in 0..REFERENCES_MAX {
+        let Some(reference) = value.get("$ref").and_then(Value::as_str) else { return Ok(value) };
+        let target = reference.strip_prefix('#').and_then(|pointer| document.pointer(pointer));
+        value = target
+            .ok_or_else(|| configuration(format!("the document refers to `{reference}`, which it does not hold")))?;
+    }
+    Err(configuration("the document's references go in a circle"))
+}
+
 /// `style` and `explode` of OpenAPI 3, or `collectionFormat` of Swagger 2.
 fn query(name: &str, parameter: &Value, value: &Value) -> Option<Vec<(String, String)>> {
     let one = |text: String| vec![(name.to_owned(), text)];
@@ -256,15 +259,22 @@ fn fill(path: &str, parameters: &Map<String, Value>) -> Result<String, Failure> 
         let value = parameters.get(name).and_then(Value::as_str);
         let value = value.ok_or_else(|| configuration(format!("the path `{path}` needs the parameter `{name}`")))?;
         filled.push_str(before);
-        for byte in value.bytes() {
-            match byte {
-                b'-' | b'.' | b'_' | b'~' => filled.push(char::from(byte)),
-                byte if byte.is_ascii_alphanumeric() => filled.push(char::from(byte)),
-                byte => filled.push_str(&format!("%{byte:02X}")),
-            }
-        }
+        filled.push_str(&percent_encoded(value));
         rest = behind;
     }
     filled.push_str(rest);
     Ok(filled)
+}
+
+/// A text as one segment of a path.
+pub(crate) fn percent_encoded(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        match byte {
+            b'-' | b'.' | b'_' | b'~' => text.push(char::from(byte)),
+            byte if byte.is_ascii_alphanumeric() => text.push(char::from(byte)),
+            byte => text.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    text
 }

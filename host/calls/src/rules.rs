@@ -34,9 +34,10 @@ pub(crate) enum Refused {
 impl Rules {
     /// All that may be called.
     pub fn approved(&self) -> BTreeSet<Origin> {
-        let mapped = self.resolve.keys().flat_map(|authority| {
-            [OriginScheme::Https, OriginScheme::Http].map(|scheme| format!("{}://{authority}", scheme.name()).parse())
-        });
+        let mapped = self
+            .resolve
+            .keys()
+            .flat_map(|authority| OriginScheme::ALL.map(|scheme| format!("{}://{authority}", scheme.name()).parse()));
         self.allow.iter().chain(&self.internal).cloned().chain(mapped.flatten()).collect()
     }
 

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use tokio::time::Instant;
 use workflow::effect::{EffectClass, Fault, StandardError};
 use workflow::redaction::SECRET_BYTES_MIN;
@@ -23,6 +24,28 @@ pub trait Side: Send + Sync {
 
     /// The value of a secret, or why it is not there.
     fn secret(&self, name: &SecretName) -> Result<String, String>;
+
+    /// What a subscription took in this attempt so far: recorded by
+    /// [`Self::took`], of an earlier host too.
+    fn taken(&self) -> Vec<Value> {
+        Vec::new()
+    }
+
+    /// A subscription took these messages. Returns when that is recorded,
+    /// without any secret and without `used`; what is not recorded stays with
+    /// the other side. Whoever never subscribes needs none of this.
+    async fn took(&self, messages: &Value, used: &[(String, String)]) -> Result<(), Unrecorded> {
+        let _ = (messages, used);
+        Err(Unrecorded::Refused("nothing is recorded here".to_owned()))
+    }
+}
+
+/// Why messages were not recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unrecorded {
+    /// The host stops.
+    Interrupted,
+    Refused(String),
 }
 
 /// The host stops: there is no outcome to record.
@@ -116,6 +139,20 @@ impl<'a> Session<'a> {
         }
     }
 
+    pub fn taken(&self) -> Vec<Value> {
+        self.side.taken()
+    }
+
+    /// Returns when it is on disk.
+    pub async fn took(&self, messages: &Value) -> Result<(), Failure> {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match self.side.took(messages, &used).await {
+            Ok(()) => Ok(()),
+            Err(Unrecorded::Interrupted) => Err(Failure::Interrupted),
+            Err(Unrecorded::Refused(why)) => Err(configuration(why)),
+        }
+    }
+
     pub fn timed_out(&self) -> Fault {
         StandardError::Timeout.fault(format!("the call took longer than {} ms", self.limit.as_millis()))
     }
@@ -136,7 +173,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    pub fn performed(self, ended: Result<serde_json::Value, Failure>) -> Performed {
+    pub fn performed(self, ended: Result<Value, Failure>) -> Performed {
         let outcome = match ended {
             Ok(output) => Some(EffectOutcome::Output { output }),
             Err(Failure::Fault(error)) => Some(EffectOutcome::Faulted { error }),

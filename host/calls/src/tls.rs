@@ -32,8 +32,8 @@ pub enum TrustError {
 #[derive(Debug)]
 pub struct Trust {
     added: Vec<CertificateDer<'static>>,
-    /// With `h2` and `http/1.1`, and with `h2` alone.
-    configs: OnceLock<[Arc<ClientConfig>; 2]>,
+    /// As [`Speak`] has them.
+    configs: OnceLock<[Arc<ClientConfig>; 4]>,
 }
 
 /// What the two sides may speak.
@@ -41,6 +41,10 @@ pub struct Trust {
 pub enum Speak {
     Http1Or2,
     Http2,
+    /// What upgrades to a websocket.
+    Http1,
+    /// A protocol that is not negotiated.
+    Other,
 }
 
 impl Trust {
@@ -59,25 +63,28 @@ impl Trust {
     }
 
     pub fn config(&self, speak: Speak) -> Arc<ClientConfig> {
-        let [both, http2] = self.configs.get_or_init(|| self.make());
+        let [both, http2, http1, other] = self.configs.get_or_init(|| self.make());
         match speak {
             Speak::Http1Or2 => both.clone(),
             Speak::Http2 => http2.clone(),
+            Speak::Http1 => http1.clone(),
+            Speak::Other => other.clone(),
         }
     }
 
-    fn make(&self) -> [Arc<ClientConfig>; 2] {
+    fn make(&self) -> [Arc<ClientConfig>; 4] {
         let mut roots = RootCertStore::empty();
         let bundle = BUNDLES.iter().find_map(|path| certificates(Path::new(path)).ok());
         // A certificate that this library cannot read vouches for nobody.
         roots.add_parsable_certificates(bundle.into_iter().flatten().chain(self.added.iter().cloned()));
         let roots = Arc::new(roots);
-        [vec![b"h2".to_vec(), b"http/1.1".to_vec()], vec![b"h2".to_vec()]].map(|protocols| {
+        let spoken: [&[&[u8]]; 4] = [&[b"h2", b"http/1.1"], &[b"h2"], &[b"http/1.1"], &[]];
+        spoken.map(|protocols| {
             let provider = Arc::new(rustls::crypto::ring::default_provider());
             let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
             let builder = builder.expect("the provider speaks TLS 1.2 and 1.3");
             let mut config = builder.with_root_certificates(roots.clone()).with_no_client_auth();
-            config.alpn_protocols = protocols;
+            config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
             Arc::new(config)
         })
     }

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
             Some("test") => test::run(&shell, rest),
             Some("check") => check::run(&shell),
             Some("bench") => bench::run(&shell, rest),
-            Some("setup") => setup::run(&shell).and_then(|()| setup::registry(&shell)),
+            Some("setup") => setup::run(&shell).and_then(|()| setup::servers(&shell)),
             Some("plugins") => plugins::build(&shell, &plugins::BINARIES),
             Some("help" | "--help" | "-h") | None => {
                 print!("{HELP}");

@@ -58,24 +58,47 @@ fn packages(shell: &Shell, wanted: &[(&str, &str)]) -> anyhow::Result<()> {
     installed.with_context(|| format!("failed to install packages; as root run: apt-get install {list}"))
 }
 
-/// The registry of the tests: only its program, since the package would start one for everybody on port 5000.
-pub fn registry(shell: &Shell) -> anyhow::Result<()> {
+/// Servers that tests start themselves: program and Debian package.
+const SERVERS: [(&str, &str); 3] = [
+    ("usr/bin/docker-registry", "docker-registry"),
+    ("usr/sbin/mosquitto", "mosquitto"),
+    ("usr/sbin/nats-server", "nats-server"),
+];
+
+/// The registry and the brokers of the tests: only their programs and libraries, since each package would start
+/// a server for everybody.
+pub fn servers(shell: &Shell) -> anyhow::Result<()> {
     let folder = crate::target().join("tools");
-    if folder.join("usr/bin/docker-registry").is_file() || Path::new("/usr/bin/docker-registry").is_file() {
-        return Ok(());
-    }
-    say("unpacking the registry of the tests (Debian's docker-registry)");
-    shell.create_dir(&folder)?;
-    let _there = shell.push_dir(&folder);
-    let download = || cmd!(shell, "apt-get download -qq docker-registry").ignore_stdout().run();
+    let is_there = |program: &str| folder.join(program).is_file() || Path::new("/").join(program).is_file();
+    let missing = SERVERS.iter().filter(|(program, _)| !is_there(program));
+    missing.map(|(_, package)| *package).try_for_each(|package| unpack(shell, package, &folder))
+}
+
+/// Unpacks a package, with those that it needs and this machine does not have.
+fn unpack(shell: &Shell, package: &str, folder: &Path) -> anyhow::Result<()> {
+    say(&format!("unpacking a server of the tests (Debian's {package})"));
+    shell.create_dir(folder)?;
+    let _there = shell.push_dir(folder);
+    let needed = || cmd!(shell, "apt-get install --simulate --no-install-recommends {package}").quiet().read();
     let front = if is_root(shell) { "env" } else { "sudo" };
+    let plan = needed()
+        .or_else(|_| cmd!(shell, "{front} apt-get update -qq").run().and_then(|()| needed()))
+        .with_context(|| format!("failed to find the package `{package}`"))?;
+    let names = plan.lines().filter_map(|line| line.strip_prefix("Inst ")?.split(' ').next());
+    let mut names: Vec<&str> = names.collect();
+    if !names.contains(&package) {
+        names.push(package);
+    }
+    let list = &names;
+    let download = || cmd!(shell, "apt-get download -qq {list...}").ignore_stdout().run();
     download()
         .or_else(|_| cmd!(shell, "{front} apt-get update -qq").run().and_then(|()| download()))
-        .context("failed to download the package `docker-registry`")?;
+        .with_context(|| format!("failed to download the package `{package}`"))?;
     let is_package = |path: &std::path::PathBuf| path.extension().is_some_and(|end| end == "deb");
-    let package = shell.read_dir(".")?.into_iter().find(is_package).context("apt-get left no package")?;
-    cmd!(shell, "dpkg-deb -x {package} .").run().context("failed to unpack the package `docker-registry`")?;
-    shell.remove_path(&package)?;
+    for file in shell.read_dir(".")?.into_iter().filter(is_package) {
+        cmd!(shell, "dpkg-deb -x {file} .").run().with_context(|| format!("failed to unpack `{}`", file.display()))?;
+        shell.remove_path(&file)?;
+    }
     Ok(())
 }
 

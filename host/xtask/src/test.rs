@@ -7,7 +7,7 @@ use crate::{plugins, say, setup};
 
 pub fn run(shell: &Shell, arguments: &[String]) -> anyhow::Result<()> {
     setup::run(shell)?;
-    setup::registry(shell)?;
+    setup::servers(shell)?;
     if arguments.iter().any(|argument| argument == "--all") {
         setup::java(shell)?;
     }

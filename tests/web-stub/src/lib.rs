@@ -5,6 +5,7 @@
 //! was asked. Threads and blocking sockets: nothing of it is shared with the
 //! client under test.
 
+pub mod broker;
 pub mod http2;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -42,6 +43,15 @@ impl Authority {
     /// Its certificate, for `--http-ca`.
     pub fn pem(&self) -> &str {
         &self.pem
+    }
+
+    /// A certificate for these hosts and its key, as PEM.
+    pub fn certificate(&self, hosts: &[&str]) -> (String, String) {
+        let key = KeyPair::generate().expect("a key can be made");
+        let names: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+        let params = CertificateParams::new(names).expect("hosts are names");
+        let certificate = params.signed_by(&key, &self.issuer).expect("an authority signs");
+        (certificate.pem(), key.serialize_pem())
     }
 
     fn config(&self, hosts: &[&str]) -> Arc<ServerConfig> {

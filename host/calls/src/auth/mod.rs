@@ -58,9 +58,8 @@ impl Credentials {
                 Credentials::Header(header(&format!("Basic {pair}"))?)
             }
             AuthenticationScheme::Bearer => {
-                let bearer: Bearer = properties.read(|text| Some(json!({ "token": text })))?;
-                properties.note(session, "token", &bearer.token)?;
-                Credentials::Header(header(&format!("Bearer {}", bearer.token))?)
+                let token = properties.token(session)?;
+                Credentials::Header(header(&format!("Bearer {token}"))?)
             }
             AuthenticationScheme::Digest => Credentials::Digest { user: properties.user(session)? },
             AuthenticationScheme::Oauth2 | AuthenticationScheme::Oidc => {
@@ -107,6 +106,30 @@ impl Credentials {
                 Err(configuration("`digest` answers a challenge, which this protocol has none of"))
             }
             Credentials::Token(token) => bearer(&token.get(session).await?.0),
+        }
+    }
+}
+
+/// Who a broker is told to be talking to.
+pub(crate) enum Login {
+    User(User),
+    Token(String),
+}
+
+impl Login {
+    /// Of `basic` and `bearer`, for a protocol that has no headers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Credentials::of`], and of every other scheme.
+    pub fn of(session: &Session<'_>, authentication: &Authentication) -> Result<Self, Failure> {
+        let properties = Properties::of(session, authentication)?;
+        match authentication.scheme {
+            AuthenticationScheme::Basic => properties.user(session).map(Login::User),
+            AuthenticationScheme::Bearer => properties.token(session).map(Login::Token),
+            other @ (AuthenticationScheme::Digest | AuthenticationScheme::Oauth2 | AuthenticationScheme::Oidc) => {
+                Err(configuration(format!("`{}` is a matter of HTTP: use `basic` or `bearer`", other.name())))
+            }
         }
     }
 }
@@ -173,6 +196,12 @@ impl Properties {
         }
         self.note(session, "password", &user.password)?;
         Ok(user)
+    }
+
+    fn token(&self, session: &Session<'_>) -> Result<String, Failure> {
+        let bearer: Bearer = self.read(|text| Some(json!({ "token": text })))?;
+        self.note(session, "token", &bearer.token)?;
+        Ok(bearer.token)
     }
 
     /// Notes a value that came from a secret, so that it is redacted on its own.

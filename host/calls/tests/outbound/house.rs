@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use calls::{Client, Interrupted, Limits, Performed, Rules, Side};
+use calls::{Client, Interrupted, Limits, Performed, Rules, Side, Unrecorded};
 use serde_json::Value;
 use web_stub::{Authority, Web};
 use workflow::calls::{
@@ -24,6 +24,8 @@ pub struct House {
     pub secrets: BTreeMap<String, String>,
     pub announced: AtomicUsize,
     pub used: Mutex<Vec<(String, String)>>,
+    recorded: Mutex<Vec<Value>>,
+    dies_after_recording: AtomicUsize,
 }
 
 pub struct Options {
@@ -49,7 +51,15 @@ impl House {
         let ca = file.as_ref().map(|file| file.path().to_owned());
         let approved = options.rules.approved();
         let client = Client::new(options.rules, ca, options.limits).unwrap();
-        Self { client, approved, secrets: BTreeMap::new(), announced: AtomicUsize::new(0), used: Mutex::default() }
+        Self {
+            client,
+            approved,
+            secrets: BTreeMap::new(),
+            announced: AtomicUsize::new(0),
+            used: Mutex::default(),
+            recorded: Mutex::default(),
+            dies_after_recording: AtomicUsize::new(usize::MAX),
+        }
     }
 
     /// A host that may call these servers by their address.
@@ -82,6 +92,24 @@ impl House {
         }
     }
 
+    /// What subscriptions took, batch by batch.
+    pub fn recorded(&self) -> Vec<Value> {
+        self.recorded.lock().unwrap().clone()
+    }
+
+    pub fn forget_recorded(&self) {
+        self.recorded.lock().unwrap().clear();
+    }
+
+    /// Ends a call as if the host died once so many messages are recorded.
+    pub fn dies_after_recording(&self, count: usize) {
+        self.dies_after_recording.store(count, Ordering::SeqCst);
+    }
+
+    fn recorded_messages(&self) -> usize {
+        self.recorded().iter().map(|batch| batch["messages"].as_array().unwrap().len()).sum()
+    }
+
     pub fn announced(&self) -> usize {
         self.announced.load(Ordering::SeqCst)
     }
@@ -101,6 +129,18 @@ impl Side for House {
 
     fn secret(&self, name: &SecretName) -> Result<String, String> {
         self.secrets.get(name.as_str()).cloned().ok_or_else(|| format!("secret `{name}` is not configured"))
+    }
+
+    fn taken(&self) -> Vec<Value> {
+        self.recorded()
+    }
+
+    async fn took(&self, messages: &Value, _used: &[(String, String)]) -> Result<(), Unrecorded> {
+        self.recorded.lock().unwrap().push(messages.clone());
+        match self.recorded_messages() >= self.dies_after_recording.load(Ordering::SeqCst) {
+            true => Err(Unrecorded::Interrupted),
+            false => Ok(()),
+        }
     }
 }
 

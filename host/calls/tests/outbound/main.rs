@@ -1,5 +1,6 @@
 //! Outbound calls against servers on loopback, honest and hostile.
 
+mod asyncapi;
 mod authentication;
 mod grpc;
 mod hostile;

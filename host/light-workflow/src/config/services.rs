@@ -7,6 +7,7 @@ use sandbox::{ParameterValue, Templates};
 use serde::Deserialize;
 use worker::{McpPlace, Service, Services};
 use workflow::command::SandboxMode;
+use workflow::origin::OriginScheme;
 use workflow::{CommandName, McpTool, Origin, SecretName};
 
 use super::Config;
@@ -116,6 +117,9 @@ impl Reading<'_> {
             return Err(format!(
                 "{place}: `{origin}` is not approved; add it to `[calls] allow` or `[calls] internal`"
             ));
+        }
+        if !OriginScheme::WEB.contains(&origin.scheme()) {
+            return Err(format!("{place}: `{origin}` is no origin of HTTP; write `https://…` or `http://…`"));
         }
         if !path.starts_with('/') || path.contains('#') {
             return Err(format!("{place}: `path` is `{path}`, and must begin with `/` and have no fragment"));

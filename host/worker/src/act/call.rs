@@ -1,8 +1,12 @@
 //! `call: http` and kin: the host itself asks another system.
 
+use std::sync::{Mutex, PoisonError};
+
 use async_trait::async_trait;
-use calls::{Interrupted, Performed, Side};
+use calls::{Interrupted, Performed, Side, Unrecorded};
+use serde_json::{Value, json};
 use workflow::calls::Call;
+use workflow::effect::{VALUE_DEPTH_MAX, depth};
 use workflow::event::Event;
 use workflow::redaction::Redactor;
 use workflow::{EffectKey, EffectOutcome, SecretName};
@@ -23,7 +27,7 @@ impl Hands {
         if let Err(outcome) = self.redactor() {
             return Some(outcome);
         }
-        let side = Sending { hands: self, key: &attempt.key, journal };
+        let side = Sending { hands: self, key: &attempt.key, journal, taken: Mutex::new(taken(&attempt.calls)) };
         let Performed { outcome, used } = self.client.perform(call, &attempt.approved_calls, &side).await;
         Some(self.without_secrets(outcome?, &used).unwrap_or_else(|outcome| outcome))
     }
@@ -52,11 +56,21 @@ impl Hands {
     }
 }
 
+/// What a subscription took in an attempt so far, batch by batch.
+fn taken(calls: &[Event]) -> Vec<Value> {
+    let batch = |event: &Event| match event {
+        Event::HostCallCompleted { answer, .. } => Some(answer.clone()),
+        _ => None,
+    };
+    calls.iter().filter_map(batch).collect()
+}
+
 /// The host around one call.
 struct Sending<'a> {
     hands: &'a Hands,
     key: &'a EffectKey,
     journal: Journal,
+    taken: Mutex<Vec<Value>>,
 }
 
 #[async_trait]
@@ -78,5 +92,36 @@ impl Side for Sending<'_> {
             Ok(value) => Ok(value.expose().to_owned()),
             Err(error) => Err(chain(&error)),
         }
+    }
+
+    fn taken(&self) -> Vec<Value> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn took(&self, messages: &Value, used: &[(String, String)]) -> Result<(), Unrecorded> {
+        let clean = match self.hands.without_secrets(EffectOutcome::Output { output: messages.clone() }, used) {
+            Ok(EffectOutcome::Output { output }) => readable(output)?,
+            Ok(_) | Err(_) => return Err(Unrecorded::Refused("what came could not be redacted".to_owned())),
+        };
+        let sequence = self.taken().len() + 1;
+        let event = Event::HostCallCompleted {
+            path: self.key.path.clone(),
+            attempt: self.key.attempt,
+            sequence: u32::try_from(sequence).unwrap_or(u32::MAX),
+            request: json!({ "subscription": sequence }),
+            answer: clean.clone(),
+            fingerprint: None,
+        };
+        self.journal.record(event).await.map_err(|_| Unrecorded::Interrupted)?;
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).push(clean);
+        Ok(())
+    }
+}
+
+/// What is recorded must be read again.
+fn readable(messages: Value) -> Result<Value, Unrecorded> {
+    match depth(&messages) > VALUE_DEPTH_MAX {
+        true => Err(Unrecorded::Refused(format!("a message is nested deeper than {VALUE_DEPTH_MAX} levels"))),
+        false => Ok(messages),
     }
 }
