@@ -31,6 +31,7 @@ macro_rules! features {
 }
 
 features! {
+    call_asyncapi: "call-asyncapi",
     call_http: "call-http",
     context: "context",
     data_flow: "data-flow",

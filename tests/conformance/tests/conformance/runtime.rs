@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use web_stub::broker::Mosquitto;
 use web_stub::{Asked, Reply, Web};
 
 use crate::root;
@@ -31,6 +32,8 @@ pub struct Runtime {
     folder: TempDir,
     /// What the service answers, by method and path.
     answers: Arc<Mutex<BTreeMap<String, Reply>>>,
+    /// Brokers by the host and port that scenarios know them by.
+    brokers: Mutex<Vec<(String, Mosquitto)>>,
 }
 
 /// The service that scenarios call, wherever it is.
@@ -46,7 +49,7 @@ impl Runtime {
             root().join("sandbox-templates")
         );
         fs::write(folder.path().join("light-workflow.toml"), configuration).unwrap();
-        Self { folder, answers: Arc::default() }
+        Self { folder, answers: Arc::default(), brokers: Mutex::default() }
     }
 
     /// Puts a document beside the definition.
@@ -60,6 +63,11 @@ impl Runtime {
     pub fn answer(&self, asked: &str, status: u16, body: String) {
         let reply = Reply::new(status, &[("content-type", "application/json")], body);
         self.answers.lock().unwrap().insert(asked.to_owned(), reply);
+    }
+
+    /// Starts a broker that everybody may use.
+    pub fn broker(&self, authority: &str) {
+        self.brokers.lock().unwrap().push((authority.to_owned(), Mosquitto::start("allow_anonymous true\n")));
     }
 
     /// Makes a definition known that others may run.
@@ -79,8 +87,10 @@ impl Runtime {
         let answers = self.answers.clone();
         let answer = move |asked: &Asked| answers.lock().unwrap().get(&asked.line()).cloned();
         let service = has_service.then(|| Web::plain(move |asked| answer(asked).unwrap_or(Reply::status(404))));
-        let resolve =
-            service.iter().flat_map(|web| ["--http-resolve".to_owned(), format!("{SERVICE}={}", web.address())]);
+        let service = service.iter().map(|web| format!("{SERVICE}={}", web.address()));
+        let brokers = self.brokers.lock().unwrap();
+        let brokers = brokers.iter().map(|(authority, broker)| format!("{authority}={}", broker.address()));
+        let resolve = service.chain(brokers).flat_map(|place| ["--http-resolve".to_owned(), place]);
         let output = Command::new(program())
             .current_dir(self.folder.path())
             .args(["--config", "light-workflow.toml", "--data", "data", "run", "workflow.yaml"])

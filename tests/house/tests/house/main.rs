@@ -16,6 +16,7 @@ mod history;
 mod http;
 mod leftovers;
 mod manifests;
+mod messages;
 mod sandboxes;
 mod scheduled;
 mod second_run;
