@@ -116,6 +116,11 @@ impl Publish {
                 self.digest
             ))),
             Status::Failed if says_already_there(&result) => sent("already-there"),
+            // What failed is cargo's waiting for the index, and that is for `verify` to do.
+            Status::Failed if says_uploaded(&result, name) => sent("sent"),
+            Status::Failed if nobody_answered(&result) => {
+                Err(outcome_unknown(&result, &format!("publishing {name} {version}")))
+            }
             Status::Failed | Status::PolicyViolation => {
                 Err(result.failure(format!("failed to publish {name} {version}: {}", result.last_line())))
             }
@@ -129,6 +134,24 @@ impl Publish {
 fn says_already_there(result: &CommandResult) -> bool {
     let stderr = result.stderr_excerpt.to_lowercase();
     ["already uploaded", "already exists", "already been uploaded"].iter().any(|words| stderr.contains(words))
+}
+
+/// Cargo's line after the registry took the file.
+fn says_uploaded(result: &CommandResult, name: &str) -> bool {
+    let uploaded = |line: &str| line.trim_start().strip_prefix("Uploaded ").is_some_and(|rest| rest.starts_with(name));
+    result.stderr_excerpt.lines().any(uploaded)
+}
+
+/// The upload was on its way and the registry, or what is before it, gave no
+/// answer of its own: `[52] …` is a transfer that broke off, `got 503` a server in trouble.
+fn nobody_answered(result: &CommandResult) -> bool {
+    let stderr = &result.stderr_excerpt;
+    let cause = |line: &str| {
+        let line = line.trim_start();
+        line.starts_with('[') || line.contains("200 OK response, got 5") || line.contains("unexpected response")
+    };
+    let failed = |line: &str| line.contains("failed to publish ") && line.contains(" to registry at ");
+    stderr.lines().any(failed) && stderr.lines().any(cause)
 }
 
 impl Tag {
@@ -148,6 +171,10 @@ impl Tag {
         let Tag { tag, commit, .. } = self;
         match result.status {
             Status::Succeeded => Ok(json!({ "tag": tag, "commit": commit, "state": "sent", "verify": true })),
+            // The command looks first, and a tag is never moved: it may simply be run again.
+            Status::Failed if result.lost_network() => {
+                Err(StepError::Transient(format!("failed to push tag {tag}: {}", result.last_line())))
+            }
             Status::Failed | Status::PolicyViolation => {
                 Err(result.failure(format!("failed to push tag {tag}: {}", result.last_line())))
             }
@@ -206,6 +233,35 @@ mod tests {
     fn a_publish_cut_off_in_the_middle_is_unknown() {
         let (output, _) = publish(CommandResult { status: Status::TimedOut, exit_code: None, ..ended(0, "", "") });
         assert!(matches!(output, Err(StepError::NeedsHuman(text)) if text.contains("may or may not have happened")));
+    }
+
+    #[test]
+    fn a_registry_that_gave_no_answer_may_have_taken_it() {
+        let sent = "error: failed to publish demo-core v0.1.0 to registry at http://r/\n\nCaused by:\n  ";
+        for cause in [
+            "failed to get a 200 OK response, got 503\n  headers:\n",
+            "[52] Server returned nothing (no headers, no data) (Empty reply from server)\n",
+        ] {
+            let (output, _) = publish(ended(101, "", &format!("{sent}{cause}")));
+            let said = matches!(&output, Err(StepError::NeedsHuman(text)) if text.contains("may or may not"));
+            assert!(said, "{output:?}");
+        }
+        // It took it, and was away when cargo looked for it in the index.
+        let stderr = "    Uploaded demo-core v0.1.0 to registry `demo`\nerror: failed to query replaced source\n";
+        assert_eq!(publish(ended(101, "", stderr)).0.unwrap()["state"], "sent");
+        // It said no.
+        let stderr = format!("{sent}the remote server responded with an error (status 403 Forbidden): no\n");
+        assert!(matches!(publish(ended(101, "", &stderr)).0, Err(StepError::Failed(_))));
+    }
+
+    #[test]
+    fn a_remote_that_is_away_is_asked_for_the_tag_again() {
+        let stderr = "fatal: unable to access 'http://g/d.git/': The requested URL returned error: 503\n";
+        let mut script = Script::answering([("rust-release/git-push-tag", ended(128, "", stderr))]);
+        let input =
+            r#"{"operation":"tag","url":"http://g/d.git","tag":"v0.1.0","commit":"aa","source":"artifact://i/x"}"#;
+        let error = execute::<CargoPublish, _>(&mut script, input).unwrap_err();
+        assert!(matches!(&error, StepError::Transient(text) if text.contains("error: 503")), "{error:?}");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use light_workflow_sdk::{CommandResult, CommandTemplate, Invocation, ProbeHost, StepError};
 use serde::Deserialize;
 
+use crate::curl;
 use crate::rust_release::RegistryIndex;
 
 /// One version of a crate, as the index has it.
@@ -50,7 +51,11 @@ pub fn look_up(index: &str, name: &str, why: &'static str) -> Invocation {
     RegistryIndex { url: url(index, name) }.invocation(why)
 }
 
-/// Every version of `name` that the index shows; none if it does not know the crate.
+/// Every version of `name` that the index shows; none if it says that it does not know the crate.
+///
+/// # Errors
+///
+/// `Transient` if the registry cannot say: that is no absence.
 pub fn versions(
     host: &mut impl ProbeHost,
     index: &str,
@@ -58,7 +63,7 @@ pub fn versions(
     why: &'static str,
 ) -> Result<Vec<Entry>, StepError> {
     let result = look_up(index, name, why).run(host)?;
-    result.expect_success(&format!("ask the registry for `{name}`"))?;
+    curl::expect_answer(&result, &format!("ask the registry for `{name}`"))?;
     parse(&result, &result.whole_stdout(host)?, name)
 }
 
@@ -69,7 +74,7 @@ fn parse(result: &CommandResult, stdout: &str, name: &str) -> Result<Vec<Entry>,
     match status.trim() {
         "200" => {}
         "404" | "410" | "451" => return Ok(Vec::new()),
-        status if status.starts_with('5') || status == "429" => {
+        status if curl::may_change(status) => {
             return Err(StepError::Transient(format!("the registry answered {status} for `{name}`")));
         }
         status => return Err(result.failure(format!("the registry answered `{status}` for `{name}`"))),

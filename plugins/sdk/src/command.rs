@@ -234,11 +234,16 @@ impl CommandResult {
             Status::PolicyViolation => {
                 Err(self.failure(format!("failed to {doing}: the sandbox refused something: {}", self.last_line())))
             }
-            Status::Failed if is_network_trouble(&self.stderr_excerpt) => {
+            Status::Failed if self.lost_network() => {
                 Err(StepError::Transient(format!("failed to {doing}: {}", self.last_line())))
             }
             Status::Failed => Err(self.failure(format!("failed to {doing}: {}", self.last_line()))),
         }
+    }
+
+    /// Whether stderr says that the network, or the server behind it, was away: it may be back in a minute.
+    pub fn lost_network(&self) -> bool {
+        is_network_trouble(&self.stderr_excerpt)
     }
 
     /// The most telling line of stderr: the last one with words, or why the command ended.
@@ -258,6 +263,8 @@ fn is_network_trouble(stderr: &str) -> bool {
         "connection reset",
         "operation timed out",
         "503 service",
+        "requested url returned error: 5",
+        "empty reply from server",
         "spurious network error",
         "connection refused",
     ]
@@ -299,6 +306,8 @@ mod tests {
         assert!(
             matches!(lost.expect_success("read"), Err(StepError::Transient(text)) if text.starts_with("failed to read: fatal: unable"))
         );
+        let away = ended(128, "", "fatal: unable to access 'http://x/': The requested URL returned error: 503\n");
+        assert!(matches!(away.expect_success("read"), Err(StepError::Transient(_))));
         let broken = ended(101, "", "error: no such command: `buidl`\n");
         assert!(
             matches!(broken.expect_success("build"), Err(StepError::Failed(failure)) if failure.summary == "failed to build: error: no such command: `buidl`" && failure.exit_code == Some(101))

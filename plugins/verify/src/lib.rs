@@ -17,6 +17,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(tag = "operation", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Operation {
+    /// Before a send: whether it is there.
+    FindCrate(rust::Crate),
+    /// After it: that it is there, with all that it needs.
     Crate(rust::Crate),
     Tag(rust::Tag),
     MavenFile(maven::MavenFile),
@@ -25,6 +28,7 @@ pub enum Operation {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Output {
+    FindCrate(rust::FoundCrate),
     Crate(rust::PublishedCrate),
     Tag(rust::PublishedTag),
     MavenFile(maven::PublishedFile),
@@ -43,7 +47,7 @@ impl<H: ProbeHost> Step<H> for Verify {
 
     fn plan(operation: &Operation) -> Result<Vec<Planned>, StepError> {
         let command = match operation {
-            Operation::Crate(operation) => operation.command(),
+            Operation::FindCrate(operation) | Operation::Crate(operation) => operation.command(),
             Operation::Tag(operation) => operation.command(),
             Operation::MavenFile(operation) => operation.command(),
         };
@@ -52,6 +56,7 @@ impl<H: ProbeHost> Step<H> for Verify {
 
     fn execute(host: &mut H, operation: Operation) -> Result<Output, StepError> {
         match operation {
+            Operation::FindCrate(operation) => operation.find(host).map(Output::FindCrate),
             Operation::Crate(operation) => operation.execute(host).map(Output::Crate),
             Operation::Tag(operation) => operation.execute(host).map(Output::Tag),
             Operation::MavenFile(operation) => operation.execute(host).map(Output::MavenFile),

@@ -5,6 +5,7 @@
 use light_workflow_sdk::{CommandTemplate, Invocation, ProbeHost, StepError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use step_kit::curl;
 use step_kit::java_release::RepositoryFile;
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -54,13 +55,13 @@ impl MavenFile {
         let result = self.command().run(host)?;
         let MavenFile { group, artifact, version, digest, .. } = self;
         let name = format!("{group}:{artifact}:{version}");
-        result.expect_success(&format!("ask the repository for {name}"))?;
+        curl::expect_answer(&result, &format!("ask the repository for {name}"))?;
         let mut lines = result.stdout_excerpt.lines().rev().map(str::trim).filter(|line| !line.is_empty());
         match lines.next() {
             Some("200") => {}
             // A repository may show a file minutes after it took it.
             Some("404" | "410") => return Err(StepError::Transient(format!("{name} is not in the repository yet"))),
-            Some(status) if status.starts_with('5') || status == "429" => {
+            Some(status) if curl::may_change(status) => {
                 return Err(StepError::Transient(format!("the repository answered {status} for {name}")));
             }
             status => {

@@ -1,5 +1,7 @@
 //! A crate in the index of its registry, and a tag on its remote.
 
+use std::collections::{BTreeMap, btree_map};
+
 use light_workflow_sdk::{Invocation, ProbeHost, StepError};
 use schemars::JsonSchema;
 use semver::{Version, VersionReq};
@@ -24,6 +26,16 @@ pub struct Tag {
     url: String,
     tag: String,
     commit: String,
+}
+
+/// Whether the registry has a version. What it has is what was approved, or there is no answer.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct FoundCrate {
+    /// False only if the registry said that the version is not there.
+    found: bool,
+    #[serde(rename = "crate")]
+    name: String,
+    version: String,
 }
 
 /// A crate that is public with the bytes that were approved.
@@ -57,19 +69,42 @@ struct FoundDependency {
 }
 
 const WHY: &str = "the registry says what was published";
+const WHY_DEPENDENCY: &str = "what it depends on must be there too";
 
 impl Crate {
     pub fn command(&self) -> Invocation {
         index::look_up(&self.registry_index, &self.name, WHY)
     }
 
+    /// Answers before a send. A registry that cannot say is an error and no absence:
+    /// what may be there is not sent again.
+    pub fn find(&self, host: &mut impl ProbeHost) -> Result<FoundCrate, StepError> {
+        let found = self.entry(host)?.is_some();
+        Ok(FoundCrate { found, name: self.name.clone(), version: self.version.clone() })
+    }
+
     pub fn execute(&self, host: &mut impl ProbeHost) -> Result<PublishedCrate, StepError> {
         let Crate { name, version, digest, .. } = self;
-        let entries = index::versions(host, &self.registry_index, name, WHY)?;
-        let Some(entry) = entries.iter().find(|entry| entry.vers == *version) else {
+        let Some(entry) = self.entry(host)? else {
             // An index may lag behind its upload.
             return Err(StepError::Transient(format!("{name} {version} is not in the index yet")));
         };
+        let dependencies = self.dependencies(host, &entry)?;
+        Ok(PublishedCrate {
+            name: name.clone(),
+            version: version.clone(),
+            digest: digest.clone(),
+            yanked: false,
+            index: index::url(&self.registry_index, name),
+            dependencies,
+        })
+    }
+
+    /// The version in the index with the approved bytes; none if the registry does not have it.
+    fn entry(&self, host: &mut impl ProbeHost) -> Result<Option<Entry>, StepError> {
+        let Crate { name, version, digest, .. } = self;
+        let entries = index::versions(host, &self.registry_index, name, WHY)?;
+        let Some(entry) = entries.into_iter().find(|entry| entry.vers == *version) else { return Ok(None) };
         let published = format!("sha256:{}", entry.cksum.to_ascii_lowercase());
         if published != *digest {
             return Err(StepError::failed(format!(
@@ -79,15 +114,7 @@ impl Crate {
         if entry.yanked {
             return Err(StepError::failed(format!("{name} {version} is published and yanked")));
         }
-        let dependencies = self.dependencies(host, entry)?;
-        Ok(PublishedCrate {
-            name: name.clone(),
-            version: version.clone(),
-            digest: published,
-            yanked: false,
-            index: index::url(&self.registry_index, name),
-            dependencies,
-        })
+        Ok(Some(entry))
     }
 
     /// A crate that cannot be resolved is not released, so what it needs must be there too.
@@ -95,10 +122,17 @@ impl Crate {
         let here =
             |dependency: &&Dependency| dependency.registry.is_none() && dependency.kind.as_deref() != Some("dev");
         let mut found = Vec::new();
+        // One crate is often needed twice, for a build script or another target: it is looked up once.
+        let mut known = BTreeMap::<&str, Vec<Entry>>::new();
         for dependency in entry.deps.iter().filter(here) {
             let name = dependency.package.as_ref().unwrap_or(&dependency.name);
-            let versions = index::versions(host, &self.registry_index, name, "what it depends on must be there too")?;
-            let newest = newest(&versions, &dependency.req);
+            let versions = match known.entry(name) {
+                btree_map::Entry::Occupied(versions) => versions.into_mut(),
+                btree_map::Entry::Vacant(place) => {
+                    place.insert(index::versions(host, &self.registry_index, name, WHY_DEPENDENCY)?)
+                }
+            };
+            let newest = newest(versions, &dependency.req);
             let Some(newest) = newest else {
                 return Err(StepError::failed(format!(
                     "{} {} needs {name} {}, which the registry does not have",
@@ -167,9 +201,55 @@ mod tests {
         ] })
     }
 
-    fn verify(script: &mut Script, digest: &str) -> Result<Value, StepError> {
-        let input = json!({ "operation": "crate", "registryIndex": "sparse+http://r/i/", "crate": "app", "version": "0.1.0", "digest": digest });
+    fn ask(operation: &str, script: &mut Script, digest: &str) -> Result<Value, StepError> {
+        let input = json!({ "operation": operation, "registryIndex": "sparse+http://r/i/", "crate": "app", "version": "0.1.0", "digest": digest });
         execute::<Verify, _>(script, &input.to_string())
+    }
+
+    fn verify(script: &mut Script, digest: &str) -> Result<Value, StepError> {
+        ask("crate", script, digest)
+    }
+
+    #[test]
+    fn before_a_send_a_registry_that_cannot_say_is_no_absence() {
+        let (right, wrong) = (format!("sha256:{SUM}"), format!("sha256:{}", SUM.replace("ab", "cd")));
+        let answered = |stdout: &str| Script::answering([("rust-release/registry-index", ended(0, stdout, ""))]);
+        let other = json!({ "name": "app", "vers": "0.0.9", "cksum": SUM, "deps": [] });
+        let there = format!("{}\n\n200\n", app(false));
+        // What is needed beside it is not asked for: it is about this version and its bytes.
+        for (stdout, found) in
+            [("\n404\n", false), ("\n410\n", false), (&format!("{other}\n\n200\n"), false), (&there, true)]
+        {
+            let output = ask("find-crate", &mut answered(stdout), &right).unwrap();
+            assert_eq!(output, json!({ "found": found, "crate": "app", "version": "0.1.0" }), "{stdout}");
+        }
+        for status in [500, 502, 503, 504, 429, 408] {
+            let error = ask("find-crate", &mut answered(&format!("\n{status}\n")), &right).unwrap_err();
+            assert_eq!(error, StepError::Transient(format!("the registry answered {status} for `app`")));
+        }
+        for (stdout, digest) in
+            [(there.as_str(), &wrong), (&format!("{}\n\n200\n", app(true)), &right), ("\n403\n", &right), ("", &right)]
+        {
+            let error = ask("find-crate", &mut answered(stdout), digest).unwrap_err();
+            assert!(matches!(error, StepError::Failed(_)), "{stdout}: {error:?}");
+        }
+        // Curl's words for a name that is not found, a time that ran out, a transfer that broke off.
+        for exit_code in [6, 7, 18, 28, 52, 56, 92] {
+            let mut script =
+                Script::answering([("rust-release/registry-index", ended(exit_code, "\n000\n", "curl: (x) no\n"))]);
+            let error = ask("find-crate", &mut script, &right).unwrap_err();
+            assert!(matches!(error, StepError::Transient(_)), "exit {exit_code}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn a_crate_that_is_needed_twice_is_looked_up_once() {
+        let need = |kind: &str| json!({ "name": "core", "req": "^0.1", "registry": null, "kind": kind });
+        let app = json!({ "name": "app", "vers": "0.1.0", "cksum": SUM, "deps": [need("normal"), need("build")] });
+        let core = json!({ "name": "core", "vers": "0.1.7", "cksum": SUM, "deps": [] });
+        let mut script = index(&[app, core]);
+        let output = verify(&mut script, &format!("sha256:{SUM}")).unwrap();
+        assert_eq!((output["dependencies"].as_array().unwrap().len(), script.asked.len()), (2, 2));
     }
 
     #[test]

@@ -24,5 +24,6 @@ mod sent_once;
 mod serve;
 mod servers;
 mod traces;
+mod trouble;
 mod world;
 mod wrong_input;
