@@ -5,7 +5,6 @@
 
 mod build;
 mod changes;
-mod checkout;
 mod metadata;
 mod output;
 mod package;
@@ -13,13 +12,14 @@ mod package;
 use light_workflow_sdk::{Invocation, Planned, ProbeHost, Step, StepError};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+use step_kit::checkout::{Checkout, Template};
 
 /// What a task passes in `with`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(tag = "operation", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Operation {
-    Checkout(checkout::Checkout),
+    Checkout(Checkout),
     Metadata(metadata::Metadata),
     Build(build::Build),
     Test(build::Test),
@@ -40,7 +40,7 @@ impl<H: ProbeHost> Step<H> for Cargo {
 
     fn plan(operation: &Operation) -> Result<Vec<Planned>, StepError> {
         let commands: Vec<Invocation> = match operation {
-            Operation::Checkout(operation) => vec![operation.command()],
+            Operation::Checkout(operation) => vec![operation.command(Template::RustRelease)],
             Operation::Metadata(operation) => vec![operation.command()],
             Operation::Build(operation) => operation.commands(),
             Operation::Test(operation) => vec![operation.command()],
@@ -52,7 +52,12 @@ impl<H: ProbeHost> Step<H> for Cargo {
 
     fn execute(host: &mut H, operation: Operation) -> Result<Value, StepError> {
         match operation {
-            Operation::Checkout(operation) => operation.execute(host),
+            Operation::Checkout(operation) => {
+                let checked_out = operation.execute(host, Template::RustRelease)?;
+                Ok(
+                    json!({ "directory": checked_out.directory, "commit": checked_out.commit, "ref": checked_out.reference }),
+                )
+            }
             Operation::Metadata(operation) => operation.execute(host),
             Operation::Build(operation) => operation.execute(host),
             Operation::Test(operation) => operation.execute(host),
@@ -67,3 +72,31 @@ impl<H: ProbeHost> Step<H> for Cargo {
 }
 
 light_workflow_sdk::export!(build, Cargo);
+
+#[cfg(test)]
+mod tests {
+    use light_workflow_sdk::{Script, StepError, ended, execute};
+
+    use crate::Cargo;
+
+    #[test]
+    fn a_checkout_is_that_of_the_rust_template() {
+        let commit = "0123456789abcdef0123456789abcdef01234567";
+        let mut script = Script::answering([("rust-release/git-checkout", ended(0, &format!("{commit}\n"), ""))]);
+        let input = r#"{"operation":"checkout","repository":{"name":"demo","url":"http://git/demo.git","ref":"main"}}"#;
+        let output = execute::<Cargo, _>(&mut script, input).unwrap();
+        assert_eq!(output, serde_json::json!({ "directory": "repos/demo", "commit": commit, "ref": "main" }));
+    }
+
+    #[test]
+    fn an_unknown_field_or_operation_is_named() {
+        for (input, expected) in [
+            (r#"{"operation":"publish"}"#, "unknown variant `publish`"),
+            (r#"{"operation":"build","directory":"x","profile":"dev"}"#, "unknown field `profile`"),
+            (r#"{"operation":"build"}"#, "missing field `directory`"),
+        ] {
+            let error = execute::<Cargo, _>(&mut Script::answering([]), input).unwrap_err();
+            assert!(matches!(&error, StepError::InvalidInput(text) if text.contains(expected)), "{error:?}");
+        }
+    }
+}

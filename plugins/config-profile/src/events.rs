@@ -50,7 +50,8 @@ impl Events {
     pub fn execute(&self, host: &mut impl PureHost) -> Result<Checked, StepError> {
         let mut findings = Findings::of(&self.portal.name);
         let mut types = BTreeMap::new();
-        let events: Vec<Map<String, Value>> = serde_json::from_str(&self.text).unwrap_or_else(|error| {
+        let read = step_kit::json::parse(&self.text).and_then(serde_json::from_value::<Vec<Map<String, Value>>>);
+        let events = read.unwrap_or_else(|error| {
             findings.add("", format!("the events are no JSON array of objects: {error}"));
             Vec::new()
         });
@@ -171,6 +172,10 @@ mod tests {
             let Err(StepError::NeedsHuman(text)) = &result else { panic!("not refused: {result:?}") };
             assert!(text.contains(expected), "{expected} is not in {text}");
         }
+        let twice = json!([linked()]).to_string().replacen(r#""host":"#, r#""host":"another","host":"#, 1);
+        let events = json!({ "operation": "events", "portal": { "name": "dev", "hostId": HOST }, "text": twice });
+        let Err(StepError::NeedsHuman(text)) = Script::new().execute::<ConfigProfile>(events) else { panic!() };
+        assert!(text.contains("the key `host` is there twice"), "{text}");
         let Err(StepError::NeedsHuman(text)) = check(&json!([linked(), linked()]), false) else { panic!() };
         assert!(text.contains("/1/id: `01964b05-552a-7c4b-9184-000000000001` is there twice"), "{text}");
     }

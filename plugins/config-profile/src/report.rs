@@ -99,10 +99,14 @@ impl Gate {
 }
 
 fn read(findings: &mut Findings<'_>, deletions: &mut Vec<Deletion>, portal: &Portal, text: &str) -> Option<Summary> {
-    let report: Map<String, Value> = match serde_json::from_str(text) {
-        Ok(report) => report,
+    let report = match step_kit::json::parse(text) {
+        Ok(Value::Object(report)) => report,
+        Ok(_) => {
+            findings.add("", "the report is no JSON object");
+            return None;
+        }
         Err(error) => {
-            findings.add("", format!("the report is no JSON object: {error}"));
+            findings.add("", format!("the report is no JSON object without doubt: {error}"));
             return None;
         }
     };
@@ -322,6 +326,24 @@ mod tests {
         closed(gate(&[("dev", &report()), ("prod", &report())], false), "prod: has a report, but");
         closed(gate(&[("dev", &report()), ("dev", &report())], false), "dev: has more than one report");
         closed(gate(&[("dev", &json!([]))], false), "the report is no JSON object");
+    }
+
+    #[test]
+    fn a_report_that_says_one_thing_twice_closes_the_gate() {
+        // The last value of `missingConfigs` alone would open it.
+        let text = report().to_string();
+        for (once, twice) in [
+            (r#""missingConfigs":[]"#, r#""missingConfigs":["server.yml"],"missingConfigs":[]"#),
+            (r#""linkToCreate":true"#, r#""linkToCreate":false,"linkToCreate":true"#),
+            (r#""products":["#, r#""products":[],"products":["#),
+        ] {
+            let doubtful = text.replacen(once, twice, 1);
+            assert_ne!(doubtful, text);
+            let portals = json!([{ "name": "dev", "hostId": HOST, "dryRunRequired": true }]);
+            let reports = json!([{ "portal": "dev", "text": doubtful }]);
+            let gate = json!({ "operation": "gate", "portals": portals, "reports": reports });
+            closed(Script::new().execute::<ConfigProfile>(gate), "is there twice");
+        }
     }
 
     #[test]

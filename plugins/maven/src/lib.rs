@@ -5,19 +5,19 @@
 //! secrets.
 
 mod build;
-mod checkout;
 mod output;
 mod reports;
 
 use light_workflow_sdk::{Invocation, Planned, ProbeHost, Step, StepError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use step_kit::checkout::{CheckedOut, Checkout, Template};
 
 /// What a task passes in `with`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(tag = "operation", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Operation {
-    Checkout(checkout::Checkout),
+    Checkout(Checkout),
     Metadata(build::Metadata),
     Build(build::Build),
     Test(build::Test),
@@ -27,7 +27,7 @@ pub enum Operation {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Output {
-    Checkout(checkout::CheckedOut),
+    Checkout(CheckedOut),
     Metadata(build::Project),
     Build(build::Built),
     Test(build::Tested),
@@ -47,7 +47,7 @@ impl<H: ProbeHost> Step<H> for Maven {
 
     fn plan(operation: &Operation) -> Result<Vec<Planned>, StepError> {
         let commands: Vec<Invocation> = match operation {
-            Operation::Checkout(operation) => vec![operation.command()],
+            Operation::Checkout(operation) => vec![operation.command(Template::JavaRelease)],
             Operation::Metadata(operation) => vec![operation.command()],
             Operation::Build(operation) => operation.commands(),
             Operation::Test(operation) => vec![operation.command()],
@@ -58,7 +58,7 @@ impl<H: ProbeHost> Step<H> for Maven {
 
     fn execute(host: &mut H, operation: Operation) -> Result<Output, StepError> {
         match operation {
-            Operation::Checkout(operation) => operation.execute(host).map(Output::Checkout),
+            Operation::Checkout(operation) => operation.execute(host, Template::JavaRelease).map(Output::Checkout),
             Operation::Metadata(operation) => operation.execute(host).map(Output::Metadata),
             Operation::Build(operation) => operation.execute(host).map(Output::Build),
             Operation::Test(operation) => operation.execute(host).map(Output::Test),
