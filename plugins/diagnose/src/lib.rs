@@ -8,6 +8,8 @@
 //!
 //! Source: “AI Failure Loop” in the design document (F2, F4, F5).
 
+#[cfg(test)]
+mod accuracy;
 mod logs;
 mod opinion;
 mod rules;

@@ -25,28 +25,39 @@ const WARNING_LESS: Weight = 12;
 pub struct Match {
     pub category: Category,
     pub weight: Weight,
+    /// Index into the rules.
+    pub rule: usize,
     /// Index into the lines.
     pub line: usize,
 }
 
 /// The best match of each line that has one, in the order of the lines.
 pub fn matches(lines: &[Line<'_>]) -> Vec<Match> {
+    matches_by(lines, &|_| true)
+}
+
+/// The same by some of the rules, named by their index.
+pub fn matches_by(lines: &[Line<'_>], allowed: &dyn Fn(usize) -> bool) -> Vec<Match> {
     let of_maven = says_maven(lines);
     let telling = lines.iter().enumerate().filter(|(_, line)| !of_maven || is_telling_in_maven(&line.plain));
     telling
-        .filter_map(|(at, line)| best(&line.plain).map(|(category, weight)| Match { category, weight, line: at }))
+        .filter_map(|(at, line)| {
+            let (rule, category, weight) = best(&line.plain, allowed)?;
+            Some(Match { category, weight, rule, line: at })
+        })
         .collect()
 }
 
 /// The heaviest rule that a line fulfils; the first of equals.
-fn best(line: &str) -> Option<(Category, Weight)> {
+fn best(line: &str, allowed: &dyn Fn(usize) -> bool) -> Option<(usize, Category, Weight)> {
     let seen = Seen::of(line);
     let fits = |rule: &&Rule| rule.2.iter().all(|words| seen.may_hold(words) && line.contains(words));
-    let fitting = RULES.iter().filter(fits).map(|(category, weight, _)| (*category, *weight));
-    let (category, weight) = fitting.reduce(|best, next| if next.1 > best.1 { next } else { best })?;
+    let fitting = RULES.iter().enumerate().filter(|(at, rule)| fits(rule) && allowed(*at));
+    let fitting = fitting.map(|(at, (category, weight, _))| (at, *category, *weight));
+    let (rule, category, weight) = fitting.reduce(|best, next| if next.2 > best.2 { next } else { best })?;
     // What a tool only warns of is rarely why it failed.
     let is_warning = line.starts_with("warning");
-    Some((category, if is_warning { weight - WARNING_LESS } else { weight }))
+    Some((rule, category, if is_warning { weight - WARNING_LESS } else { weight }))
 }
 
 /// Which three letters follow each other somewhere in a line, roughly: most rules
@@ -363,7 +374,7 @@ mod tests {
     fn a_rule_is_ruled_out_only_where_it_does_not_fit() {
         for (category, weight, words) in RULES {
             let line = format!("x {} y", words.join(" and "));
-            let (_, found) = best(&line).unwrap_or_else(|| panic!("{category:?} {words:?}"));
+            let (_, _, found) = best(&line, &|_| true).unwrap_or_else(|| panic!("{category:?} {words:?}"));
             assert!(found >= *weight, "{words:?}");
         }
     }

@@ -23,8 +23,7 @@ pub const SURE: f64 = 0.75;
 /// What the rules say of the lines.
 pub fn of_lines(texts: &[Text], lines: &[Line<'_>]) -> Verdict {
     let found = matches(lines);
-    // Of two as heavy the last: `max_by_key` takes it.
-    let Some(best) = found.iter().max_by_key(|found| found.weight) else {
+    let Some(best) = heaviest(&found) else {
         return Verdict {
             category: Category::Uncertain,
             confidence: 0.0,
@@ -46,6 +45,11 @@ pub fn of_lines(texts: &[Text], lines: &[Line<'_>]) -> Verdict {
         evidence,
         by: "rules".to_owned(),
     }
+}
+
+/// The match that decides: of two as heavy the last, which `max_by_key` takes.
+pub fn heaviest(found: &[Match]) -> Option<&Match> {
+    found.iter().max_by_key(|found| found.weight)
 }
 
 /// The best match first, then the heaviest others of its category; each line once.
