@@ -1,12 +1,15 @@
 //! Registries that lie, and send us elsewhere.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 use web_stub::{Asked, Part, Reply, Web};
 use workflow::Digest;
 
+use crate::signatures::Keys;
 use crate::world::{Host, PLUGIN, built, root};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -73,6 +76,57 @@ fn a_registry_that_never_ends_or_is_something_else_is_not_listened_to() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success() && said.contains(expected), "`{expected}` is not in {said}");
         assert!(host.is_empty(), "{expected}");
+    }
+}
+
+/// A registry in memory. The `turn`-th question for signatures finds what another
+/// push has just written, who had seen nothing of ours.
+fn shared(turn: usize, others: &'static str) -> (Web, String, Arc<Mutex<BTreeMap<String, Vec<u8>>>>) {
+    let kept: Arc<Mutex<BTreeMap<String, Vec<u8>>>> = Arc::default();
+    let (store, asked_for) = (kept.clone(), AtomicUsize::new(0));
+    let (web, reference) = registry(move |asked| {
+        let mut store = store.lock().unwrap();
+        let (path, query) = asked.target.split_once('?').unwrap_or((&asked.target, ""));
+        let name = path.rsplit('/').next().unwrap().to_owned();
+        match asked.method.as_str() {
+            "POST" => Reply::new(202, &[("location", "/v2/preflight/blobs/uploads/1")], ""),
+            "PUT" => {
+                let digest = query.rsplit("digest=").next().unwrap().replace("%3A", ":");
+                let name = if path.contains("/uploads/") { digest } else { name };
+                store.insert(Digest::of(&asked.body).to_string(), asked.body.clone());
+                store.insert(name, asked.body.clone());
+                Reply::status(201)
+            }
+            _ => {
+                if name.ends_with(".sig") && asked_for.fetch_add(1, Ordering::SeqCst) + 1 == turn {
+                    store.insert(Digest::of(b"theirs").to_string(), b"theirs".to_vec());
+                    store.insert(name.clone(), others.as_bytes().to_vec());
+                }
+                store.get(&name).map_or(Reply::status(404), |bytes| Reply::new(200, &[], bytes))
+            }
+        }
+    });
+    (web, reference, kept)
+}
+
+#[test]
+fn two_pushes_in_the_same_moment_keep_the_signatures_of_both() {
+    let theirs = workflow::distribution::Signature { payload: "theirs".to_owned(), signature: "c2ln".to_owned() };
+    let others = workflow::distribution::pack_signatures(&[theirs]).unwrap().manifest;
+    let others: &'static str = Box::leak(others.into_boxed_str());
+    for turn in 1..=4 {
+        let (_web, reference, kept) = shared(turn, others);
+        let host = Host::with_plugin("");
+        let keys = Keys::make(&host, "team");
+        let said = host.json(&["plugin", "push", PLUGIN, &reference, "--key", keys.private()]);
+        let kept = kept.lock().unwrap();
+        let signatures = kept.iter().find(|(name, _)| name.ends_with(".sig")).unwrap().1;
+        let signatures: serde_json::Value = serde_json::from_slice(signatures).unwrap();
+        let digests: Vec<_> = signatures["layers"].as_array().unwrap().iter().map(|layer| &layer["digest"]).collect();
+        // The fourth question is never asked: after the third all is well.
+        let both = if turn == 4 { 1 } else { 2 };
+        assert_eq!((digests.len(), &said["signatures"]), (both, &json!(both)), "turn {turn}: {signatures}");
+        assert_eq!(digests.contains(&&json!(Digest::of(b"theirs"))), turn != 4, "turn {turn}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! A real registry, for one test.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -80,6 +81,23 @@ impl Registry {
         let hex = digest.strip_prefix("sha256:").expect("a digest");
         let blobs = self.folder.path().join("storage/docker/registry/v2/blobs/sha256");
         blobs.join(&hex[..2]).join(hex).join("data")
+    }
+
+    /// Leaves a manifest under a tag, as any client may.
+    pub fn put_manifest(&self, repository: &str, tag: &str, manifest: &Value) {
+        let body = manifest.to_string();
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        write!(
+            stream,
+            "PUT /v2/{repository}/manifests/{tag} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\
+             content-type: application/vnd.oci.image.manifest.v1+json\r\ncontent-length: {}\r\n\r\n{body}",
+            self.host(),
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
     }
 
     /// A manifest as it is kept, found by what it is tagged with.

@@ -10,12 +10,12 @@ use crate::server::Registry;
 use crate::world::{Host, PLUGIN};
 
 /// A pair of keys, made as an operator makes it.
-struct Keys {
+pub struct Keys {
     folder: PathBuf,
 }
 
 impl Keys {
-    fn make(host: &Host, name: &str) -> Self {
+    pub fn make(host: &Host, name: &str) -> Self {
         let folder = host.path(name);
         fs::create_dir(&folder).unwrap();
         openssl(&folder, &["genpkey", "-algorithm", "ed25519", "-out", "key.pem"]);
@@ -23,7 +23,7 @@ impl Keys {
         Self { folder }
     }
 
-    fn private(&self) -> &str {
+    pub fn private(&self) -> &str {
         Box::leak(self.folder.join("key.pem").display().to_string().into_boxed_str())
     }
 
@@ -80,6 +80,87 @@ fn a_second_signature_stands_beside_the_first() {
         let said = Host::new(&keys.required(name)).json(&["plugin", "pull", &tag]);
         assert_eq!((&said["signedBy"], &said["signatures"]), (&json!(name), &json!(2)));
     }
+}
+
+/// Where the signatures of a pushed plugin are.
+fn signatures_tag(pushed: &Value) -> String {
+    format!("{}.sig", pushed["manifest"].as_str().unwrap().replace(':', "-"))
+}
+
+#[test]
+fn a_bad_payload_beside_a_good_signature_is_told_and_no_more() {
+    let registry = Registry::open();
+    let tag = format!("{}/preflight:1", registry.host());
+    let author = Host::with_plugin("");
+    let (team, lead) = (Keys::make(&author, "team"), Keys::make(&author, "lead"));
+    // Signed without a place: another payload than that of a push.
+    author.does(&["plugin", "sign", PLUGIN, "--key", lead.private()]);
+    let pushed = author.json(&["plugin", "push", PLUGIN, &tag, "--key", team.private()]);
+    assert_eq!(pushed["signatures"], 2);
+    let mut manifest = registry.manifest("preflight", &signatures_tag(&pushed));
+    let first = manifest["layers"][0]["digest"].as_str().unwrap().to_owned();
+    // The registry has other bytes under the digest; then it has bytes that are no text; then it has none.
+    let payload = fs::read(registry.blob(&first)).unwrap();
+    for bytes in [Some(payload.to_ascii_uppercase()), Some(vec![0xff; payload.len()]), None] {
+        match bytes {
+            Some(bytes) => fs::write(registry.blob(&first), bytes).unwrap(),
+            None => fs::remove_file(registry.blob(&first)).unwrap(),
+        }
+        let host = Host::new(&team.required("team"));
+        let output = host.run(&["plugin", "pull", &tag]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && said.contains("one that does not count") && said.contains(&first), "{said}");
+        // The one that cannot be read vouches for nothing.
+        let other = Host::new(&lead.required("lead"));
+        other.fails(&["plugin", "pull", &tag], 1, &["none of its 1 signatures", "`lead`"]);
+        assert!(other.is_empty());
+    }
+    fs::write(registry.blob(&first), payload).unwrap();
+    // A layer that no reader of descriptors takes.
+    manifest["layers"][0]["annotations"] = json!({ "dev.cosignproject.cosign/signature": "c2ln", "dev.x": "" });
+    manifest["layers"].as_array_mut().unwrap().rotate_left(1);
+    registry.put_manifest("preflight", &signatures_tag(&pushed), &manifest);
+    let said = Host::new(&team.required("team")).json(&["plugin", "pull", &tag]);
+    assert_eq!((&said["signedBy"], &said["signatures"]), (&json!("team"), &json!(2)));
+}
+
+#[test]
+fn a_push_leaves_what_others_wrote_beside_the_signatures_as_it_was() {
+    let registry = Registry::open();
+    let tag = format!("{}/preflight:1", registry.host());
+    let author = Host::with_plugin("");
+    let (team, lead) = (Keys::make(&author, "team"), Keys::make(&author, "lead"));
+    let pushed = author.json(&["plugin", "push", PLUGIN, &tag, "--key", team.private()]);
+    let place = signatures_tag(&pushed);
+    let mut there = registry.manifest("preflight", &place);
+    // What cosign adds for a certificate, and what nobody here has heard of.
+    there["annotations"] = json!({ "made-by": "another tool" });
+    there["layers"][0]["annotations"]["dev.sigstore.cosign/certificate"] = json!("PEM");
+    let mut strange = there["layers"][0].clone();
+    strange["mediaType"] = json!("application/vnd.example.note+json");
+    there["layers"].as_array_mut().unwrap().push(strange);
+    registry.put_manifest("preflight", &place, &there);
+
+    let second = author.json(&["plugin", "push", PLUGIN, &tag, "--key", lead.private()]);
+    assert_eq!(second["signatures"], 2);
+    let mut now = registry.manifest("preflight", &place);
+    assert_eq!(now["layers"].as_array_mut().unwrap().pop().unwrap()["mediaType"], there["layers"][0]["mediaType"]);
+    now["config"] = there["config"].clone();
+    assert_eq!(now, there);
+
+    // As many as are read: one more is refused, and nothing is changed.
+    let mut full = there.clone();
+    let layers = full["layers"].as_array_mut().unwrap();
+    let one = layers[0].clone();
+    layers.extend(std::iter::repeat_n(one, 31));
+    registry.put_manifest("preflight", &place, &full);
+    let other = Keys::make(&author, "other");
+    author.fails(
+        &["plugin", "push", PLUGIN, &tag, "--key", other.private()],
+        1,
+        &["32 signatures already", "another repository"],
+    );
+    assert_eq!(registry.manifest("preflight", &place), full);
 }
 
 #[test]

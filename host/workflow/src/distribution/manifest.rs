@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::signature::Signature;
 use crate::capability::PluginManifest;
@@ -76,6 +76,10 @@ pub enum ManifestError {
         "it has no annotation `{PLUGIN_TOML}`: the component was not pushed by `light-workflow plugin push`, and nothing says what it asks for"
     )]
     NoPluginToml,
+    #[error(
+        "it has {there} signatures already, and no more than {SIGNATURES_MAX} are read; push the plugin under another repository, or have those that nobody needs removed"
+    )]
+    TooManySignatures { there: usize },
 }
 
 /// A plugin, ready for a registry.
@@ -145,56 +149,147 @@ pub fn unpack(manifest: &[u8]) -> Result<Unpacked, ManifestError> {
     Ok(Unpacked { component, plugin_toml })
 }
 
+/// Signatures in a registry as somebody left them, perhaps with another tool:
+/// all of it is kept, understood or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptSignatures {
+    manifest: Value,
+    layers: Vec<Value>,
+}
+
+/// What the manifest of signatures holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FoundSignatures {
+    /// The payloads to fetch, each with its signature in base64.
+    pub payloads: Vec<(Descriptor, String)>,
+    /// Why a layer is left out, one text for each.
+    pub left_out: Vec<String>,
+}
+
+impl KeptSignatures {
+    /// # Errors
+    ///
+    /// It is no manifest with layers.
+    pub fn read(manifest: &[u8]) -> Result<Self, ManifestError> {
+        let mut manifest = parsed(manifest)?;
+        let Some(Value::Array(layers)) = manifest.get_mut("layers").map(Value::take) else {
+            return Err(ManifestError::Malformed("it has no `layers`".to_owned()));
+        };
+        Ok(Self { manifest, layers })
+    }
+
+    /// Those that can be read; the first [`SIGNATURES_MAX`] of them.
+    pub fn found(&self) -> FoundSignatures {
+        let mut found = FoundSignatures::default();
+        for (at, layer) in self.layers.iter().enumerate() {
+            match payload(layer) {
+                Ok(_) if found.payloads.len() == SIGNATURES_MAX => {
+                    let more = self.layers.len() - at;
+                    found.left_out.push(format!(
+                        "layers {at} to {}: no more than {SIGNATURES_MAX} signatures are read",
+                        at + more - 1
+                    ));
+                    break;
+                }
+                Ok(payload) => found.payloads.push(payload),
+                Err(why) => found.left_out.push(format!("layer {at}: {why}")),
+            }
+        }
+        found
+    }
+
+    /// The digest of its config, if it is one in JSON that lists the layers: it
+    /// is fetched before something is added.
+    pub fn config(&self) -> Option<Descriptor> {
+        let config: Descriptor = serde_json::from_value(self.manifest.get("config")?.clone()).ok()?;
+        (config.media_type == SIGNATURE_CONFIG_TYPE).then_some(config)
+    }
+
+    /// The same with more signatures after what is there. `config` is what
+    /// [`Self::config`] names; without it the config stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// It would be more than [`SIGNATURES_MAX`]: nobody would read the last ones.
+    pub fn with(&self, more: &[Signature], config: Option<&[u8]>) -> Result<Packed, ManifestError> {
+        let there = self.layers.iter().filter(|layer| payload(layer).is_ok()).count();
+        if there + more.len() > SIGNATURES_MAX {
+            return Err(ManifestError::TooManySignatures { there });
+        }
+        let new: Vec<Descriptor> = more.iter().map(layer).collect();
+        let mut manifest = self.manifest.clone();
+        let mut config: Vec<u8> = config.unwrap_or_default().to_vec();
+        let mut read: Value = serde_json::from_slice(&config).unwrap_or_default();
+        if let Some(list) = read.pointer_mut("/rootfs/diff_ids").and_then(Value::as_array_mut) {
+            list.extend(new.iter().map(|layer| json!(layer.digest)));
+            config = read.to_string().into_bytes();
+            // Its annotations and whatever else is said of it stay.
+            manifest["config"]["digest"] = json!(Digest::of(&config));
+            manifest["config"]["size"] = json!(config.len());
+        }
+        let layers = self.layers.iter().cloned().chain(new.iter().map(|layer| json!(layer)));
+        manifest["layers"] = layers.collect();
+        Ok(Packed { config, manifest: manifest.to_string() })
+    }
+}
+
+fn layer(signature: &Signature) -> Descriptor {
+    Descriptor {
+        annotations: [(SIGNATURE.to_owned(), signature.signature.clone())].into(),
+        ..Descriptor::of(PAYLOAD_TYPE, signature.payload.as_bytes())
+    }
+}
+
+/// A layer as a payload with its signature, or why it is none.
+fn payload(layer: &Value) -> Result<(Descriptor, String), String> {
+    let mut layer: Descriptor = serde_json::from_value(layer.clone()).map_err(|error| error.to_string())?;
+    if layer.media_type != PAYLOAD_TYPE {
+        return Err(format!("it is a `{}` and no payload", layer.media_type));
+    }
+    let signature = layer.annotations.remove(SIGNATURE);
+    signature.map(|signature| (layer, signature)).ok_or_else(|| format!("it has no annotation `{SIGNATURE}`"))
+}
+
 /// Makes the manifest under which a registry keeps signatures; their payloads
-/// are its layers. The first value is its config.
-pub fn pack_signatures(signatures: &[Signature]) -> Packed {
-    let layers: Vec<Descriptor> = signatures
-        .iter()
-        .map(|signature| Descriptor {
-            annotations: [(SIGNATURE.to_owned(), signature.signature.clone())].into(),
-            ..Descriptor::of(PAYLOAD_TYPE, signature.payload.as_bytes())
-        })
-        .collect();
-    let digests: Vec<&Digest> = layers.iter().map(|layer| &layer.digest).collect();
+/// are its layers.
+///
+/// # Errors
+///
+/// There are more than [`SIGNATURES_MAX`].
+pub fn pack_signatures(signatures: &[Signature]) -> Result<Packed, ManifestError> {
     let config = json!({
         "architecture": "",
         "os": "",
         "created": "1970-01-01T00:00:00Z",
         "config": {},
-        "rootfs": { "type": "layers", "diff_ids": digests },
+        "rootfs": { "type": "layers", "diff_ids": [] },
     });
     let config = config.to_string().into_bytes();
-    let manifest = Manifest {
+    let empty = Manifest {
         schema_version: 2,
         media_type: MANIFEST_TYPE.to_owned(),
         config: Descriptor::of(SIGNATURE_CONFIG_TYPE, &config),
-        layers,
+        layers: Vec::new(),
         annotations: BTreeMap::new(),
     };
-    Packed { config, manifest: text(&manifest) }
-}
-
-/// The payloads to fetch, each with its signature in base64. What is not a signature is left out.
-///
-/// # Errors
-///
-/// It is no manifest. More signatures than [`SIGNATURES_MAX`] are not read.
-pub fn unpack_signatures(manifest: &[u8]) -> Result<Vec<(Descriptor, String)>, ManifestError> {
-    let signed = read(manifest)?.layers.into_iter().filter(|layer| layer.media_type == PAYLOAD_TYPE);
-    let with_signature =
-        |mut layer: Descriptor| layer.annotations.remove(SIGNATURE).map(|signature| (layer, signature));
-    Ok(signed.filter_map(with_signature).take(SIGNATURES_MAX).collect())
+    KeptSignatures::read(text(&empty).as_bytes())?.with(signatures, Some(&config))
 }
 
 fn read(manifest: &[u8]) -> Result<Manifest, ManifestError> {
-    let malformed = |error: serde_json::Error| ManifestError::Malformed(error.to_string());
-    let kind: serde_json::Value = serde_json::from_slice(manifest).map_err(malformed)?;
-    if let Some(kind) = kind.get("mediaType").and_then(serde_json::Value::as_str)
-        && kind != MANIFEST_TYPE
-    {
-        return Err(ManifestError::OtherKind(kind.to_owned()));
+    serde_json::from_value(parsed(manifest)?).map_err(malformed)
+}
+
+/// As JSON, if it says of itself that it is one manifest.
+fn parsed(manifest: &[u8]) -> Result<Value, ManifestError> {
+    let manifest: Value = serde_json::from_slice(manifest).map_err(malformed)?;
+    match manifest.get("mediaType").and_then(Value::as_str) {
+        Some(kind) if kind != MANIFEST_TYPE => Err(ManifestError::OtherKind(kind.to_owned())),
+        Some(_) | None => Ok(manifest),
     }
-    serde_json::from_slice(manifest).map_err(malformed)
+}
+
+fn malformed(error: serde_json::Error) -> ManifestError {
+    ManifestError::Malformed(error.to_string())
 }
 
 fn text(manifest: &Manifest) -> String {
@@ -274,13 +369,82 @@ mod tests {
         }
     }
 
+    fn signature(payload: &str) -> Signature {
+        Signature { payload: payload.to_owned(), signature: "c2ln".to_owned() }
+    }
+
     #[test]
-    fn signatures_are_layers_and_anything_else_is_left_out() {
-        let signature = Signature { payload: "{}".to_owned(), signature: "c2ln".to_owned() };
-        let manifest = pack_signatures(&vec![signature; SIGNATURES_MAX + 1]).manifest;
-        let read = unpack_signatures(manifest.as_bytes()).unwrap();
-        assert_eq!(read.len(), SIGNATURES_MAX);
-        assert_eq!((&read[0].0.digest, read[0].1.as_str()), (&Digest::of(b"{}"), "c2ln"));
-        assert_eq!(unpack_signatures(packed(b"x").manifest.as_bytes()), Ok(Vec::new()));
+    fn signatures_are_layers_and_what_is_none_is_told() {
+        let packed_signatures = pack_signatures(&[signature("{}")]).unwrap();
+        let kept = KeptSignatures::read(packed_signatures.manifest.as_bytes()).unwrap();
+        let FoundSignatures { payloads, left_out } = kept.found();
+        assert_eq!((&payloads[0].0.digest, payloads[0].1.as_str()), (&Digest::of(b"{}"), "c2ln"));
+        assert_eq!((payloads.len(), left_out.len()), (1, 0));
+        let config: Value = serde_json::from_slice(&packed_signatures.config).unwrap();
+        assert_eq!(config["rootfs"]["diff_ids"], json!([Digest::of(b"{}")]));
+        assert_eq!(kept.config().unwrap().digest, Digest::of(&packed_signatures.config));
+
+        let other = KeptSignatures::read(packed(b"x").manifest.as_bytes()).unwrap();
+        let found = other.found();
+        assert_eq!((found.payloads.len(), found.left_out.len()), (0, 1));
+        assert!(found.left_out[0].contains("`application/wasm` and no payload"), "{found:?}");
+    }
+
+    #[test]
+    fn what_is_added_stands_after_all_that_was_there_understood_or_not() {
+        let there = json!({
+            "schemaVersion": 2, "mediaType": MANIFEST_TYPE, "subject": { "digest": "sha512:ab" },
+            "annotations": { "made-by": "somebody", "a number": 1 },
+            "config": { "mediaType": SIGNATURE_CONFIG_TYPE, "digest": Digest::of(b"old"), "size": 3, "annotations": { "x": "y" } },
+            "layers": [
+                { "mediaType": PAYLOAD_TYPE, "digest": "sha1:ab", "size": -1 },
+                { "mediaType": "application/vnd.dev.sigstore.bundle+json", "digest": Digest::of(b"b"), "size": 1, "data": "Yg==" },
+                {
+                    "mediaType": PAYLOAD_TYPE, "digest": Digest::of(b"{}"), "size": 2, "urls": [],
+                    "annotations": { SIGNATURE: "c2ln", "dev.sigstore.cosign/certificate": "PEM", "dev.sigstore.cosign/bundle": "{}" },
+                },
+            ],
+        });
+        let kept = KeptSignatures::read(there.to_string().as_bytes()).unwrap();
+        assert_eq!((kept.found().payloads.len(), kept.found().left_out.len()), (1, 2));
+        let config = json!({ "rootfs": { "diff_ids": ["sha256:1"] }, "history": [{}] }).to_string();
+        let packed = kept.with(&[signature("new")], Some(config.as_bytes())).unwrap();
+        let mut now: Value = serde_json::from_str(&packed.manifest).unwrap();
+        let added = now["layers"].as_array_mut().unwrap().pop().unwrap();
+        assert_eq!(added["digest"], json!(Digest::of(b"new")));
+        assert_eq!(
+            (&now["config"]["digest"], &now["config"]["annotations"]["x"]),
+            (&json!(Digest::of(&packed.config)), &json!("y"))
+        );
+        assert_eq!(
+            serde_json::from_slice::<Value>(&packed.config).unwrap(),
+            json!({ "rootfs": { "diff_ids": ["sha256:1", Digest::of(b"new")] }, "history": [{}] })
+        );
+        now["config"] = there["config"].clone();
+        assert_eq!(now, there);
+        // A config that cannot be read stays what it is.
+        let packed = kept.with(&[signature("new")], None).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&packed.manifest).unwrap()["config"], there["config"]);
+    }
+
+    #[test]
+    fn no_signature_is_added_that_nobody_would_read() {
+        let many = |count: usize| (0..count).map(|at| signature(&at.to_string())).collect::<Vec<_>>();
+        let full = pack_signatures(&many(SIGNATURES_MAX)).unwrap();
+        let kept = KeptSignatures::read(full.manifest.as_bytes()).unwrap();
+        assert_eq!(kept.with(&[], None).unwrap().manifest.len(), full.manifest.len());
+        let error = kept.with(&[signature("x")], None).unwrap_err();
+        assert_eq!(error, ManifestError::TooManySignatures { there: SIGNATURES_MAX });
+        assert_eq!(
+            pack_signatures(&many(SIGNATURES_MAX + 1)).unwrap_err(),
+            ManifestError::TooManySignatures { there: 0 }
+        );
+        // Somebody else may have added one all the same: it is told, and the others count.
+        let mut manifest: Value = serde_json::from_str(&full.manifest).unwrap();
+        let layers = manifest["layers"].as_array_mut().unwrap();
+        layers.push(layers[0].clone());
+        let found = KeptSignatures::read(manifest.to_string().as_bytes()).unwrap().found();
+        assert_eq!((found.payloads.len(), found.left_out.len()), (SIGNATURES_MAX, 1));
+        assert!(found.left_out[0].contains("no more than 32"), "{found:?}");
     }
 }

@@ -18,8 +18,8 @@ use crate::ids::Digest;
 
 pub use keys::{KeyError, PublicKey, SigningKey};
 pub use manifest::{
-    Descriptor, MANIFEST_BYTES_MAX, MANIFEST_TYPE, Manifest, ManifestError, Packed, SIGNATURES_MAX, Unpacked,
-    WorldItems, pack, pack_signatures, unpack, unpack_signatures,
+    Descriptor, FoundSignatures, KeptSignatures, MANIFEST_BYTES_MAX, MANIFEST_TYPE, Manifest, ManifestError, Packed,
+    SIGNATURES_MAX, Unpacked, WorldItems, pack, pack_signatures, unpack,
 };
 pub use reference::{Reference, ReferenceError};
 pub use signature::{Signature, SignatureError, TrustedKeys};

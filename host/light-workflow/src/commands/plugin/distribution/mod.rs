@@ -13,11 +13,11 @@ use plugin_host::{HostConfig, Inspection};
 use workflow::PluginName;
 use workflow::capability::PluginManifest;
 use workflow::distribution::{
-    Distribution, Packed, Reference, Signature, SigningKey, WorldItems, pack, unpack_signatures,
+    Distribution, FoundSignatures, KeptSignatures, Packed, Reference, Signature, SigningKey, WorldItems, pack,
 };
 
 use crate::host::Parts;
-use crate::output::{Failure, listed};
+use crate::output::{Failure, errln, listed, plain};
 
 pub use pull::run as pull;
 pub use push::run as push;
@@ -132,22 +132,63 @@ fn signatures_tag(distribution: &Distribution) -> String {
     format!("sha256-{}.sig", distribution.digest().hex())
 }
 
-/// The signatures that the registry has of a manifest.
-async fn signatures(registry: &mut Registry, distribution: &Distribution) -> Result<Vec<Signature>, Failure> {
-    let Some(manifest) = registry.find_manifest(&signatures_tag(distribution)).await? else { return Ok(Vec::new()) };
-    let mut signatures = Vec::new();
-    for (payload, signature) in unpack_signatures(&manifest).map_err(Failure::failed)? {
-        match registry.blob(&payload, PAYLOAD_BYTES_MAX).await {
-            // What is no text is no payload that anybody signed.
-            Ok(bytes) => {
-                let payload = String::from_utf8(bytes).ok();
-                signatures.extend(payload.map(|payload| Signature { payload, signature }));
+/// What a registry has under the tag of a plugin's signatures.
+struct Signed {
+    kept: KeptSignatures,
+    signatures: Vec<Signature>,
+    /// What is there and is no signature that can be read: one text for each.
+    left_out: Vec<String>,
+}
+
+impl Signed {
+    /// Reads a manifest of signatures. One that cannot be read is left out, the others count.
+    async fn read(registry: &mut Registry, manifest: &[u8]) -> Result<Self, Failure> {
+        let kept = KeptSignatures::read(manifest).map_err(Failure::failed)?;
+        let FoundSignatures { payloads, mut left_out } = kept.found();
+        let mut signatures = Vec::new();
+        for (payload, signature) in payloads {
+            match registry.blob(&payload, PAYLOAD_BYTES_MAX).await {
+                Ok(bytes) => match String::from_utf8(bytes) {
+                    Ok(payload) => signatures.push(Signature { payload, signature }),
+                    Err(_) => left_out.push(format!("`{}`: it is no text", payload.digest)),
+                },
+                // Of this one payload. Whether the others are there, the registry did say.
+                Err(
+                    error @ (RegistryError::NotFound { .. }
+                    | RegistryError::TooLarge { .. }
+                    | RegistryError::Digest { .. }
+                    | RegistryError::Malformed { .. }),
+                ) => left_out.push(error.to_string()),
+                Err(
+                    error @ (RegistryError::Transport { .. }
+                    | RegistryError::NoCredentials { .. }
+                    | RegistryError::Unauthorized { .. }
+                    | RegistryError::Elsewhere { .. }
+                    | RegistryError::Status { .. }),
+                ) => return Err(error.into()),
             }
-            Err(RegistryError::NotFound { .. } | RegistryError::TooLarge { .. }) => {}
-            Err(error) => return Err(error.into()),
+        }
+        Ok(Self { kept, signatures, left_out })
+    }
+
+    fn tell(&self) {
+        for what in &self.left_out {
+            errln!("warning: beside the signatures is one that does not count: {}", plain(what));
         }
     }
-    Ok(signatures)
+}
+
+/// The signatures that the registry has of a manifest; what is none is told.
+async fn signatures(registry: &mut Registry, distribution: &Distribution) -> Result<Vec<Signature>, Failure> {
+    let tag = signatures_tag(distribution);
+    let Some(manifest) = registry.find_manifest(&tag).await? else { return Ok(Vec::new()) };
+    if let Err(error) = KeptSignatures::read(&manifest) {
+        errln!("warning: what the registry has as `{tag}` holds no signatures: {error}");
+        return Ok(Vec::new());
+    }
+    let signed = Signed::read(registry, &manifest).await?;
+    signed.tell();
+    Ok(signed.signatures)
 }
 
 /// A private key that only its owner can read.
@@ -169,7 +210,8 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         fs::create_dir_all(folder).map_err(wrong)?;
     }
     let mut aside = path.as_os_str().to_owned();
-    aside.push(".new");
+    // Two of us at once write two files, and the last one to rename stays.
+    aside.push(format!(".{}.new", std::process::id()));
     fs::write(&aside, bytes).and_then(|()| fs::rename(&aside, path)).map_err(wrong)
 }
 

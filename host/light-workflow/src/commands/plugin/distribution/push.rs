@@ -4,7 +4,7 @@ use calls::registry::Registry;
 use serde_json::json;
 use workflow::distribution::{Distribution, Signature, pack_signatures};
 
-use super::{Local, keep, registry, signatures, signatures_tag, signing_key};
+use super::{Local, Signed, keep, registry, signatures_tag, signing_key};
 use crate::cli::{Format, PluginPush};
 use crate::commands::print_json;
 use crate::host::Parts;
@@ -55,23 +55,63 @@ pub async fn run(parts: &Parts, push: &PluginPush) -> Result<u8, Failure> {
     Ok(DONE)
 }
 
+/// How often a push looks again because another one came between.
+const ROUNDS_MAX: usize = 5;
+
+/// The config of signatures lists their digests.
+const CONFIG_BYTES_MAX: u64 = 64 << 10;
+
 /// Leaves ours beside those that are there already.
+///
+/// A registry has no way to say “only if nobody came between”. So the tag is
+/// read again before it is written and after, and ours are added anew if
+/// somebody else's push took them away.
 async fn push_signatures(registry: &mut Registry, distribution: &mut Distribution) -> Result<(), Failure> {
     if distribution.signatures.is_empty() {
         return Ok(());
     }
-    let mut all = signatures(registry, distribution).await?;
-    let there = all.len();
-    all.extend(distribution.signatures.iter().filter(|ours| !all.contains(ours)).cloned().collect::<Vec<_>>());
-    distribution.signatures = all;
-    if distribution.signatures.len() == there {
-        return Ok(());
+    let tag = signatures_tag(distribution);
+    for round in 0..ROUNDS_MAX {
+        let there = registry.find_manifest(&tag).await?;
+        let signed = match &there {
+            Some(manifest) => Some(
+                Signed::read(registry, manifest)
+                    .await
+                    .map_err(|failure| Failure::failed(format!("`{tag}` is there and is not replaced: {failure}")))?,
+            ),
+            None => None,
+        };
+        let known = signed.as_ref().map_or(&[][..], |signed| &signed.signatures);
+        let missing: Vec<Signature> =
+            distribution.signatures.iter().filter(|ours| !known.contains(ours)).cloned().collect();
+        if missing.is_empty() {
+            distribution.signatures = known.to_vec();
+            return Ok(());
+        }
+        if let Some(signed) = signed.as_ref().filter(|_| round == 0) {
+            signed.tell();
+        }
+        let packed = match &signed {
+            Some(signed) => {
+                let config = match signed.kept.config() {
+                    // One that cannot be had stays what it is.
+                    Some(config) => registry.blob(&config, CONFIG_BYTES_MAX).await.ok(),
+                    None => None,
+                };
+                signed.kept.with(&missing, config.as_deref())
+            }
+            None => pack_signatures(&missing),
+        };
+        let packed = packed.map_err(|error| Failure::failed(format!("`{tag}`: {error}")))?;
+        for signature in &missing {
+            registry.push_blob(signature.payload.clone().into_bytes()).await?;
+        }
+        if !packed.config.is_empty() {
+            registry.push_blob(packed.config).await?;
+        }
+        if registry.find_manifest(&tag).await? == there {
+            registry.push_manifest(&tag, &packed.manifest).await?;
+        }
     }
-    for signature in &distribution.signatures {
-        registry.push_blob(signature.payload.clone().into_bytes()).await?;
-    }
-    let packed = pack_signatures(&distribution.signatures);
-    registry.push_blob(packed.config).await?;
-    registry.push_manifest(&signatures_tag(distribution), &packed.manifest).await?;
-    Ok(())
+    Err(Failure::failed(format!("others write `{tag}` at the same time; the plugin is there, push again to sign it")))
 }
