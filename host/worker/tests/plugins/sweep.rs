@@ -99,7 +99,10 @@ fn other_operations() -> Vec<(&'static str, Value, Script)> {
         "source": "artifact://straight/package/1/source.bundle" });
     let file = json!({ "operation": "maven-file", "repository": "https://maven.demo.test/maven2", "group": "g",
         "artifact": "core", "version": "1.0.0", "digest": format!("sha256:{}", "ab".repeat(32)) });
+    let find = json!({ "operation": "find-crate", "registryIndex": "sparse+http://crates.demo.test/", "crate": "app",
+        "version": "1.0.0", "digest": format!("sha256:{}", "ab".repeat(32)) });
     vec![
+        ("verify", find, vec![("registry-index", says("\n404\n"))]),
         ("cargo", checkout.clone(), vec![("git-checkout", says(commit))]),
         ("cargo", of("metadata"), vec![("cargo-metadata", says(&metadata.to_string()))]),
         ("cargo", of("test"), vec![]),
