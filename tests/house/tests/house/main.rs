@@ -14,6 +14,7 @@ mod every_kind;
 mod grants;
 mod history;
 mod http;
+mod java;
 mod leftovers;
 mod manifests;
 mod messages;
