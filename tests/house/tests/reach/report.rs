@@ -61,19 +61,22 @@ fn configuration() -> &'static Path {
     file
 }
 
-fn definition() -> String {
-    root().join("definitions/rust-products.yaml").display().to_string()
+/// The definitions of releases: between them they call every bundled plugin.
+pub const DEFINITIONS: [&str; 2] = ["rust-products.yaml", "java-products.yaml"];
+
+fn path(definition: &str) -> String {
+    root().join("definitions").join(definition).display().to_string()
 }
 
-pub fn of_definitions() -> Value {
-    let report = light_workflow(&["plugin", "report", &definition(), "--format", "json"]);
+pub fn of_definition(name: &str) -> Value {
+    let report = light_workflow(&["plugin", "report", &path(name), "--format", "json"]);
     assert_eq!(report["schema"], "light-workflow/plugin-report/1");
     report
 }
 
 /// By task reference, as `check` shows them and an instance starts with them.
-pub fn policies() -> BTreeMap<String, TaskPolicy> {
-    let checked = light_workflow(&["check", &definition(), "--format", "json"]);
+pub fn policies(name: &str) -> BTreeMap<String, TaskPolicy> {
+    let checked = light_workflow(&["check", &path(name), "--format", "json"]);
     let policy: EffectivePolicy = serde_json::from_value(checked[0]["policy"].clone()).unwrap();
     policy.tasks
 }

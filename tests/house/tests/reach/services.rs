@@ -25,6 +25,24 @@ async fn host(webs: &[&Web], services: Services) -> Engine {
     Engine::with(|hands| worker::Hands { client: Arc::new(client), services: Arc::new(services), ..hands }).await
 }
 
+/// A host with an origin that may be read, a model and a server of tools; they answer as long as these stubs live.
+pub async fn with_everything() -> (Engine, Everything) {
+    let reads = Web::plain(|_| Reply::new(200, &[], "read"));
+    let asks = oracle(r#"{ "cause": "flaky" }"#);
+    let uses = adding(false, Arc::default());
+    let Services { models, .. } = with_model(&asks);
+    let Services { mcp_servers, .. } = with_server(&uses);
+    let engine = host(&[&reads, &asks, &uses], Services { models, mcp_servers }).await;
+    let origin = origin(&reads);
+    (engine, Everything { origin, _stubs: [reads, asks, uses] })
+}
+
+pub struct Everything {
+    /// What the operator lets plugins read from.
+    pub origin: String,
+    _stubs: [Web; 3],
+}
+
 fn origin(web: &Web) -> String {
     format!("http://{}", web.address())
 }
