@@ -1,9 +1,11 @@
 //! What this machine can enforce on a sandbox, what it lacks, how to get it.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use rustix::fs::StatVfsMountFlags;
 use serde::Serialize;
 
 use super::cgroup::Groups;
@@ -38,6 +40,7 @@ pub fn doctor() -> Vec<Finding> {
         }
     }
     findings.push(user());
+    findings.push(launcher(std::env::current_exe().as_deref().unwrap_or(Path::new("/proc/self/exe"))));
     findings.extend(control_groups());
     findings.push(Finding::new(
         "limit on disk",
@@ -85,6 +88,26 @@ fn user() -> Finding {
         "the host is no root; commands run in a user namespace of its own user".to_owned()
     };
     Finding::new("user of commands", true, detail, "")
+}
+
+/// This very binary becomes the command's first process: its user must be able to execute it.
+fn launcher(program: &Path) -> Finding {
+    let shown = program.display();
+    let is_root = rustix::process::geteuid().is_root();
+    let (who, bit) = if is_root { (format!("user {SANDBOX_ID}"), 0o001) } else { ("its owner".to_owned(), 0o100) };
+    let detail = match (fs::metadata(program), rustix::fs::statvfs(program)) {
+        (Err(error), _) => Err(format!("`{shown}`: {error}")),
+        (Ok(found), _) if found.permissions().mode() & bit == 0 => {
+            Err(format!("`{shown}` has mode {:o}: {who} cannot execute it", found.permissions().mode() & 0o7777))
+        }
+        (Ok(_), Ok(mount)) if mount.f_flag.contains(StatVfsMountFlags::NOEXEC) => {
+            Err(format!("`{shown}` lies on a file system from which nothing is executed (noexec)"))
+        }
+        (Ok(_), _) => Ok(format!("`{shown}` can be executed by {who}")),
+    };
+    let remedy = "chmod 0755 the binary, and keep it where programs may be executed";
+    let ok = detail.is_ok();
+    Finding::new("launcher of commands", ok, detail.unwrap_or_else(|why| why), remedy)
 }
 
 fn system_call_filter() -> Finding {
@@ -151,6 +174,24 @@ mod tests {
             let remedy = finding.remedy.unwrap_or_default();
             assert!(finding.ok || !remedy.is_empty(), "{}", finding.name);
         }
+    }
+
+    #[test]
+    fn a_binary_that_the_user_of_commands_cannot_execute_is_found() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let found = |mode: u32| {
+            fs::set_permissions(file.path(), fs::Permissions::from_mode(mode)).unwrap();
+            launcher(file.path())
+        };
+        let is_root = rustix::process::geteuid().is_root();
+        for (mode, for_root, for_others) in
+            [(0o755, true, true), (0o711, true, true), (0o750, false, true), (0o644, false, false)]
+        {
+            let finding = found(mode);
+            assert_eq!(finding.ok, if is_root { for_root } else { for_others }, "{mode:o}: {}", finding.detail);
+        }
+        assert!(found(0o600).detail.contains("mode 600"));
+        assert!(!launcher(Path::new("/nonexistent")).ok);
     }
 
     #[test]
