@@ -294,13 +294,11 @@ fn same_step(language: &str, install: fn(&Path)) {
 }
 
 #[test]
-#[ignore = "installs componentize-js from npm and compiles for minutes; `cargo xtask test --all` runs it"]
 fn the_same_step_in_javascript_behaves_the_same() {
     same_step("javascript", npm);
 }
 
 #[test]
-#[ignore = "installs componentize-py from PyPI and compiles for minutes; `cargo xtask test --all` runs it"]
 fn the_same_step_in_python_behaves_the_same() {
     same_step("python", pip);
 }

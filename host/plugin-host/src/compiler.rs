@@ -36,6 +36,7 @@ pub struct Compiler {
     pub program: PathBuf,
     /// A Python component of 18 MB takes a minute on a busy machine.
     pub processor_time_max: Duration,
+    /// For a compiler that waits: on a machine that does much else, a minute of work takes a quarter of an hour.
     pub wall_time_max: Duration,
     /// A JavaScript component of 12 MB takes 400 MB.
     pub address_space_bytes_max: u64,
@@ -52,7 +53,7 @@ impl Compiler {
         Self {
             program,
             processor_time_max: Duration::from_secs(240),
-            wall_time_max: Duration::from_secs(600),
+            wall_time_max: Duration::from_secs(1800),
             address_space_bytes_max: 3 << 30,
         }
     }

@@ -44,7 +44,7 @@ pub use host_calls::{
 };
 pub use inspect::{ComponentClass, ImportProblem, InspectError, Inspection, inspect};
 pub use interface::{Interface, MissingGrant, MissingGrants, OverGrant, package_offered};
-pub use load::{LoadError, Plugin};
+pub use load::{LoadError, Plugin, WithDescriptionError};
 pub use precompiled::Provenance;
 pub use surroundings::Surroundings;
 pub use workflow::command::PlannedCommand;

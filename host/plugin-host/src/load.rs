@@ -9,6 +9,8 @@ use workflow::capability::Grants;
 use workflow::{Digest, PluginName};
 
 use crate::bindings::EveryCapabilityPre;
+use crate::call::{CallError, Description};
+use crate::description::{DescriptionError, with_description};
 use crate::engine::PluginHost;
 use crate::inspect::{ImportProblem, InspectError, Inspection, count_functions, inspect};
 use crate::interface::{Interface, MissingGrant, OverGrant, missing_grants};
@@ -37,6 +39,15 @@ pub enum LoadError {
     /// Of what WASI has, in other types than this host links.
     #[error("plugin `{name}` was built against another form of the package: {detail}")]
     Types { name: PluginName, detail: String },
+}
+
+/// Why a component has no description in its bytes.
+#[derive(Debug, thiserror::Error)]
+pub enum WithDescriptionError {
+    #[error(transparent)]
+    Call(#[from] CallError),
+    #[error(transparent)]
+    Bytes(#[from] DescriptionError),
 }
 
 fn join(problems: &[ImportProblem]) -> String {
@@ -132,6 +143,29 @@ impl PluginHost {
             .linked(&plugin.capabilities.keys().copied().collect())
             .map_err(|error| LoadError::Types { name: name.clone(), detail: format!("{error:#}") })?;
         Ok(Arc::new(plugin))
+    }
+
+    /// What the plugin says of itself, and `component`, of which it was loaded, with that in its bytes.
+    ///
+    /// The code is kept for these bytes too: a custom section changes none of it.
+    ///
+    /// # Errors
+    ///
+    /// It does not answer, or `component` cannot hold the answer.
+    pub async fn with_its_description(
+        &self,
+        plugin: &Plugin,
+        component: &[u8],
+    ) -> Result<(Description, Vec<u8>), WithDescriptionError> {
+        let description = self.describe(plugin).await?;
+        let bytes = with_description(component, &description)?;
+        if let Some(store) = &self.precompiled
+            && let Ok(code) = plugin.component.serialize()
+            && let Err(error) = store.put(&self.engine, &Digest::of(&bytes), &code)
+        {
+            tracing::warn!(plugin.name = %plugin.name, %error, "Compiled code of plugin `{}` could not be kept", plugin.name);
+        }
+        Ok((description, bytes))
     }
 
     async fn component(

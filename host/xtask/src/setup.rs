@@ -18,6 +18,9 @@ const PACKAGES: [(&str, &str); 7] = [
     ("/etc/ssl/certs/ca-certificates.crt", "ca-certificates"),
 ];
 
+/// The languages beside Rust in which plugins of the tests are written.
+const LANGUAGES: [(&str, &str); 1] = [("/usr/bin/npm", "npm")];
+
 /// What the ignored test of the template `java-release` builds with: Maven, a JDK, and Debian's own repository.
 const JAVA_PACKAGES: [(&str, &str); 7] = [
     ("/usr/bin/mvn", "maven"),
@@ -40,6 +43,14 @@ pub fn run(shell: &Shell) -> anyhow::Result<()> {
 /// For `cargo xtask test --all`: the packages take minutes to install, and CI does without.
 pub fn java(shell: &Shell) -> anyhow::Result<()> {
     packages(shell, &JAVA_PACKAGES)
+}
+
+/// What turns JavaScript and Python into components comes from npm and PyPI, in the tests themselves.
+pub fn languages(shell: &Shell) -> anyhow::Result<()> {
+    packages(shell, &LANGUAGES)?;
+    // Debian's Python comes without it.
+    let has_venv = cmd!(shell, "python3 -c").arg("import ensurepip").quiet().ignore_stderr().run().is_ok();
+    if has_venv { Ok(()) } else { packages(shell, &[("", "python3-venv")]) }
 }
 
 fn packages(shell: &Shell, wanted: &[(&str, &str)]) -> anyhow::Result<()> {

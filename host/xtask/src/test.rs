@@ -8,6 +8,7 @@ use crate::{plugins, say, setup};
 pub fn run(shell: &Shell, arguments: &[String]) -> anyhow::Result<()> {
     setup::run(shell)?;
     setup::servers(shell)?;
+    setup::languages(shell)?;
     if arguments.iter().any(|argument| argument == "--all") {
         setup::java(shell)?;
     }
@@ -21,7 +22,7 @@ pub fn run(shell: &Shell, arguments: &[String]) -> anyhow::Result<()> {
         "set -o pipefail; cargo nextest run --workspace --no-fail-fast \"$@\" 2>&1 | tee '{}'",
         summary.display()
     );
-    // Some tests install tools of other languages and take minutes.
+    // Some tests need packages that take minutes to install.
     let arguments = arguments.iter().flat_map(|argument| match argument.as_str() {
         "--all" => vec!["--run-ignored", "all"],
         other => vec![other],

@@ -23,9 +23,9 @@ pub async fn run(build: PluginBuild) -> Result<u8, Failure> {
         // Its own words go into its bytes, so that a definition can be checked without running it.
         let host = project.host()?;
         let plugin = host.load(&project.manifest.name, &component).await?;
-        let description = host.describe(&plugin).await?;
+        let (description, described) = host.with_its_description(&plugin, &component).await?;
         problems = problems_of_description(&project, &description);
-        component = plugin_host::with_description(&component, &description)?;
+        component = described;
     }
     if !problems.is_empty() {
         problems.iter().for_each(|problem| errln!("error: {problem}"));
