@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use workflow::capability::Grants;
 use workflow::distribution::Reference;
-use workflow::{ModelName, Origin, SecretName};
+use workflow::{ModelName, Origin, PluginName, SecretName};
 
 use self::services::ServerName;
 use crate::cli::CallOptions;
@@ -110,6 +110,11 @@ pub struct Paths {
 }
 
 impl Paths {
+    /// What a plugin asks for.
+    pub fn manifest(&self, name: &PluginName) -> PathBuf {
+        self.plugins.join(name.as_str()).join("plugin.toml")
+    }
+
     /// Where reviewers' approvals are kept.
     pub fn lock_file(&self) -> PathBuf {
         self.lock.clone().unwrap_or_else(|| self.plugins.join("plugins.lock"))

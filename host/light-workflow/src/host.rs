@@ -18,13 +18,14 @@ use store::{SharedStore, SqliteStore};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use worker::{
-    Clock, Definitions, Hands, InstalledPlugin, PluginCatalog, Secrets, Services, SystemClock, Worker, WorkerOptions,
+    Clock, Definitions, Hands, InstalledPlugin, McpPlace, PluginCatalog, Secrets, Services, SystemClock, Worker,
+    WorkerOptions,
 };
 use workflow::capability::{
     Approval, Date, EffectivePolicy, Grants, PluginManifest, PluginPolicy, PluginsLock, effective,
 };
 use workflow::definition::{Definition, PluginFacts};
-use workflow::distribution::{PublicKey, TrustedKeys};
+use workflow::distribution::{PublicKey, TrustedKeys, unpack};
 use workflow::policy::{PolicyProblem, PolicySources};
 use workflow::{Digest, InstanceId, Origin, PluginName, TemplateName, Timestamp};
 
@@ -138,7 +139,26 @@ impl Parts {
             approved_calls: &self.approved_calls,
             echo: false,
         };
-        workflow::policy::examine(definition, &sources)
+        let (mut policy, problems) = workflow::policy::examine(definition, &sources);
+        self.pin_servers(&mut policy);
+        policy.definitions.values_mut().for_each(|child| self.pin_servers(child));
+        (policy, problems)
+    }
+
+    /// The templates of the operator's MCP servers that a task is granted are those of the start as well.
+    fn pin_servers(&self, policy: &mut EffectivePolicy) {
+        let plugins = policy.tasks.values().filter_map(|task| task.plugin.as_ref());
+        let tools = plugins.flat_map(|plugin| plugin.grants.mcp.iter().flat_map(|grant| &grant.tools));
+        let templates = tools.filter_map(|tool| match &self.services.mcp_servers.get(tool.server())?.place {
+            McpPlace::Sandbox { command, .. } => TemplateName::new(command.as_str().split_once('/')?.0).ok(),
+            McpPlace::Remote(_) => None,
+        });
+        let pinned = templates.filter_map(|name| {
+            let digest = self.template_digests.get(&name)?.clone();
+            Some((name, digest))
+        });
+        let pinned: Vec<_> = pinned.collect();
+        policy.templates.extend(pinned);
     }
 
     /// Origins that stand in the definition and that the operator did not approve.
@@ -189,7 +209,7 @@ impl Parts {
         };
         let grants = effective(&approval, grants)
             .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        self.vouched(&path, &digest).map_err(|problem| vec![problem])?;
+        self.vouched(&path, &self.config.paths.manifest(name), &digest).map_err(|problem| vec![problem])?;
         let inspection = plugin_host::inspect(&bytes).map_err(|error| vec![error.to_string()])?;
         let missing = inspection.missing_grants(name.as_str(), &grants);
         if !missing.is_empty() {
@@ -198,17 +218,25 @@ impl Parts {
         Ok(PluginPolicy { name: name.clone(), digest, grants })
     }
 
-    /// Whether somebody whom this host trusts signed the component, if that is demanded.
+    /// Whether somebody whom this host trusts signed the component and the
+    /// `plugin.toml` in the file `toml`, if that is demanded.
     ///
     /// # Errors
     ///
     /// Why nobody did, for people.
-    pub fn vouched(&self, component: &Path, digest: &Digest) -> Result<(), String> {
+    pub fn vouched(&self, component: &Path, toml: &Path, digest: &Digest) -> Result<(), String> {
         if !self.config.plugins.require_signature {
             return Ok(());
         }
         let distribution = worker::distribution_of(component).map_err(|error| chain(&error))?;
-        self.trusted.verify(distribution.as_ref(), digest).map(drop).map_err(|error| chain(&error))
+        self.trusted.verify(distribution.as_ref(), digest).map_err(|error| chain(&error))?;
+        let signed = distribution.map(|distribution| unpack(distribution.manifest.as_bytes())).transpose();
+        let signed = signed.map_err(|error| chain(&error))?.map(|unpacked| unpacked.plugin_toml);
+        match fs::read_to_string(toml) {
+            Ok(text) if Some(&text) == signed.as_ref() => Ok(()),
+            Ok(_) => Err(format!("`{}` is not the `plugin.toml` that was signed", toml.display())),
+            Err(error) => Err(format!("failed to read `{}`: {error}", toml.display())),
+        }
     }
 
     /// Where the component of a plugin lies.

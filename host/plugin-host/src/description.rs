@@ -12,8 +12,8 @@ const SECTION: &str = "lightapi:release/description";
 /// Why a description cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DescriptionError {
-    #[error("the component is cut off")]
-    CutOff,
+    #[error("the component does not end with a whole section: it is cut off, or something was put behind it")]
+    NoWholeSection,
     #[error("the component has two descriptions of itself")]
     Twice,
     #[error("the component's description of itself cannot be read: {0}")]
@@ -37,7 +37,7 @@ pub fn description_of(component: &[u8]) -> Result<Option<Description>, Descripti
 
 /// `component` with `description` as its last section, in place of another one.
 pub fn with_description(component: &[u8], description: &Description) -> Result<Vec<u8>, DescriptionError> {
-    let mut bytes = component.get(..HEADER_BYTES).ok_or(DescriptionError::CutOff)?.to_vec();
+    let mut bytes = component.get(..HEADER_BYTES).ok_or(DescriptionError::NoWholeSection)?.to_vec();
     for section in sections(component)?.iter().filter(|section| section.description.is_none()) {
         bytes.extend_from_slice(section.whole);
     }
@@ -65,12 +65,12 @@ struct Section<'a> {
 
 /// The outermost sections: each is an id, its size, and so many bytes.
 fn sections(component: &[u8]) -> Result<Vec<Section<'_>>, DescriptionError> {
-    let mut rest = component.get(HEADER_BYTES..).ok_or(DescriptionError::CutOff)?;
+    let mut rest = component.get(HEADER_BYTES..).ok_or(DescriptionError::NoWholeSection)?;
     let mut sections = Vec::new();
     while let [id, after_id @ ..] = rest {
         let mut body = after_id;
-        let size = read_number(&mut body).ok_or(DescriptionError::CutOff)?;
-        let body = body.get(..size).ok_or(DescriptionError::CutOff)?;
+        let size = read_number(&mut body).ok_or(DescriptionError::NoWholeSection)?;
+        let body = body.get(..size).ok_or(DescriptionError::NoWholeSection)?;
         let end = body.as_ptr_range().end as usize - rest.as_ptr() as usize;
         let description = (*id == CUSTOM).then(|| data_of_ours(body)).flatten();
         sections.push(Section { whole: &rest[..end], description });
@@ -145,7 +145,10 @@ mod tests {
         let whole = with_description(&EMPTY, &description("y")).unwrap();
         for length in 0..whole.len() {
             let read = description_of(&whole[..length]);
-            assert!(read == Err(DescriptionError::CutOff) || (length == 8 && read == Ok(None)), "{length}: {read:?}");
+            assert!(
+                read == Err(DescriptionError::NoWholeSection) || (length == 8 && read == Ok(None)),
+                "{length}: {read:?}"
+            );
         }
         let section = &whole[8..];
         assert_eq!(description_of(&[&whole, section].concat()), Err(DescriptionError::Twice));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use workflow::review::{ComponentClass, ComponentFacts};
 
-use crate::inspect::{InspectError, Inspection, inspect};
+use crate::inspect::{self, InspectError, Inspection, inspect};
 
 impl Inspection {
     /// Key of a grant (`sandbox`) to the imported functions that need it (`sandbox.exec`).
@@ -16,7 +16,8 @@ impl Inspection {
                 needs.entry((*key).to_owned()).or_default().extend(names);
             }
         }
-        let wasi = self.imports.iter().filter(|(name, _)| name.starts_with("wasi:"));
+        // What this host links of WASI; for the rest there is no grant, and `problems` names it.
+        let wasi = self.imports.iter().filter(|(name, _)| inspect::is_baseline(name));
         for (interface, functions) in wasi {
             let names = functions.iter().map(|function| format!("{interface}.{function}"));
             needs.entry("wasi-baseline".to_owned()).or_default().extend(names);
@@ -28,7 +29,11 @@ impl Inspection {
 /// Reads what a report says of a component; nothing is compiled or run.
 pub fn component_facts(bytes: &[u8]) -> Result<ComponentFacts, InspectError> {
     let inspection = inspect(bytes)?;
-    let class = if inspection.import_pure { ComponentClass::ImportPure } else { ComponentClass::WasiBaseline };
+    let class = match inspection.class {
+        inspect::ComponentClass::ImportPure => ComponentClass::ImportPure,
+        inspect::ComponentClass::WasiBaseline => ComponentClass::WasiBaseline,
+        inspect::ComponentClass::Other => ComponentClass::Other,
+    };
     Ok(ComponentFacts {
         class,
         smallest_world: inspection.smallest_world,

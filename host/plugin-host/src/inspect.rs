@@ -284,7 +284,7 @@ fn version_fits(version: Option<&str>) -> bool {
 }
 
 /// An interface of WASI 0.2 that components of the class wasi-baseline may import.
-fn is_baseline(name: &str) -> bool {
+pub(crate) fn is_baseline(name: &str) -> bool {
     let (path, version) = name.split_once('@').unwrap_or((name, ""));
     let version = Version::parse(version).ok();
     baseline::INTERFACES.contains(&path) && version.is_some_and(|version| (version.major, version.minor) == (0, 2))

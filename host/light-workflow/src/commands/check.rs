@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use workflow::capability::EffectivePolicy;
 use workflow::definition::{self, Definition, PluginFacts, Severity};
-use workflow::{Digest, Origin, PluginName};
+use workflow::{Digest, HttpOrigin, Origin, PluginName};
 
 use super::{Context, print_json};
 use crate::cli::{Check, Format};
@@ -134,6 +134,7 @@ fn check_file(parts: &Parts, plugins: &BTreeMap<PluginName, PluginFacts>, file: 
                     checked.warnings.extend(
                         policy.calls.unapproved().map(|(task, origin)| unapproved(&definition, &shown, task, origin)),
                     );
+                    checked.warnings.extend(unapproved_grants(parts, &definition, &shown, &policy));
                     checked.policy = Some(policy);
                 }
                 Err(problems) => {
@@ -153,6 +154,28 @@ fn unapproved(definition: &Definition, file: &str, task: &str, origin: &Origin) 
     let mut problem = definition::problem_at(definition, file, task, &message, Some(help));
     problem.severity = Severity::Warning;
     problem.to_string()
+}
+
+/// Origins that a task grants to its plugin and that this host reads nothing from.
+fn unapproved_grants(parts: &Parts, definition: &Definition, file: &str, policy: &EffectivePolicy) -> Vec<String> {
+    let plugins = policy.tasks.iter().filter_map(|(task, policy)| Some((task, policy.plugin.as_ref()?)));
+    let granted = plugins.flat_map(|(task, plugin)| {
+        let origins = plugin.grants.http.iter().flat_map(|grant| &grant.origins);
+        origins.map(move |origin| (task, origin))
+    });
+    let is_approved = |origin: &HttpOrigin| {
+        origin.as_str().parse::<Origin>().is_ok_and(|origin| parts.approved_calls().contains(&origin))
+    };
+    let unknown = granted.filter(|(_, origin)| !is_approved(origin));
+    let text = |(task, origin): (&String, &HttpOrigin)| {
+        let pointer = format!("{task}/metadata/lightWorkflow/grants/http/origins");
+        let message = format!("grants `{origin}`, which this host's configuration does not approve: it is denied");
+        let help = "add it to `[calls] allow`";
+        let mut problem = definition::problem_at(definition, file, &pointer, &message, Some(help));
+        problem.severity = Severity::Warning;
+        problem.to_string()
+    };
+    unknown.map(text).collect()
 }
 
 fn as_json(checked: &Checked) -> serde_json::Value {

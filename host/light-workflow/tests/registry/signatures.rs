@@ -206,6 +206,13 @@ fn what_was_signed_elsewhere_vouches_for_nothing_here() {
 
     host.does(&["plugin", "sign", PLUGIN, "--key", keys.private()]);
     host.approve();
+    // What it asks for is signed with it.
+    let toml = host.path(&format!("plugins/{PLUGIN}/plugin.toml"));
+    let signed = fs::read_to_string(&toml).unwrap();
+    fs::write(&toml, format!("{signed}\n# as somebody else would have it\n")).unwrap();
+    host.fails(&approve, 2, &["is not the `plugin.toml` that was signed"]);
+    fs::write(&toml, signed).unwrap();
+    host.approve();
     // Changed after that: whoever can write the component cannot sign it.
     fs::copy(host.component("cargo"), host.component(PLUGIN)).unwrap();
     let output = host.run(&["plugin", "inspect", PLUGIN]);

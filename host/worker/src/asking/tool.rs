@@ -119,9 +119,7 @@ impl Side {
     }
 
     async fn in_sandbox(&self, key: &EffectKey, command: &Command) -> Result<Value, Unanswered> {
-        // The operator's servers run in the templates of today: no definition names them.
-        let templates = self.hands.templates.digests();
-        let answered = self.hands.ask_mcp_in_sandbox(key, command, &templates, CLASS).await;
+        let answered = self.hands.ask_mcp_in_sandbox(key, command, &self.templates, CLASS).await;
         match answered {
             McpInSandbox::Result(value) => Ok(value),
             McpInSandbox::Fault(fault) => Err(Unanswered::Fault(fault)),

@@ -45,7 +45,8 @@ pub fn difference(old: &Side, new: &Side) -> Vec<Change> {
         changes.note("bytes", format!("{} is {} now", before.digest, after.digest), false);
     }
     if before.class != after.class {
-        let widens = after.class == super::ComponentClass::WasiBaseline;
+        // Each class has what the one before has, and more.
+        let widens = after.class > before.class;
         changes.note("class", format!("{} is {} now", before.class.name(), after.class.name()), widens);
     }
     let world = |world: Option<World>| world.map_or("none of ours", World::name);

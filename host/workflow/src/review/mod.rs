@@ -67,13 +67,15 @@ pub struct ComponentFacts {
 }
 
 /// What a component may hold beside our own package.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ComponentClass {
     /// Its import list is its capability list.
     ImportPure,
     /// It imports WASI too: clocks and randomness from the journal, streams into the log.
     WasiBaseline,
+    /// It imports more than this host links for anyone, so it cannot be called here.
+    Other,
 }
 
 impl ComponentClass {
@@ -81,6 +83,7 @@ impl ComponentClass {
         match self {
             ComponentClass::ImportPure => "import-pure",
             ComponentClass::WasiBaseline => "wasi-baseline",
+            ComponentClass::Other => "other",
         }
     }
 }

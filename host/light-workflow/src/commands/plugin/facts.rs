@@ -129,7 +129,11 @@ fn component(
         .map_err(|error| format!("its component `{}` cannot be read: {error}", path.display()))
         .and_then(|bytes| plugin_host::component_facts(&bytes).map_err(|error| error.to_string()))
         .map(|mut facts| {
-            facts.problems.extend(parts.vouched(path, &facts.digest).err());
+            let toml = match &manifest {
+                Some((place, _)) => PathBuf::from(&place.file),
+                None => parts.config.paths.manifest(name),
+            };
+            facts.problems.extend(parts.vouched(path, &toml, &facts.digest).err());
             facts
         });
     let approval = parts.lock.plugins.get(name).map(|entry| (lock_place(parts, name), entry.clone()));
@@ -137,8 +141,7 @@ fn component(
 }
 
 fn manifest_place(parts: &Parts, name: &PluginName) -> Place {
-    let file = parts.config.paths.plugins.join(name.as_str()).join("plugin.toml");
-    Place { file: file.display().to_string(), line: 1 }
+    Place { file: parts.config.paths.manifest(name).display().to_string(), line: 1 }
 }
 
 fn lock_place(parts: &Parts, name: &PluginName) -> Place {

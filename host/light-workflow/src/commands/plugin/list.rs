@@ -1,5 +1,9 @@
 //! `plugin list`: the plugins of this host.
 
+use std::io::ErrorKind;
+
+use workflow::Digest;
+
 use super::as_json;
 use crate::cli::{Format, Output};
 use crate::commands::print_json;
@@ -11,14 +15,21 @@ pub fn run(parts: &Parts, output: Output) -> Result<u8, Failure> {
         Format::Json => print_json(&parts.manifests.values().map(as_json).collect::<Vec<_>>())?,
         Format::Text => {
             for manifest in parts.manifests.values() {
-                let approved = parts.lock.plugins.get(&manifest.name).map_or_else(
-                    || "not approved".to_owned(),
-                    |entry| format!("approved by {} until {}", entry.reviewer, entry.expires),
-                );
                 // From the bytes, not from what the manifest says of them.
-                let bytes = std::fs::read(parts.component(&manifest.name)).ok();
-                let inspection = bytes.and_then(|bytes| plugin_host::inspect(&bytes).ok());
-                let class = inspection.map_or("not built", |inspection| inspection.class.name());
+                let bytes = std::fs::read(parts.component(&manifest.name));
+                let class = match &bytes {
+                    Ok(bytes) => plugin_host::inspect(bytes).map_or("no component", |read| read.class.name()),
+                    Err(error) if error.kind() == ErrorKind::NotFound => "not built",
+                    Err(_) => "not readable",
+                };
+                let digest = bytes.ok().map(|bytes| Digest::of(&bytes));
+                let approved = match parts.lock.plugins.get(&manifest.name) {
+                    None => "not approved".to_owned(),
+                    Some(entry) if digest.is_some_and(|digest| digest != entry.digest) => {
+                        format!("not these bytes: {} approved others", entry.reviewer)
+                    }
+                    Some(entry) => format!("approved by {} until {}", entry.reviewer, entry.expires),
+                };
                 outln!(
                     "{:<16} {:<10} {:<10} {class:<14} {approved}",
                     manifest.name.as_str(),
