@@ -49,8 +49,8 @@ pub(crate) struct HumanTaskView {
     /// What a decision is on: artifacts, results.
     #[schema(value_type = Object)]
     subject: Value,
-    /// What an approval lets run: `steps` with `path`, `plugin`, `digest`, `certain` (false: only an error on the way
-    /// leads to it) and `commands` (`command`, `parameters`, `why`); `notKnown` names tasks that may not run.
+    /// What an approval lets run: `steps` with `path`, `plugin`, `digest`, `certain` (false: an error or a condition on
+    /// the way says whether it runs) and `commands` (`command`, `parameters`, `why`); `notKnown` names tasks that may not run.
     #[schema(value_type = Option<Object>)]
     plan: Option<ShownPlan>,
     /// A decision must name this digest: it covers prompt, options, subject and plan.

@@ -237,7 +237,7 @@ pub fn question_text(task: &HumanTask) -> String {
 fn plan_lines(plan: &ShownPlan) -> Vec<String> {
     let mut lines = vec!["what runs then, and nothing else in its place:".to_owned()];
     for step in &plan.steps {
-        let when = if step.certain { "" } else { ", only after an error" };
+        let when = if step.certain { "" } else { ", if it comes to that" };
         lines.push(format!("{}  calls {}{when}  {}", step.path.task_name(), step.plugin, step.path));
         if step.commands.is_empty() {
             lines.push("  no command".to_owned());

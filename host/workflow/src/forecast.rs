@@ -6,13 +6,13 @@
 //! answers are few, so a forecast is for people to read. What binds is the plan
 //! that an attempt records before it runs anything ([`crate::capability::Planned`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use crate::capability::EffectivePolicy;
-use crate::definition::{Definition, ErrorFilter, TaskKind, each_task};
+use crate::definition::{Definition, ErrorFilter, TaskKind, TaskList, each_task};
 use crate::effect::{Effect, EffectOutcome, Fault, OWN_ERRORS};
 use crate::engine::{Instance, begun};
 use crate::event::{Decision, Event, Question};
@@ -50,7 +50,7 @@ const TIMERS_MAX: u32 = 256;
 pub fn forecast(definition: &Arc<Definition>, input: &Value, policy: &EffectivePolicy, now: Timestamp) -> Forecast {
     let id = InstanceId::new("forecast").expect("a fixed name is valid");
     let (instance, _) = begun(definition, id, input.clone(), by(), policy.clone(), now);
-    let known = the_same_each_time(&instance, now, &[]);
+    let known = the_same_each_time(&instance, now, &Leaning::default());
     let mut unknown = Vec::new();
     each_task(&definition.tasks, &mut |task| {
         let is_plugin = policy.tasks.get(&task.reference).is_some_and(|task| task.plugin.is_some());
@@ -73,15 +73,16 @@ pub(crate) struct Foreseen {
 /// What follows for these tasks, given as references, when the flow goes on
 /// from where `instance` stands.
 ///
-/// A task in the handler of a `try` is come to as well: the other walks fail
-/// the block of that `try`.
+/// Steps that an error or a condition on the way leads to are come to as well:
+/// other walks fail the block of a `try` whose handler holds one of the tasks,
+/// and take the `if` of each task around one of them for true.
 pub(crate) fn foreseen(instance: &Instance, tasks: &[String], now: Timestamp) -> Foreseen {
     let definition = instance.definition();
-    let straight = the_same_each_time(instance, now, &[]);
-    let failures = failures_before(definition, tasks);
-    let failing = if failures.is_empty() { Vec::new() } else { the_same_each_time(instance, now, &failures) };
+    let straight = the_same_each_time(instance, now, &Leaning::default());
+    let leaning = Leaning::towards(definition, tasks);
+    let failing = if leaning.is_straight() { Vec::new() } else { the_same_each_time(instance, now, &leaning) };
     let find = |calls: &[KnownCall], path: &TaskPath| calls.iter().find(|call| call.path == *path).cloned();
-    // Walks that fail on the way come by more than the others.
+    // Walks that lean towards the tasks come by more than the others.
     let beyond = straight.iter().filter(|call| find(&failing, &call.path).is_none());
     let mut steps = Vec::new();
     for call in failing.iter().chain(beyond).filter(|call| tasks.contains(&call.path.reference())) {
@@ -108,37 +109,58 @@ pub(crate) fn foreseen(instance: &Instance, tasks: &[String], now: Timestamp) ->
     Foreseen { steps, not_known }
 }
 
-/// Where a walk is to fail, as the reference of a list, and with what.
-type Failure = (String, Fault);
+/// What brings a walk to tasks that an answer which means nothing leads past.
+#[derive(Default)]
+struct Leaning {
+    /// Where it is to fail, as the beginning of references, and with what.
+    failures: Vec<(String, Fault)>,
+    /// References of the tasks whose `if` counts as true.
+    wanted: Arc<BTreeSet<String>>,
+}
 
-/// The blocks whose handlers hold one of these tasks, with an error that each handler catches.
-fn failures_before(definition: &Definition, tasks: &[String]) -> Vec<Failure> {
-    let mut failures = Vec::new();
-    each_task(&definition.tasks, &mut |task| {
-        let TaskKind::Try(block) = &task.kind else { return };
-        let mut holds = false;
-        if let Some(handler) = &block.handler {
-            each_task(handler, &mut |inside| holds |= tasks.contains(&inside.reference));
-        }
-        if holds {
-            let ErrorFilter { kind, status, instance, title, detail } = block.errors.clone();
-            let error = Fault {
-                kind: kind.unwrap_or_else(|| format!("{OWN_ERRORS}step-failed")),
-                status: status.unwrap_or(500),
-                title,
-                detail: detail.or_else(|| Some("foretold".to_owned())),
-                instance,
-            };
-            failures.push((format!("{}/try/", task.reference), error));
-        }
-    });
-    failures
+impl Leaning {
+    fn towards(definition: &Definition, tasks: &[String]) -> Self {
+        let holds = |list: &TaskList| {
+            let mut holds = false;
+            each_task(list, &mut |inside| holds |= tasks.contains(&inside.reference));
+            holds
+        };
+        let (mut failures, mut wanted) = (Vec::new(), BTreeSet::new());
+        each_task(&definition.tasks, &mut |task| {
+            let is_around = || tasks.contains(&task.reference) || task.lists().into_iter().any(holds);
+            if task.condition.is_some() && is_around() {
+                wanted.insert(task.reference.clone());
+            }
+            if let TaskKind::Try(block) = &task.kind
+                && block.handler.as_ref().is_some_and(holds)
+            {
+                failures.push((format!("{}/try/", task.reference), caught_by(&block.errors)));
+            }
+        });
+        Self { failures, wanted: Arc::new(wanted) }
+    }
+
+    fn is_straight(&self) -> bool {
+        self.failures.is_empty() && self.wanted.is_empty()
+    }
+}
+
+/// An error that passes the filter.
+fn caught_by(filter: &ErrorFilter) -> Fault {
+    let ErrorFilter { kind, status, instance, title, detail } = filter.clone();
+    Fault {
+        kind: kind.unwrap_or_else(|| format!("{OWN_ERRORS}step-failed")),
+        status: status.unwrap_or(500),
+        title,
+        detail: detail.or_else(|| Some("foretold".to_owned())),
+        instance,
+    }
 }
 
 /// The plugin calls that every walk comes by with the same input, whatever the others answer.
-fn the_same_each_time(instance: &Instance, now: Timestamp, failures: &[Failure]) -> Vec<KnownCall> {
+fn the_same_each_time(instance: &Instance, now: Timestamp, leaning: &Leaning) -> Vec<KnownCall> {
     let answers = [Value::Null, json!("not known"), json!({ "not": "known" }), json!([])];
-    let mut walks = answers.iter().map(|answer| walk(instance.imagined(), now, answer, failures));
+    let mut walks = answers.iter().map(|answer| walk(instance.imagined(leaning.wanted.clone()), now, answer, leaning));
     let mut known = walks.next().unwrap_or_default();
     for other in walks {
         let others: BTreeMap<_, _> = other.into_iter().map(|call| (call.path, call.effect)).collect();
@@ -148,7 +170,7 @@ fn the_same_each_time(instance: &Instance, now: Timestamp, failures: &[Failure])
 }
 
 /// The plugin calls of one walk, the first at each path.
-fn walk(mut instance: Instance, mut now: Timestamp, answer: &Value, failures: &[Failure]) -> Vec<KnownCall> {
+fn walk(mut instance: Instance, mut now: Timestamp, answer: &Value, leaning: &Leaning) -> Vec<KnownCall> {
     let mut calls: Vec<KnownCall> = Vec::new();
     let mut visits: BTreeMap<TaskPath, u32> = BTreeMap::new();
     let (mut turns, mut timers) = (0, 0);
@@ -170,7 +192,7 @@ fn walk(mut instance: Instance, mut now: Timestamp, answer: &Value, failures: &[
                 calls.push(KnownCall { path: open.path.clone(), effect: open.effect.clone() });
             }
             let reference = open.path.reference();
-            let failure = failures.iter().find(|(block, _)| reference.starts_with(block));
+            let failure = leaning.failures.iter().find(|(block, _)| reference.starts_with(block));
             facts.push(Event::AttemptCompleted {
                 path: open.path,
                 attempt: open.attempt,

@@ -18,7 +18,7 @@ pub struct StepToPlan {
     pub plugin: PluginName,
     pub digest: Digest,
     pub input: Value,
-    /// False: only an error on the way leads to it.
+    /// False: it is for an error or a condition on the way to say whether it runs.
     pub certain: bool,
 }
 
@@ -29,7 +29,7 @@ pub struct PlannedStep {
     pub path: TaskPath,
     pub plugin: PluginName,
     pub digest: Digest,
-    /// False: only an error on the way leads to it.
+    /// False: it is for an error or a condition on the way to say whether it runs.
     pub certain: bool,
     pub commands: Vec<PlannedCommand>,
 }

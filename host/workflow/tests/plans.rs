@@ -64,7 +64,7 @@ fn planning(run: &Run) -> (Vec<StepToPlan>, Vec<String>) {
 fn wanted(run: &Run) -> (Vec<String>, Vec<String>) {
     let (steps, not_known) = planning(run);
     let line = |step: &StepToPlan| {
-        let when = if step.certain { "" } else { " after an error" };
+        let when = if step.certain { "" } else { ", perhaps" };
         format!("{} {}{when}", step.path, step.input)
     };
     (steps.iter().map(line).collect(), not_known)
@@ -132,7 +132,7 @@ fn each_step_carries_what_was_approved_of_it() {
 }
 
 #[test]
-fn a_step_in_a_handler_is_shown_as_one_that_needs_an_error() {
+fn a_step_in_a_handler_is_shown_as_one_that_may_not_be_needed() {
     let mut run = start(
         "- ask: ASK
 - sure:
@@ -145,7 +145,7 @@ fn a_step_in_a_handler_is_shown_as_one_that_needs_an_error() {
 ",
         json!({}),
     );
-    assert_eq!(wanted(&run).0, [r#"/do/1/sure/catch/do/0/send {"what":"send"} after an error"#]);
+    assert_eq!(wanted(&run).0, [r#"/do/1/sure/catch/do/0/send {"what":"send"}, perhaps"#]);
     plan(&mut run).answer("approved", "user:ann", None);
     let error = workflow::effect::Fault {
         kind: format!("{OWN_ERRORS}transient"),
@@ -156,6 +156,24 @@ fn a_step_in_a_handler_is_shown_as_one_that_needs_an_error() {
     };
     run.complete(EffectOutcome::Faulted { error });
     assert_eq!(approved(&run), Some(vec![command(&json!({ "what": "send" }))]));
+}
+
+#[test]
+fn a_step_behind_a_condition_on_what_comes_later_is_shown_as_one_that_may_not_be_needed() {
+    let run = |found: bool| {
+        let mut run = start(
+            "- ask: ASK
+- look: { call: maker, with: { what: look } }
+- unless: { if: '${ .found == false }', do: [ { send: { if: '${ true }', call: maker, with: { what: send }, HELD } } ] }
+",
+            json!({}),
+        );
+        assert_eq!(wanted(&run).0, [r#"/do/2/unless/do/0/send {"what":"send"}, perhaps"#]);
+        plan(&mut run).answer("approved", "user:ann", None).output(json!({ "found": found }));
+        run
+    };
+    assert_eq!(run(true).instance.phase(), Phase::Completed);
+    assert_eq!(approved(&run(false)), Some(vec![command(&json!({ "what": "send" }))]));
 }
 
 #[test]

@@ -211,6 +211,9 @@ pub(super) fn complete_instance(instance: &Instance, raw_output: Value) -> Event
 /// Whether the next task of a list is to run: its `if`, on the raw input.
 pub(super) fn is_wanted(instance: &Instance, parent: &TaskPath, task: &Task, raw: &Value) -> Result<bool, Fault> {
     let Some(condition) = &task.condition else { return Ok(true) };
+    if instance.imagined.as_ref().is_some_and(|wanted| wanted.contains(&task.reference)) {
+        return Ok(true);
+    }
     before_task(instance, parent, task, raw, |scope| condition.holds(raw, scope))
 }
 

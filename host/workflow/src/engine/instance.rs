@@ -1,6 +1,6 @@
 //! One run of a definition, as the fold of its history.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -131,8 +131,9 @@ pub struct Instance {
     pub(super) suspended: bool,
     /// What people approved of steps to come.
     pub(super) approved: BTreeMap<TaskPath, Vec<PlannedCommand>>,
-    /// A walk of a forecast: nothing of it happens, so no step is shown to anybody or held to anything.
-    pub(super) is_imagined: bool,
+    /// In a walk of a forecast: references of the tasks whose `if` counts as true. Nothing of it happens, so no
+    /// step is shown to anybody or held to anything.
+    pub(super) imagined: Option<Arc<BTreeSet<String>>>,
     pub(super) end: Option<(End, Timestamp)>,
 }
 
@@ -207,7 +208,7 @@ impl Instance {
             since_rest: SinceRest::default(),
             suspended: false,
             approved: BTreeMap::new(),
-            is_imagined: false,
+            imagined: None,
             end: None,
         })
     }
@@ -309,9 +310,9 @@ impl Instance {
         }
     }
 
-    /// The same, to see where the flow would go.
-    pub(crate) fn imagined(&self) -> Self {
-        Self { is_imagined: true, ..self.clone() }
+    /// The same, to see where the flow would go if the `if` of these tasks, given as references, were true.
+    pub(crate) fn imagined(&self, wanted: Arc<BTreeSet<String>>) -> Self {
+        Self { imagined: Some(wanted), ..self.clone() }
     }
 
     pub fn id(&self) -> &InstanceId {

@@ -127,7 +127,7 @@ impl Instance {
             since_rest: kept.since_rest.into_owned(),
             suspended: kept.suspended,
             approved: kept.approved.into_owned(),
-            is_imagined: false,
+            imagined: None,
             end: kept.end.into_owned(),
         };
         for recorded in later {

@@ -36,7 +36,7 @@ fn what_a_person_saw_in_the_question_is_what_ran() {
     let text = host.run(&["task", "show", task["id"].as_str().unwrap()]).ended_with(0).stdout;
     for line in [
         "send-tag  calls cargo-publish  /do/",
-        "send-crate  calls cargo-publish, only after an error  /do/",
+        "send-crate  calls cargo-publish, if it comes to that  /do/",
         "rust-release/cargo-publish  ",
         "rust-release/git-push-tag  ",
         "\"tag\":\"v1.2.0\"",

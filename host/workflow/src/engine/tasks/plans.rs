@@ -16,7 +16,7 @@ use crate::plan::{STEPS_MAX, ShownPlan};
 pub(super) fn wanted(running: Running<'_>, now: Timestamp) -> Result<Option<Effect>, Fault> {
     let instance = running.instance;
     let definition = instance.definition();
-    let Some(tasks) = definition.plans.get(&running.task.reference).filter(|_| !instance.is_imagined) else {
+    let Some(tasks) = definition.plans.get(&running.task.reference).filter(|_| instance.imagined.is_none()) else {
         return Ok(None);
     };
     let foreseen = foreseen(instance, tasks, now);
@@ -50,7 +50,7 @@ pub fn conclude(running: Running<'_>, task: &Ask, attempting: &Attempting, now: 
 /// A question names it, and nobody approved a plan of this step.
 pub(super) fn approved(running: Running<'_>) -> Result<Option<Vec<PlannedCommand>>, Fault> {
     let instance = running.instance;
-    if instance.is_imagined || !instance.definition().is_planned(&running.task.reference) {
+    if instance.imagined.is_some() || !instance.definition().is_planned(&running.task.reference) {
         return Ok(None);
     }
     match instance.approved.get(running.path) {
