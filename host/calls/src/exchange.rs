@@ -17,7 +17,7 @@ use crate::session::{Failure, Session, communication, configuration};
 use crate::tls::Speak;
 
 /// Most bytes of an answer's head.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// A request to an absolute URL.
 #[derive(Debug, Clone)]

@@ -15,7 +15,7 @@ use crate::content;
 use crate::exchange::{Answer, Request, origin_of, parse_url};
 use crate::session::{Failure, Session, communication, configuration};
 
-const AGENT: &str = concat!("light-workflow/", env!("CARGO_PKG_VERSION"));
+pub(crate) const AGENT: &str = concat!("light-workflow/", env!("CARGO_PKG_VERSION"));
 
 /// Headers that belong to the client: a definition that set them could say
 /// something else to the other side than policy was asked about.

@@ -5,6 +5,7 @@ use std::io;
 use hyper::Method;
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use url::Url;
 use workflow::asyncapi::{AsyncApiCall, MESSAGES_BYTES_MAX, Protocol};
 use workflow::effect::{EffectClass, Fault, StandardError};
 
@@ -113,7 +114,8 @@ impl Link {
             Protocol::Ws => {
                 let authorization = authorization(session, call).await?;
                 let stream = session.connection(&place.origin, Speak::Http1).await?.stream;
-                let url = format!("{}{}", place.origin, path(place, address));
+                let text = format!("{}{}", place.origin, path(place, address));
+                let url = Url::parse(&text).map_err(|error| configuration(format!("`{text}` is no URI: {error}")))?;
                 let limits = session.client.limits;
                 let ws = Websocket::connect(stream, &url, authorization, limits).await.map_err(failed)?;
                 Ok(Link::Ws(Box::new(ws)))

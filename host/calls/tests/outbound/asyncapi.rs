@@ -7,9 +7,12 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
 use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message as Frame;
-use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 use calls::{Limits, Rules};
 use serde_json::{Value, json};
@@ -351,12 +354,30 @@ impl Sockets {
                 let log = log.clone();
                 tokio::spawn(async move {
                     let note = |text: String| log.lock().unwrap().push(text);
-                    let look = |request: &Request, response: Response| {
-                        let header = request.headers().get("authorization").map(|value| value.to_str().unwrap());
-                        note(format!("{} {}", request.uri().path(), header.unwrap_or("nobody")));
-                        Ok(response)
+                    let mut stream = tokio::io::BufReader::new(stream);
+                    let mut head = Vec::new();
+                    loop {
+                        let mut line = String::new();
+                        stream.read_line(&mut line).await.unwrap();
+                        match line.trim_end() {
+                            "" => break,
+                            line => head.push(line.to_owned()),
+                        }
+                    }
+                    let header = |wanted: &str| {
+                        let named = |line: &&String| line.to_ascii_lowercase().starts_with(wanted);
+                        head.iter().find(named).map(|line| line[wanted.len()..].trim().to_owned())
                     };
-                    let mut socket = tokio_tungstenite::accept_hdr_async(stream, look).await.unwrap();
+                    let path = head[0].split(' ').nth(1).unwrap();
+                    note(format!("{path} {}", header("authorization:").unwrap_or("nobody".to_owned())));
+                    let salted = header("sec-websocket-key:").unwrap() + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+                    let digest = ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, salted.as_bytes());
+                    let accept = base64::engine::general_purpose::STANDARD.encode(digest);
+                    let answer = format!(
+                        "HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: {accept}\r\n\r\n"
+                    );
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
                     for message in messages {
                         socket.send(Frame::text(*message)).await.unwrap();
                     }
@@ -481,6 +502,14 @@ async fn a_hostile_broker_is_cut_off_with_a_clear_fault() {
         ("nats", says(b"INFO {}\r\nPONG\r\nMSG adopted 1 99999999999\r\n".to_vec()), "a message of 99999999999 bytes"),
         ("nats", says(b"INFO {}\r\nPONG\r\nMSG adopted 1 -5\r\n".to_vec()), "no NATS"),
         ("ws", says(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n".to_vec()), "answered 403"),
+        (
+            "ws",
+            says(
+                b"HTTP/1.1 101 S\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: eA==\r\n\r\n"
+                    .to_vec(),
+            ),
+            "does not show",
+        ),
         ("ws", says(b"garbage\r\n\r\n".to_vec()), ""),
     ];
     for (protocol, address, expected) in cases {
