@@ -64,7 +64,7 @@ fn scheduled(library: &Library) -> BTreeMap<Digest, Arc<Definition>> {
 pub async fn run(host: Arc<Host>, mut stop: watch::Receiver<bool>) {
     let mut known = BTreeMap::new();
     let mut read_at: Option<Instant> = None;
-    let mut said = BTreeSet::new();
+    let (mut said, mut followed) = (BTreeSet::new(), BTreeSet::new());
     while !*stop.borrow() {
         if read_at.is_none_or(|at| at.elapsed() >= READ) {
             let reader = host.clone();
@@ -83,13 +83,18 @@ pub async fn run(host: Arc<Host>, mut stop: watch::Receiver<bool>) {
         let starter = Starter { host: &host, known: &known };
         let store = host.shared_store();
         let mut pause = LOOK;
-        for definition in known.values() {
+        for (digest, definition) in &known {
             match start_due(store.as_ref(), &starter, definition, host.now()).await {
-                Ok(Some(next)) => {
-                    let wait = Duration::try_from(next.duration_since(host.now())).unwrap_or(Duration::ZERO);
-                    pause = pause.min(wait);
+                Ok(next) => {
+                    if followed.insert(digest.clone()) {
+                        let next = next.map_or_else(|| "what it waits for".to_owned(), |next| next.to_string());
+                        info!("Following the schedule of {}; next: {next}", definition.full_name());
+                    }
+                    if let Some(next) = next {
+                        let wait = Duration::try_from(next.duration_since(host.now())).unwrap_or(Duration::ZERO);
+                        pause = pause.min(wait);
+                    }
                 }
-                Ok(None) => {}
                 Err(problem) => {
                     let text = format!("the schedule of {} does not go on: {problem}", definition.full_name());
                     if said.insert(text.clone()) {

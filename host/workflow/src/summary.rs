@@ -407,3 +407,32 @@ fn end_open<'a>(tasks: impl Iterator<Item = &'a mut TaskLine>, at: Timestamp, st
         task.ended_at = Some(at);
     }
 }
+
+/// With what a task ended, where its end is an event of its own.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum TaskEnd<'h> {
+    Output(&'h Value),
+    Fault(&'h Fault),
+}
+
+/// The ends of the tasks of a history, in the order of [`Summary::tasks`], which does not keep them.
+pub fn task_ends(history: &[Recorded]) -> Vec<Option<TaskEnd<'_>>> {
+    let mut ends: Vec<(&TaskPath, Option<TaskEnd<'_>>)> = Vec::new();
+    for Recorded { event, .. } in history {
+        if let Event::TaskStarted { path, .. } | Event::TaskSkipped { path } = event {
+            ends.push((path, None));
+            continue;
+        }
+        let (path, end) = if let Event::TaskCompleted { path, output, .. } = event {
+            (path, TaskEnd::Output(output))
+        } else if let Event::TaskFaulted { path, error } = event {
+            (path, TaskEnd::Fault(error))
+        } else {
+            continue;
+        };
+        if let Some((_, last)) = ends.iter_mut().rfind(|(started, _)| *started == path) {
+            *last = Some(end);
+        }
+    }
+    ends.into_iter().map(|(_, end)| end).collect()
+}

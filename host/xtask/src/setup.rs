@@ -8,12 +8,13 @@ use xshell::{Shell, cmd};
 use crate::say;
 
 /// Program that must be there, and Debian's package of it.
-const PACKAGES: [(&str, &str); 7] = [
+const PACKAGES: [(&str, &str); 8] = [
     ("/usr/bin/bwrap", "bubblewrap"),
     ("/usr/bin/git", "git"),
     ("/usr/bin/python3", "python3"),
     ("/usr/bin/curl", "curl"),
     ("/usr/bin/jq", "jq"),
+    ("/usr/bin/faketime", "faketime"),
     ("/usr/bin/cc", "build-essential"),
     ("/etc/ssl/certs/ca-certificates.crt", "ca-certificates"),
 ];

@@ -116,3 +116,24 @@ Feature: Context and descriptors
     """yaml
     context: { inner: 1 }
     """
+
+  Scenario: A document describes itself
+    Given a workflow with definition:
+    """yaml
+    document:
+      dsl: '1.0.3'
+      namespace: default
+      name: context
+      version: '1.2.3'
+      title: A title
+      summary: '**What** it does'
+      tags: { team: kit }
+      metadata: { anything: [1, { b: 2 }] }
+    do:
+      - show: { set: { document: '${ $workflow.definition.document | { title, summary, tags, metadata } }' } }
+    """
+    When the workflow is executed
+    Then the workflow should complete with output:
+    """yaml
+    document: { title: A title, summary: '**What** it does', tags: { team: kit }, metadata: { anything: [1, { b: 2 }] } }
+    """

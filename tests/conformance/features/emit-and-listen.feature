@@ -108,3 +108,109 @@ Feature: Emit and listen
     """yaml
     heard: nothing
     """
+
+  Scenario: Every attribute of an event can be given, and be asked for
+    Given a workflow with definition:
+    """yaml
+    document: { dsl: '1.0.3', namespace: kit, name: listen, version: '1.0.0' }
+    do:
+      - both:
+          fork:
+            branches:
+              - hear:
+                  listen:
+                    to:
+                      one:
+                        with:
+                          id: '1'
+                          source: https://example.com
+                          type: com.example.a
+                          subject: s
+                          time: '2026-03-01T12:00:00Z'
+                          datacontenttype: application/json
+                          dataschema: https://example.com/schema
+                          data: { n: 1 }
+                    read: envelope
+              - speak:
+                  do:
+                    - pause: { wait: { milliseconds: 50 } }
+                    - near: { emit: { event: { with: { id: '0', source: 'https://example.com', type: com.example.a, subject: s, data: { n: 1 } } } } }
+                    - send:
+                        emit:
+                          event:
+                            with:
+                              id: '1'
+                              source: https://example.com
+                              type: com.example.a
+                              subject: s
+                              time: '2026-03-01T12:00:00Z'
+                              datacontenttype: application/json
+                              dataschema: https://example.com/schema
+                              data: { n: 1 }
+      - show: { set: { heard: '${ .[0][0] | [ .id, .time, .datacontenttype, .dataschema ] }' } }
+    """
+    When the workflow is executed
+    Then the workflow should complete with output:
+    """yaml
+    heard: ['1', '2026-03-01T12:00:00Z', application/json, 'https://example.com/schema']
+    """
+
+  Scenario Outline: Events belong together by what they carry
+    Given a workflow with definition:
+    """yaml
+    document: { dsl: '1.0.3', namespace: kit, name: listen, version: '1.0.0' }
+    do:
+      - both:
+          fork:
+            branches:
+              - hear: { listen: { to: { all: [ { with: { type: a }, correlate: { order: { <correlate> } } }, { with: { type: b }, correlate: { order: { <correlate> } } } ] } } }
+              - speak:
+                  do:
+                    - pause: { wait: { milliseconds: 50 } }
+                    - one: { emit: { event: { with: { source: 'https://example.com', type: a, data: { order: 1, n: 1 } } } } }
+                    - two: { emit: { event: { with: { source: 'https://example.com', type: b, data: { order: 2, n: 2 } } } } }
+                    - three: { emit: { event: { with: { source: 'https://example.com', type: a, data: { order: 2, n: 3 } } } } }
+                    - four: { emit: { event: { with: { source: 'https://example.com', type: b, data: { order: 1, n: 4 } } } } }
+      - show: { set: { heard: '${ .[0] | map(.n) }' } }
+    """
+    And given the workflow input is:
+    """yaml
+    wanted: 2
+    """
+    When the workflow is executed
+    Then the workflow should complete with output:
+    """yaml
+    heard: <heard>
+    """
+
+    Examples:
+      | why                  | correlate                                          | heard  |
+      | by the first of them | from: .data.order                                  | [1, 4] |
+      | by what is expected  | from: .data.order, expect: '${ $input.wanted }'    | [2, 3] |
+
+  Scenario: Each event can leave something in the context
+    Given a workflow with definition:
+    """yaml
+    document: { dsl: '1.0.3', namespace: kit, name: listen, version: '1.0.0' }
+    do:
+      - both:
+          fork:
+            branches:
+              - hear:
+                  listen: { to: { any: [ { with: { type: a } } ], until: '. | length == 2' } }
+                  foreach:
+                    do: [ { work: { set: { seen: '${ $item.n + $index }' } } } ]
+                    output: { as: .seen }
+                    export: { as: '${ { all: (($context.all // []) + [.]) } }' }
+              - speak:
+                  do:
+                    - pause: { wait: { milliseconds: 50 } }
+                    - one: { emit: { event: { with: { source: 'https://example.com', type: a, data: { n: 5 } } } } }
+                    - two: { emit: { event: { with: { source: 'https://example.com', type: a, data: { n: 6 } } } } }
+      - show: { set: { seen: '${ $context.all }' } }
+    """
+    When the workflow is executed
+    Then the workflow should complete with output:
+    """yaml
+    seen: [5, 7]
+    """

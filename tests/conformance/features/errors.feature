@@ -95,3 +95,16 @@ Feature: Errors
     Then the workflow should fault
     And fail should run last
     And after should not run
+
+  Scenario: An error can say itself where it comes from
+    Given a workflow with definition:
+    """yaml
+    document: { dsl: '1.0.3', namespace: default, name: errors, version: '1.0.0' }
+    do:
+      - fail: { raise: { error: { type: 'https://example.com/errors/x', status: 500, instance: /elsewhere } } }
+    """
+    When the workflow is executed
+    Then the workflow should fault with error:
+    """yaml
+    { status: 500, instance: /elsewhere }
+    """

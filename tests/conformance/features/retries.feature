@@ -68,3 +68,22 @@ Feature: Retries
     { got: 0, tries: 3 }
     """
     And note should run 3 times
+
+  Scenario: A try that takes too long is a timeout, and is tried again
+    Given a workflow with definition:
+    """yaml
+    document: { dsl: '1.0.3', namespace: default, name: retries, version: '1.0.0' }
+    do:
+      - guarded:
+          try: [ { slow: { wait: { minutes: 5 } } } ]
+          catch:
+            errors: { with: { status: 408 } }
+            retry: { delay: { milliseconds: 1 }, limit: { attempt: { count: 1, duration: { milliseconds: 60 } } } }
+            do: [ { handle: { set: { type: '${ $error.type }' } } } ]
+    """
+    When the workflow is executed
+    Then the workflow should complete with output:
+    """yaml
+    type: https://serverlessworkflow.io/spec/1.0.0/errors/timeout
+    """
+    And slow should run 2 times

@@ -185,3 +185,20 @@ Feature: Try
     """yaml
     caught: true
     """
+
+  Scenario Outline: The detail of an error can be a filter
+    Given a workflow with definition:
+    """yaml
+    document: { dsl: '1.0.3', namespace: default, name: try, version: '1.0.0' }
+    do:
+      - guarded:
+          try: [ { fail: { raise: { error: { type: 'https://example.com/errors/x', status: 500, detail: too cold } } } } ]
+          catch: { errors: { with: { details: <details> } } }
+    """
+    When the workflow is executed
+    Then the workflow should <end>
+
+    Examples:
+      | details  | end      |
+      | too cold | complete |
+      | too hot  | fault    |

@@ -6,7 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use workflow::InstanceId;
 use workflow::event::Recorded;
 use workflow::located;
-use workflow::summary::{Summary, TaskStatus};
+use workflow::summary::{Summary, TaskEnd, TaskStatus, task_ends};
 
 use super::{Context, actor, print_json, read_input};
 use crate::cli::{Format, Run};
@@ -60,7 +60,7 @@ pub async fn run(context: &Context, run: Run) -> Result<u8, Failure> {
     // Of a run with children somebody may want to see more than fits here.
     let all = host.shared_store().instances(InstanceFilter { limit: 2, ..InstanceFilter::default() }).await?;
     let keeps_files = !summary.commands.is_empty() || all.len() > 1;
-    report(&summary, &instance, run.output.format)?;
+    report(&summary, &history, &instance, run.output.format)?;
     let data = host.data.clone();
     drop(host);
     if !keeps_files {
@@ -95,13 +95,19 @@ async fn follow_or_cancel(follow: &Follow) -> Result<Vec<Recorded>, Failure> {
     }
 }
 
-fn report(summary: &Summary, instance: &InstanceId, format: Format) -> Result<(), Failure> {
+fn report(summary: &Summary, history: &[Recorded], instance: &InstanceId, format: Format) -> Result<(), Failure> {
     match format {
         Format::Json => {
             let tasks: Vec<Value> = summary
                 .tasks
                 .iter()
-                .map(|task| {
+                .zip(task_ends(history))
+                .map(|(task, end)| {
+                    let (output, fault) = match end {
+                        Some(TaskEnd::Output(output)) => (Some(output), None),
+                        Some(TaskEnd::Fault(fault)) => (None, Some(fault)),
+                        None => (None, None),
+                    };
                     json!({
                         "name": task.name,
                         "path": task.path,
@@ -110,6 +116,8 @@ fn report(summary: &Summary, instance: &InstanceId, format: Format) -> Result<()
                         "startedAt": task.started_at,
                         "endedAt": task.ended_at,
                         "error": task.summary.as_ref().filter(|_| task.status == TaskStatus::Faulted),
+                        "output": output,
+                        "fault": fault,
                     })
                 })
                 .collect();

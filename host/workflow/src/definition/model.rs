@@ -4,6 +4,7 @@
 //! exists is a definition whose expressions parse.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -42,6 +43,8 @@ pub struct Definition {
     pub documents: BTreeMap<String, Digest>,
     /// The YAML as it was given, with its documents behind it: what the digest is of.
     pub source: String,
+    /// The document as JSON: `$workflow.definition`.
+    pub value: Arc<Value>,
 }
 
 impl Definition {

@@ -147,17 +147,9 @@ fn task_value(scope: &TaskScope<'_>) -> Value {
 }
 
 fn workflow_value(instance: &Instance) -> Value {
-    let definition = instance.definition();
     json!({
         "id": instance.id().as_str(),
-        "definition": {
-            "document": {
-                "dsl": "1.0.3",
-                "namespace": definition.namespace,
-                "name": definition.name,
-                "version": definition.version,
-            },
-        },
+        "definition": instance.definition().value.as_ref(),
         "input": instance.input(),
         "startedAt": time_value(instance.started_at()),
     })

@@ -28,6 +28,7 @@ mod values;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -172,5 +173,6 @@ fn workflow(root: &Field, source: &str) -> Option<Definition> {
         plans: BTreeMap::new(),
         documents: BTreeMap::new(),
         source: source.to_owned(),
+        value: Arc::new(root.node.to_json()),
     })
 }

@@ -1,9 +1,25 @@
-//! Scenarios, with each row of an outline's examples as one of its own.
+//! Scenarios, with each row of an outline's examples as one of its own, and with
+//! the steps of a background before their own.
 
-use gherkin::{Feature, Scenario, Step};
+use gherkin::{Background, Feature, Scenario, Step};
 
 pub fn expand(feature: &Feature) -> Vec<Scenario> {
-    feature.scenarios.iter().flat_map(rows).collect()
+    let common = steps_of(feature.background.as_ref());
+    let mut scenarios: Vec<Scenario> =
+        feature.scenarios.iter().flat_map(rows).map(|scenario| after(&common, scenario)).collect();
+    for rule in &feature.rules {
+        let common = [common.clone(), steps_of(rule.background.as_ref())].concat();
+        scenarios.extend(rule.scenarios.iter().flat_map(rows).map(|scenario| after(&common, scenario)));
+    }
+    scenarios
+}
+
+fn steps_of(background: Option<&Background>) -> Vec<Step> {
+    background.map(|background| background.steps.clone()).unwrap_or_default()
+}
+
+fn after(common: &[Step], scenario: Scenario) -> Scenario {
+    Scenario { steps: [common, &scenario.steps].concat(), ..scenario }
 }
 
 fn rows(scenario: &Scenario) -> Vec<Scenario> {
