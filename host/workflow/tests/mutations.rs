@@ -3,91 +3,18 @@
 
 #![allow(clippy::disallowed_methods, reason = "the tests of the core read the files of the specification")]
 
+#[path = "support/damage.rs"]
+mod damage;
+
 use std::fs;
 use std::path::Path;
 
+use damage::{Dice, damage};
 use workflow::definition::{self, Problem};
 use workflow::request;
 
 /// Damaged texts for each undamaged one.
 const ROUNDS: usize = 150;
-
-/// Pieces that mean something to a parser.
-const PIECES: [&str; 32] = [
-    ":",
-    "- ",
-    "{",
-    "}",
-    "[",
-    "]",
-    "\"",
-    "'",
-    "\n",
-    "\t",
-    "#",
-    "&a ",
-    "*a",
-    "!!int ",
-    "|",
-    ">-\n",
-    "---\n",
-    "? ",
-    "${ ",
-    " }",
-    "~",
-    "null",
-    "0x",
-    "1e999",
-    "\\u0000",
-    "\u{feff}",
-    "é😀",
-    "\r\n",
-    "<<: ",
-    "then: end\n",
-    "\"\\ud800\"",
-    "P1Y",
-];
-
-/// xorshift64*: the same damage at each run.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % end.max(1)
-    }
-
-    /// Two places in the text, in order, not far from each other.
-    fn range(&mut self, text: &[char]) -> (usize, usize) {
-        let start = self.below(text.len());
-        (start, (start + self.below(40)).min(text.len()))
-    }
-}
-
-fn damage(text: &str, dice: &mut Dice) -> String {
-    let mut text: Vec<char> = text.chars().collect();
-    for _ in 0..=dice.below(3) {
-        let (start, end) = dice.range(&text);
-        match dice.below(5) {
-            0 => drop(text.drain(start..end)),
-            1 => {
-                let copy = text[start..end].to_vec();
-                let at = dice.below(text.len());
-                text.splice(at..at, copy);
-            }
-            2 => {
-                text.splice(start..start, PIECES[dice.below(PIECES.len())].chars());
-            }
-            3 => {
-                text.splice(start..end, PIECES[dice.below(PIECES.len())].chars());
-            }
-            _ => text[start..end].reverse(),
-        }
-    }
-    text.into_iter().collect()
-}
 
 fn assert_problems_are_inside(problems: &[Problem], text: &str) {
     assert!(!problems.is_empty());
@@ -107,7 +34,7 @@ fn a_damaged_definition_is_refused_or_parses() {
     let mut texts = vec![sketch[start..end].to_owned()];
     let head = "document: { dsl: '1.0.3', namespace: n, name: w, version: 1.0.0 }\n";
     texts.push(format!("{head}{}", include_str!("support/tour.yaml")));
-    let (parsed, refused) = damage_all(&texts, ROUNDS, &mut Dice(0x5EED));
+    let (parsed, refused) = damage_all(&texts, ROUNDS, &mut Dice::new(0x5EED));
     assert!(parsed > 5 && refused > 100, "the damage is neither too small nor too great: {parsed} {refused}");
 }
 
@@ -120,7 +47,7 @@ fn a_damaged_example_of_the_specification_is_refused_or_parses() {
     paths.sort();
     assert!(paths.len() >= 60, "{} examples", paths.len());
     let texts: Vec<String> = paths.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
-    let (parsed, refused) = damage_all(&texts, 40, &mut Dice(0xE8A3));
+    let (parsed, refused) = damage_all(&texts, 40, &mut Dice::new(0xE8A3));
     assert!(parsed > 100 && refused > 1000, "the damage is neither too small nor too great: {parsed} {refused}");
 }
 
@@ -129,7 +56,7 @@ fn a_damaged_example_of_the_specification_is_refused_or_parses() {
 fn a_damaged_text_with_documents_is_refused_or_parses() {
     let text = "document: { dsl: '1.0.3', namespace: n, name: w, version: 1.0.0 }\ndo:\n- a: { call: ./f.yaml }\n- b: { set: { c: 1 }, output: { schema: { resource: { endpoint: s.json } } } }\n\n--- # documents\n{\n  \"f.yaml\": \"do:\\n- d: { set: { e: '${ .f }' } }\\n\",\n  \"s.json\": \"{ \\\"type\\\": \\\"object\\\" }\"\n}\n";
     definition::parse(text, "d.yaml").unwrap_or_else(|problems| panic!("{problems:?}"));
-    let mut dice = Dice(0xD0C5);
+    let mut dice = Dice::new(0xD0C5);
     let (mut parsed, mut refused) = (0, 0);
     for _ in 0..ROUNDS * 10 {
         match definition::parse(&damage(text, &mut dice), "d.yaml") {
@@ -189,7 +116,7 @@ fn a_damaged_request_is_refused_or_parses() {
   "configProfileManifest": {"repo": "https://example.com/m.git", "ref": "main", "paths": ["a/b.json"]},
   "portalTargets": [{"name": "dev", "hostId": "h\u00e9", "dryRunRequired": true}],
   "publishPolicy": {"requireHumanApproval": true, "allowAiPatch": false, "maxRepairAttempts": 2}}"#;
-    let mut dice = Dice(0xF00D);
+    let mut dice = Dice::new(0xF00D);
     let (mut parsed, mut refused) = (0, 0);
     for _ in 0..ROUNDS * 10 {
         let damaged = damage(text, &mut dice);
