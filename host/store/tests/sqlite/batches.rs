@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use store::{AppendError, SqliteStore, Store as _, StoreError, rebuild_check};
+use store::{AppendError, NewInstance, SqliteStore, StartError, Started, Store as _, StoreError, rebuild_check};
 
-use crate::fixtures::{RUNNING, append, claim, id, new_instance, task_started};
+use crate::fixtures::{COMPLETED, RUNNING, append, claim, completed, id, new_instance, task_started};
 use crate::opening::{open, tamper};
 
 const INSTANCES: usize = 40;
@@ -75,6 +75,35 @@ async fn a_failed_transaction_is_an_error_for_every_waiter_and_keeps_nothing() {
     // And the writer goes on.
     assert!(append_to_all(&store, 1).await.iter().all(Result::is_ok));
     assert_eq!(rebuild_check(&*store, None).await.unwrap(), INSTANCES);
+}
+
+/// A release starts again in the very batch that ends its run before, and not in one in which that comes later.
+#[tokio::test]
+async fn a_start_that_asks_about_others_sees_what_came_before_it_in_its_batch() {
+    let release = |name| NewInstance { release_id: Some("r-1".to_owned()), ..new_instance(name) };
+    for end_first in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path()).await;
+        store.start_instance(release("before")).await.unwrap();
+        let leases = claim(&store, "host-a", 0).await;
+        let commits = store.statistics().commits;
+        let end = append(&store, &leases, "before", 1, vec![completed()], COMPLETED);
+        let start = store.start_instance(release("again"));
+        let (ended, started) = match end_first {
+            true => tokio::join!(end, start),
+            false => {
+                let (started, ended) = tokio::join!(start, end);
+                (ended, started)
+            }
+        };
+        assert_eq!(store.statistics().commits - commits, 1, "both were in one batch");
+        ended.unwrap();
+        match started {
+            Ok(started) => assert!(end_first && started == Started::New, "{started:?}"),
+            Err(error) => assert!(!end_first && matches!(error, StartError::ReleaseRunning { .. }), "{error:?}"),
+        }
+        assert_eq!(rebuild_check(&store, None).await.unwrap(), if end_first { 2 } else { 1 });
+    }
 }
 
 #[tokio::test]
