@@ -10,6 +10,7 @@ use workflow::EffectOutcome;
 use workflow::calls::{AuthenticationScheme, Call, CallEndpoint, CallRequest, GrpcCall};
 use workflow::effect::Fault;
 
+use crate::damage::{Dice, damage};
 use crate::house::{House, Options, given, kind};
 
 const PROTO: &str = r#"
@@ -41,7 +42,7 @@ const MOOD: &str = "syntax = \"proto3\"; package common; enum Mood { MOOD_UNSPEC
 struct World {
     house: House,
     web: http2::Web,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl World {
@@ -58,7 +59,7 @@ impl World {
         std::fs::write(folder.path().join("app/common/mood.proto"), MOOD).unwrap();
         let rules = Rules { files: Some(folder.path().to_owned()), ..rules };
         let house = House::with(Options { rules, authority, ..Options::default() });
-        Self { house, web, _folder: folder }
+        Self { house, web, folder: folder }
     }
 
     fn grpc(&self, method: &str, arguments: Value) -> GrpcCall {
@@ -251,7 +252,7 @@ async fn an_answer_is_as_long_as_its_json() {
     });
     let text = "syntax = \"proto3\"; service Lists { rpc Few (Row) returns (Rows); rpc Many (Row) returns (Rows); }
         message Rows { repeated Row rows = 1; } message Row { string first = 1; string second = 2; }";
-    std::fs::write(world._folder.path().join("app/lists.proto"), text).unwrap();
+    std::fs::write(world.folder.path().join("app/lists.proto"), text).unwrap();
     let of_lists = |method: &str| {
         let mut grpc = world.grpc(method, json!({}));
         (grpc.proto.uri, grpc.service) = ("file://app/lists.proto".to_owned(), "Lists".to_owned());
@@ -267,7 +268,7 @@ async fn an_answer_is_as_long_as_its_json() {
 }
 
 #[tokio::test]
-async fn what_a_document_imports_is_read_from_its_own_folder_and_origin() {
+async fn what_a_document_imports_is_read_from_its_ownfolder_and_origin() {
     let documents = Web::plain(|asked| match asked.target.as_str() {
         "/?at=a/b" | "/v1/greet.proto?at=a/b" => web_stub::Reply::new(200, &[], PROTO),
         "/common/mood.proto" | "/v1/common/mood.proto" => web_stub::Reply::new(200, &[], MOOD),
@@ -293,7 +294,7 @@ async fn what_does_not_fit_the_document_is_said_before_anything_is_called() {
         change(&mut grpc);
         grpc
     };
-    let folder = world._folder.path();
+    let folder = world.folder.path();
     let deep = format!("{}{}", "message A { ".repeat(100), "}".repeat(100));
     // Each level of an option's value closes a bracket that is none.
     let hidden = format!(
@@ -358,4 +359,25 @@ async fn only_an_approved_service_that_speaks_http2_is_called() {
     let mut grpc = world.grpc("Look", json!({}));
     grpc.port = Some(old.port());
     assert_eq!(kind(&world.fault_of(grpc).await), "communication");
+}
+
+/// Whatever stands in somebody else's document, the host gives an answer or a fault.
+#[tokio::test]
+async fn a_damaged_proto_document_is_an_answer_or_a_fault() {
+    let world = World::new(|_| answer(vec![reply("hi", 1)], "0"));
+    let file = world.folder.path().join("app/greet.proto");
+    let mut dice = Dice::new(0x9207);
+    let (mut answered, mut refused) = (0, 0);
+    for _ in 0..300 {
+        let damaged = damage(PROTO, &mut dice);
+        std::fs::write(&file, &damaged).unwrap();
+        match world.house.perform(call(world.grpc("Look", json!({ "name": "Ann", "numbers": [1] })))).await {
+            EffectOutcome::Output { .. } => answered += 1,
+            EffectOutcome::Faulted { .. } => refused += 1,
+            // An answer that does not fit what the document says now may belong to something that was done.
+            EffectOutcome::Unknown { .. } => {}
+            other => panic!("{other:?} of\n{damaged}"),
+        }
+    }
+    assert!(answered > 3 && refused > 100, "the damage is neither too small nor too great: {answered} {refused}");
 }

@@ -2,6 +2,8 @@
 
 mod asyncapi;
 mod authentication;
+#[path = "../../../workflow/tests/support/damage.rs"]
+mod damage;
 mod grpc;
 mod hostile;
 mod house;

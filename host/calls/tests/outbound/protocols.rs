@@ -1,12 +1,16 @@
 //! OpenAPI, A2A and MCP.
 
+use std::sync::{Arc, Mutex};
+
 use serde_json::{Value, json};
 use web_stub::{Asked, Part, Reply, Web};
+use workflow::EffectOutcome;
 use workflow::calls::{
     A2aCall, Agent, AuthenticationScheme, Call, CallEndpoint, CallRequest, HttpOutput, McpCall, McpClient,
     McpTransport, OpenApiCall,
 };
 
+use crate::damage::{Dice, damage};
 use crate::house::{House, Options, at, from_secret, given, kind, rules_of};
 
 fn endpoint(uri: &str) -> CallEndpoint {
@@ -288,4 +292,36 @@ async fn a_challenge_is_not_something_these_protocols_have() {
     let house = House::of(&[&web]).secret("s", "ann:correct horse");
     let fault = house.fault(mcp(&at(&web, "/mcp"), "tools/list", from_secret(AuthenticationScheme::Digest, "s"))).await;
     assert_eq!(kind(&fault), "configuration");
+}
+
+/// Whatever stands in somebody else's document, the host gives an answer or a fault.
+#[tokio::test]
+async fn a_damaged_openapi_document_is_an_answer_or_a_fault() {
+    const DOCUMENT: &str = r##"{"openapi": "3.0.3", "servers": [{"url": "/v1/{area}", "variables": {"area": {"default": "a"}}}],
+  "paths": {"/pets/{id}": {"parameters": [{"$ref": "#/components/parameters/id"}],
+    "get": {"operationId": "get", "parameters": [{"name": "tags", "in": "query", "style": "form", "explode": true, "schema": {"type": "array"}},
+      {"name": "x-trace", "in": "header"}, {"name": "session", "in": "cookie"}],
+      "requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/pet"}}}}, "responses": {}}}},
+  "components": {"parameters": {"id": {"name": "id", "in": "path", "required": true}}, "schemas": {"pet": {"type": "object"}}}}"##;
+    let served = Arc::new(Mutex::new(String::new()));
+    let document = served.clone();
+    let web = Web::plain(move |asked| match asked.target.as_str() {
+        "/doc" => Reply::json(&document.lock().unwrap()),
+        _ => Reply::json("{}"),
+    });
+    let house = House::of(&[&web]);
+    let mut dice = Dice::new(0x0A21);
+    let (mut answered, mut refused) = (0, 0);
+    for _ in 0..400 {
+        *served.lock().unwrap() = damage(DOCUMENT, &mut dice);
+        let parameters = json!({"id": 1, "tags": ["a", "b"], "x-trace": "t", "session": "s", "body": {"n": 1}});
+        match house.perform(openapi(&at(&web, "/doc"), "get", parameters)).await {
+            EffectOutcome::Output { .. } => answered += 1,
+            EffectOutcome::Faulted { .. } => refused += 1,
+            other => panic!("{other:?} of\n{}", served.lock().unwrap()),
+        }
+    }
+    assert!(answered > 20 && refused > 100, "the damage is neither too small nor too great: {answered} {refused}");
+    // Nothing but the document and what it describes was asked for, and here.
+    assert!(web.asked().len() >= 400);
 }
