@@ -173,3 +173,34 @@ Feature: Call an operation of an AsyncAPI document
       | operation: a, message: {}, protocol: kafka | kafka |
       | operation: a, subscription: {} | consume |
       | operation: a, subscription: { consume: { amount: 1, while: 'true' } } | amount |
+
+  Scenario: A message has headers, and its sender a credential
+    Given the service answers 'GET /asyncapi.json' with:
+    """yaml
+    { "asyncapi": "3.0.0", "servers": { "s": { "host": "service.test", "protocol": "http" } }, "channels": { "p": { "address": "pets" } } }
+    """
+    And the service answers 'POST /pets' with:
+    """yaml
+    { "taken": true }
+    """
+    And a workflow with definition:
+    """yaml
+    document: { dsl: '1.0.3', namespace: default, name: publish, version: '1.0.0' }
+    do:
+      - tell:
+          call: asyncapi
+          with:
+            document: { endpoint: 'http://service.test/asyncapi.json' }
+            channel: p
+            message: { headers: { x-trace: '${ .trace }' }, payload: { name: Rex } }
+            authentication: { bearer: { token: abc } }
+    """
+    And given the workflow input is:
+    """yaml
+    trace: t-1
+    """
+    When the workflow is executed
+    Then the workflow should complete with output:
+    """yaml
+    { taken: true }
+    """
