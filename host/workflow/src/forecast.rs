@@ -95,7 +95,7 @@ pub(crate) fn foreseen(instance: &Instance, tasks: &[String], now: Timestamp) ->
                 plugin: plugin.clone(),
                 digest: digest.clone(),
                 input: input.clone(),
-                certain: on_the_straight_way.is_some(),
+                certain: on_the_straight_way.is_some() || !leaning.leads_to(&call.path.reference()),
             });
         }
     }
@@ -138,6 +138,14 @@ impl Leaning {
             }
         });
         Self { failures, wanted: Arc::new(wanted) }
+    }
+
+    /// Whether a task is come to for what is assumed here, and not only after it.
+    fn leads_to(&self, reference: &str) -> bool {
+        let is_in =
+            |around: &str| reference.strip_prefix(around).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let handles = |block: &str| block.strip_suffix("/try/").is_some_and(|task| is_in(&format!("{task}/catch")));
+        self.wanted.iter().any(|task| is_in(task)) || self.failures.iter().any(|(block, _)| handles(block))
     }
 
     fn is_straight(&self) -> bool {

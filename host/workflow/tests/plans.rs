@@ -162,18 +162,21 @@ fn a_step_in_a_handler_is_shown_as_one_that_may_not_be_needed() {
 fn a_step_behind_a_condition_on_what_comes_later_is_shown_as_one_that_may_not_be_needed() {
     let run = |found: bool| {
         let mut run = start(
-            "- ask: ASK
+            "- ask: { ask: { prompt: 'Go?' }, metadata: { lightWorkflow: { plan: [send, tag] } } }
 - look: { call: maker, with: { what: look } }
 - unless: { if: '${ .found == false }', do: [ { send: { if: '${ true }', call: maker, with: { what: send }, HELD } } ] }
+- tag: { call: maker, with: { what: tag }, HELD }
 ",
             json!({}),
         );
-        assert_eq!(wanted(&run).0, [r#"/do/2/unless/do/0/send {"what":"send"}, perhaps"#]);
+        let steps = [r#"/do/2/unless/do/0/send {"what":"send"}, perhaps"#, r#"/do/3/tag {"what":"tag"}"#];
+        assert_eq!(wanted(&run).0, steps);
         plan(&mut run).answer("approved", "user:ann", None).output(json!({ "found": found }));
         run
     };
-    assert_eq!(run(true).instance.phase(), Phase::Completed);
-    assert_eq!(approved(&run(false)), Some(vec![command(&json!({ "what": "send" }))]));
+    for (found, next) in [(true, "tag"), (false, "send")] {
+        assert_eq!(approved(&run(found)), Some(vec![command(&json!({ "what": next }))]));
+    }
 }
 
 #[test]
