@@ -163,6 +163,8 @@ pub struct Guest {
     data: Vec<u8>,
     /// Exports beside the step, in WIT, for a world of its own.
     world: String,
+    /// Packages that the world names, in WIT.
+    packages: String,
 }
 
 impl Default for Guest {
@@ -184,6 +186,7 @@ impl Guest {
             description: [Text(0, 0); 5],
             data: Vec::new(),
             world: String::new(),
+            packages: String::new(),
         };
         guest.description =
             ["hostile", "0.1.0", "Does what a plugin must not.", "{}", "{}"].map(|text| guest.text(text));
@@ -287,6 +290,12 @@ impl Guest {
         self
     }
 
+    /// Packages beside the host's own, in WIT, for [`Guest::world`] to name.
+    pub fn packages(mut self, wit: &str) -> Self {
+        self.packages = wit.to_owned();
+        self
+    }
+
     /// `execute` fails with this case of `step-error` and text.
     pub fn failing(mut self, case: u8, text: &str) -> Self {
         let text = self.text(text);
@@ -361,7 +370,7 @@ impl Guest {
         let includes: String = ["publish", "probe", "diagnose"]
             .map(|world| format!("include lightapi:release/{world}@{};", *VERSION))
             .concat();
-        let text = format!("package attack:more; world more {{ {includes} {} }}", self.world);
+        let text = format!("package attack:more; world more {{ {includes} {} }} {}", self.world, self.packages);
         let package = resolve.push_str("more.wit", &text).expect("the WIT of a case parses");
         let world = resolve.select_world(&[package], Some("more")).expect("the world is there");
         wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)

@@ -212,9 +212,30 @@ impl Range {
         owner: &str,
         path: &Path,
         digest: &Digest,
+        grants: Grants,
+        input: Value,
+        history: Vec<Event>,
+    ) -> Result<Ran, String> {
+        self.execute_attempt(owner, path, digest, grants, input, history, self.next_attempt()).await
+    }
+
+    /// The number of an attempt that nobody made yet.
+    pub(crate) fn next_attempt(&self) -> u32 {
+        self.attempts.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// As [`Range::execute_file`], as this attempt.
+    // What a call consists of, said once.
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) async fn execute_attempt(
+        &self,
+        owner: &str,
+        path: &Path,
+        digest: &Digest,
         mut grants: Grants,
         input: Value,
         history: Vec<Event>,
+        attempt: u32,
     ) -> Result<Ran, String> {
         grants.limits = self.limits();
         let name = PluginName::new(owner).expect("a label");
@@ -230,7 +251,6 @@ impl Range {
             client: Arc::new(Client::new(rules(), None, calls::Limits::default()).map_err(said)?),
             services: Arc::default(),
         };
-        let attempt = self.attempts.fetch_add(1, Ordering::Relaxed);
         let key = EffectKey { instance: instance(owner), path: task(), attempt, sequence: 0 };
         let template = TemplateName::new("attack").expect("a label");
         let effect = Effect::Plugin {
@@ -241,7 +261,6 @@ impl Range {
             template: template.clone(),
             mode: SandboxMode::PerTask,
             class: EffectClass::Pure,
-            approved: None,
         };
         let templates = self.templates.digests();
         let (sender, receiver) = mpsc::channel(8);

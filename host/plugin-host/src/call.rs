@@ -320,7 +320,8 @@ fn ending(plugin: String, store: &Store<State>, error: &wasmtime::Error) -> Call
     if text.starts_with("resource limit exceeded") {
         return CallError::Limit { plugin, limit: LimitReached::Instances { max: state.limits.instances_max } };
     }
-    if text.contains("store handle limit exceeded") {
+    // Secrets are counted by the store, streams and pollables of WASI by the table that holds them.
+    if ["store handle limit exceeded", "resource table has no free keys"].iter().any(|words| text.contains(words)) {
         return CallError::Limit { plugin, limit: LimitReached::Handles { max: state.limits.handles_max } };
     }
     if text.contains("fuel allocated for hostcalls") {

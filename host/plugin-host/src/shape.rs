@@ -10,6 +10,10 @@ use wit_parser::{Function, Handle, InterfaceId, Resolve, Type, TypeDefKind, Type
 /// Types can be written so that they double with each line. Ours have less than a kilobyte.
 const SHAPE_BYTES_MAX: usize = 16 << 10;
 
+/// A type that holds a type that holds a type … Ours nest no deeper than five; a
+/// reader that follows them by calling itself must not follow for ever.
+const DEPTH_MAX: usize = 100;
+
 /// What is shown of a difference.
 const SHOWN_CHARS_MAX: usize = 60;
 
@@ -20,7 +24,7 @@ pub(crate) fn shapes(resolve: &Resolve, interface: InterfaceId) -> BTreeMap<Stri
 }
 
 fn shape(resolve: &Resolve, function: &Function) -> String {
-    let mut writer = Writer { resolve, text: String::new() };
+    let mut writer = Writer { resolve, text: String::new(), depth: 0 };
     if function.kind.is_async() {
         writer.word("async ");
     }
@@ -49,6 +53,7 @@ pub(crate) fn difference(theirs: &str, ours: &str) -> (String, String) {
 struct Writer<'a> {
     resolve: &'a Resolve,
     text: String,
+    depth: usize,
 }
 
 impl Writer<'_> {
@@ -90,9 +95,28 @@ impl Writer<'_> {
             Type::Char => self.word("char"),
             Type::String => self.word("string"),
             Type::ErrorContext => self.word("error-context"),
-            Type::Id(id) if self.text.len() < SHAPE_BYTES_MAX => self.defined(id),
+            Type::Id(id) if self.text.len() < SHAPE_BYTES_MAX => self.named(id),
             Type::Id(_) => {}
         }
+    }
+
+    /// Follows names that stand for names one by one: a chain of them writes nothing, and may be long.
+    fn named(&mut self, mut id: TypeId) {
+        let resolve = self.resolve;
+        loop {
+            match &resolve.types[id].kind {
+                TypeDefKind::Type(Type::Id(of)) => id = *of,
+                TypeDefKind::Type(ty) => return self.ty(*ty),
+                _ => break,
+            }
+        }
+        if self.depth == DEPTH_MAX {
+            // No type of ours is written so: it is told as another one.
+            return self.word("nested-too-deep");
+        }
+        self.depth += 1;
+        self.defined(id);
+        self.depth -= 1;
     }
 
     fn defined(&mut self, id: TypeId) {
@@ -140,10 +164,15 @@ impl Writer<'_> {
 mod tests {
     use super::*;
 
-    fn shapes_of(wit: &str) -> BTreeMap<String, String> {
+    fn resolved(wit: &str) -> (Resolve, InterfaceId) {
         let mut resolve = Resolve::default();
         let package = resolve.push_str("test.wit", &format!("package a:b; {wit}")).unwrap();
         let interface = resolve.packages[package].interfaces["i"];
+        (resolve, interface)
+    }
+
+    fn shapes_of(wit: &str) -> BTreeMap<String, String> {
+        let (resolve, interface) = resolved(wit);
         shapes(&resolve, interface)
     }
 
@@ -174,6 +203,22 @@ mod tests {
         let lines: String = (1..60).map(|n| format!("type t{n} = tuple<t{}, t{}>;", n - 1, n - 1)).collect();
         let shapes = shapes_of(&format!("interface i {{ type t0 = u8; {lines} go: func(t: t59); }}"));
         assert!((SHAPE_BYTES_MAX..SHAPE_BYTES_MAX + 100).contains(&shapes["go"].len()));
+    }
+
+    #[test]
+    fn a_chain_of_names_is_followed_to_its_end_and_deep_types_are_cut_off() {
+        let read = |line: fn(usize) -> String, last: usize| {
+            let lines: String = (1..=last).map(line).collect();
+            resolved(&format!("interface i {{ type t0 = u8; {lines} go: func(t: t{last}); }}"))
+        };
+        let chain = read(|n| format!("type t{n} = t{};", n - 1), 3_000);
+        let deep = read(|n| format!("type t{n} = list<t{}>;", n - 1), 150);
+        // On a stack that is smaller than that of any thread of a host.
+        let small = std::thread::Builder::new().stack_size(256 << 10);
+        let followed = small.spawn(move || [chain, deep].map(|(resolve, interface)| shapes(&resolve, interface)));
+        let [chain, deep] = followed.unwrap().join().unwrap();
+        assert_eq!(chain["go"], "(u8)");
+        assert!(deep["go"].starts_with("(list(list(") && deep["go"].contains("nested-too-deep"), "{}", deep["go"]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod imports;
 mod loops;
 mod scenes;
 mod values;
+mod wasi;
 
 use crate::case::Case;
 
@@ -20,6 +21,7 @@ pub fn all() -> Vec<Case> {
         handles::cases(),
         imports::cases(),
         calls::cases(),
+        wasi::cases(),
         files::cases(),
         scenes::cases(),
     ];
