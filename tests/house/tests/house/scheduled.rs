@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use web_stub::{Reply, Web};
 
 use crate::history::{leaves, no_effect_happened_twice};
 use crate::leftovers::nothing_is_left_of;
@@ -155,4 +157,63 @@ fn a_release_that_is_suspended_over_http_does_nothing_until_it_is_resumed() {
     });
     drop(serving);
     nothing_is_left_of(&host);
+}
+
+/// A server of documents that lets nobody go before it is opened.
+#[derive(Default)]
+struct Gate {
+    is_open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    fn pass(&self) {
+        let is_open = self.is_open.lock().unwrap();
+        drop(self.opened.wait_while(is_open, |is_open| !*is_open).unwrap());
+    }
+
+    fn open(&self) {
+        *self.is_open.lock().unwrap() = true;
+        self.opened.notify_all();
+    }
+}
+
+const PARENT: &str = "document: { dsl: '1.0.3', namespace: tests, name: parent, version: '1.0.0' }
+schedule: { every: { seconds: 1 } }
+do: [{ ask-child: { run: { workflow: { namespace: tests, name: child, version: '1.0.0' } } } }]
+";
+const CHILD: &str = "document: { dsl: '1.0.3', namespace: tests, name: child, version: '1.0.0' }
+do: [{ note: { call: 'http://documents.test/note.yaml', with: { n: 1 } } }]
+";
+
+/// Fetching is slow work of a blocking kind: the API, and the end of the host, do not wait for it.
+#[test]
+fn documents_that_are_slow_to_come_hold_up_nobody() {
+    let gate = Arc::new(Gate::default());
+    let inside = gate.clone();
+    let documents = Web::plain(move |_| {
+        inside.pass();
+        Reply::new(200, &[("content-type", "application/yaml")], "set: { noted: '${ .n }' }\n")
+    });
+    let stage = Stage::unattended();
+    stage.configure(|text| format!("{text}\n[calls.resolve]\n\"documents.test:80\" = \"{}\"\n", documents.address()));
+    let host = with_definitions(&stage, &[("parent.yaml", PARENT), ("child.yaml", CHILD)]);
+
+    let serving = Serving::start(&host, "all");
+    eventually("a document is asked for", || (!documents.asked().is_empty()).then_some(()));
+    for _ in 0..20 {
+        serving.client.get("/v1/releases").with_status(200);
+    }
+    assert!(started(&host, "parent").is_empty(), "nothing can have started without its documents");
+    gate.open();
+    // The parent's start reads the folder again, in the middle of the runtime.
+    let ended = |name: &str| {
+        let ids: BTreeSet<String> = started(&host, name).into_iter().map(|(id, _)| id).collect();
+        let is_end = |leaf: &&Value| {
+            leaf["event"]["type"] == "InstanceCompleted" && ids.contains(leaf["instance"].as_str().unwrap())
+        };
+        leaves(&host).iter().find(is_end).map(|leaf| leaf["event"]["output"].clone())
+    };
+    assert_eq!(eventually("the end of one", || ended("parent")), json!({ "noted": 1 }));
+    serving.kill();
 }
