@@ -11,6 +11,7 @@ mod canary;
 mod crash;
 mod database;
 mod every_kind;
+mod every_way;
 mod grants;
 mod history;
 mod http;
