@@ -39,7 +39,7 @@ impl Mosquitto {
     fn started(configuration: impl Fn(&Path) -> String) -> Self {
         Self(Running::start(|folder, port| {
             // Everything in memory, and no other user.
-            let head = format!("listener {port} 127.0.0.1\nuser root\nlog_dest stdout\npersistence false\n");
+            let head = format!("listener {port} 127.0.0.1\nuser root\nlog_dest stderr\npersistence false\n");
             let file = folder.join("mosquitto.conf");
             std::fs::write(&file, head + &configuration(folder)).expect("a configuration can be written");
             let mut command = command("mosquitto");
