@@ -121,7 +121,14 @@ impl Resolver<'_> {
     fn task(&mut self, task: &Task) {
         task.lists().into_iter().for_each(|list| self.list(list));
         match &task.kind {
-            TaskKind::Run(_) => self.effect(task, None),
+            TaskKind::Run(run) => {
+                let said = self.problems.len();
+                self.effect(task, None);
+                // What stands against it is said once.
+                if !run.awaits && self.problems.len() == said {
+                    self.detached(task);
+                }
+            }
             TaskKind::RunWorkflow(run) => self.child(task, &run.workflow),
             TaskKind::Outbound(outbound) if outbound.needs_sandbox() => self.effect(task, None),
             TaskKind::Outbound(outbound) => self.outbound(task, outbound),
@@ -150,13 +157,22 @@ impl Resolver<'_> {
         }
     }
 
+    /// What a `run` starts and does not wait for.
+    fn detached(&mut self, task: &Task) {
+        if let Some(definition) = self.definition.detached.get(&task.reference) {
+            self.pin(task, definition.clone());
+        }
+    }
+
+    fn pin(&mut self, task: &Task, definition: Arc<Definition>) {
+        let child = ChildDefinition { definition: definition.digest.clone(), name: definition.full_name() };
+        self.policy.children.insert(task.reference.clone(), child);
+        self.children.push(Child { definition, started_by: problem_of(task, String::new()) });
+    }
+
     fn child(&mut self, task: &Task, name: &WorkflowName) {
         match (self.sources.workflow)(name) {
-            Ok(definition) => {
-                let child = ChildDefinition { definition: definition.digest.clone(), name: definition.full_name() };
-                self.policy.children.insert(task.reference.clone(), child);
-                self.children.push(Child { definition, started_by: problem_of(task, String::new()) });
-            }
+            Ok(definition) => self.pin(task, definition),
             Err(reason) => self.problem(task, format!("runs workflow `{name}`: {reason}")),
         }
     }

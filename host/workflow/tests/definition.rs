@@ -313,7 +313,6 @@ fn run_takes_a_shell_command_or_a_script() {
     assert_snapshot!(task("{ run: { shell: { command: ls }, script: { language: sh, code: ls } } }"), @r#"d.yaml:3:13: `run` has both `shell` and `script`; make two tasks of it"#);
     assert_snapshot!(task("{ run: { script: { language: sh, source: { endpoint: x } } } }"), @"d.yaml:3:59: `run.script.source.endpoint`: there is no document `x`: it has not been fetched");
     assert_snapshot!(task("{ run: { shell: { command: ls }, await: false, return: output } }"), @r#"
-    d.yaml:3:13: `run.await: false` is not supported yet (see docs/dsl.md)
     d.yaml:3:61: `output` is not a value of `run.return`; it can be `stdout`, `stderr`, `code`, `all`, `none`, `result`
     "#);
     assert_snapshot!(task("{ run: { shell: { command: ls, environment: { 'A=B': x, N: 5 } } } }"), @r#"

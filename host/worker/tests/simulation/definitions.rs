@@ -67,6 +67,8 @@ do:
           - quick: { do: [{ answer: { call: echo, with: { quick: true } } }] }
   - child:
       run: { workflow: { namespace: test, name: child, version: "0.1.0", input: { of: "${ $workflow.id }" } } }
+  - leave-alone:
+      run: { shell: { command: ls }, await: false, return: stdout }
   - listen-for-ticks:
       listen: { to: { any: [{ with: { type: tick } }], until: ". | length >= 3" }, read: envelope }
       foreach:
@@ -128,8 +130,13 @@ impl Programs {
         resolve(definition, &sources).expect("everything is there")
     }
 
-    pub fn all(&self) -> [&Arc<Definition>; 3] {
-        [&self.main, &self.child, &self.watcher]
+    /// What `leave-alone` starts.
+    pub fn detached(&self) -> &Arc<Definition> {
+        self.main.detached.values().next().expect("a task of `main` does not wait for its process")
+    }
+
+    pub fn all(&self) -> [&Arc<Definition>; 4] {
+        [&self.main, &self.child, self.detached(), &self.watcher]
     }
 }
 

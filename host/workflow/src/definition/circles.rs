@@ -125,12 +125,8 @@ impl<'d> Flow<'d> {
 /// Whether something in a task may wait: for a person, for time, for an effect, for an event.
 fn may_rest(task: &Task) -> bool {
     let waits = match &task.kind {
-        TaskKind::Call(_)
-        | TaskKind::Outbound(_)
-        | TaskKind::Run(_)
-        | TaskKind::Ask(_)
-        | TaskKind::Wait(_)
-        | TaskKind::Listen(_) => true,
+        TaskKind::Call(_) | TaskKind::Outbound(_) | TaskKind::Ask(_) | TaskKind::Wait(_) | TaskKind::Listen(_) => true,
+        TaskKind::Run(run) => run.awaits,
         TaskKind::RunWorkflow(run) => run.awaits,
         TaskKind::Do(_)
         | TaskKind::Set(_)

@@ -12,6 +12,7 @@ mod check;
 mod circles;
 mod consumption;
 mod cron;
+pub(crate) mod detached;
 mod duration;
 mod error_type;
 mod holes;

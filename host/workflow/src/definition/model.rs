@@ -39,6 +39,8 @@ pub struct Definition {
     pub tasks: TaskList,
     /// For each `ask` with a `plan`: the tasks that it names, all as references.
     pub plans: BTreeMap<String, Vec<String>>,
+    /// What its tasks run without waiting for it, by their references.
+    pub detached: BTreeMap<String, Arc<Definition>>,
     /// Documents that it names, by their names: what they held when it was read.
     pub documents: BTreeMap<String, Digest>,
     /// The YAML as it was given, with its documents behind it: what the digest is of.
@@ -56,6 +58,11 @@ impl Definition {
     /// Whether some `ask` names the task of this reference: it runs only what was approved there.
     pub fn is_planned(&self, reference: &str) -> bool {
         self.plans.values().any(|tasks| tasks.iter().any(|task| task == reference))
+    }
+
+    /// What one of its tasks runs without waiting for it.
+    pub fn detached_as(&self, digest: &Digest) -> Option<&Arc<Definition>> {
+        self.detached.values().find(|detached| detached.digest == *digest)
     }
 
     /// The YAML as it was given, without its documents.
@@ -371,6 +378,8 @@ pub struct Call {
 #[derive(Debug, Clone)]
 pub struct Run {
     pub process: Process,
+    /// `await`. False: an instance of its own runs it, and the task does not wait for that.
+    pub awaits: bool,
     pub environment: BTreeMap<String, Template>,
     pub arguments: Vec<Template>,
     pub stdin: Option<Template>,

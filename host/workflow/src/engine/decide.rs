@@ -93,7 +93,11 @@ fn decide_frame(instance: &Instance, path: &TaskPath, frame: &Frame, now: Timest
         State::Forking(forking) => Some(running.or_fault(tasks::forks::next(running, forking))),
         State::Attempting(attempting) => match &task.kind {
             TaskKind::RunWorkflow(run) => tasks::children::conclude(running, run, attempting),
+<<<<<<< HEAD
             TaskKind::Ask(ask) => tasks::plans::conclude(running, ask, attempting, now),
+=======
+            TaskKind::Run(run) if !run.awaits => tasks::children::conclude_detached(running, attempting),
+>>>>>>> c74126b (workflow: run.await false starts the process in an instance of its own)
             _ => tasks::effects::conclude(running, attempting),
         },
         State::Asking(asking) => tasks::ask::conclude(running, asking, now),

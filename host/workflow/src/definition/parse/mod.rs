@@ -33,7 +33,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::model::{DataFlow, Definition, TimeLimit};
-use super::{circles, plans, variables};
+use super::{circles, detached, plans, variables};
 use crate::documents::{self, DocumentName, Documents, Shelf};
 use crate::ids::{Digest, TaskPath};
 use crate::located::{Field, Problem, Problems, yaml};
@@ -90,6 +90,14 @@ fn read_all(source: &str, file: &str, documents: Documents) -> Result<Definition
         variables::refuse_unknown(&definition, &root, &problems);
         circles::refuse_endless(&definition, &root, &problems);
         definition.plans = plans::resolve(&definition, &root, &problems);
+        match detached::all(&definition) {
+            Ok(all) => definition.detached = all,
+            Err((task, said)) => {
+                let why = said.first().map(ToString::to_string).unwrap_or_default();
+                let message = format!("what this task starts and does not wait for cannot be kept: {why}");
+                problems.error(root.nearest(&task), message, Some("make what it is given smaller".to_owned()));
+            }
+        }
         let used = shelf.used();
         definition.documents =
             used.iter().map(|(name, text)| (name.to_string(), Digest::of(text.as_bytes()))).collect();
@@ -171,6 +179,7 @@ fn workflow(root: &Field, source: &str) -> Option<Definition> {
         extensions: extensions?,
         tasks: tasks?,
         plans: BTreeMap::new(),
+        detached: BTreeMap::new(),
         documents: BTreeMap::new(),
         source: source.to_owned(),
         value: Arc::new(root.node.to_json()),

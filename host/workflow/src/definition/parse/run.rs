@@ -18,9 +18,6 @@ pub fn run(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
         return workflow(&child, &wait, &returns);
     }
     let wait = wait.or(true, Field::boolean);
-    if wait == Some(false) {
-        field.unsupported::<()>("`run.await: false`");
-    }
     let returns = returns.or(RunReturn::Result, |field| {
         field.choice(&[
             ("stdout", RunReturn::Stdout),
@@ -50,6 +47,7 @@ pub fn run(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
     let (process, shared) = process?;
     Some(TaskKind::Run(Run {
         process,
+        awaits: wait?,
         environment: shared.environment,
         arguments: shared.arguments,
         stdin: shared.stdin,

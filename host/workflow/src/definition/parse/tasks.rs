@@ -140,6 +140,11 @@ pub fn task(task: &Field, name: &Node, context: Context) -> Option<Task> {
     let read = task.slot(kind.name).required(|field| (kind.read)(task, field, context));
     if let Some(read) = &read {
         network::refuse(read, task);
+        let unawaited = matches!(read, TaskKind::Run(run) if !run.awaits);
+        if unawaited && light.as_ref().is_some_and(|light| !light.on_failure.0.is_empty()) {
+            let help = "remove one of the two, or run a workflow with `await: false` whose task has the `onFailure`";
+            task.error("`onFailure` is told of no failure with `await: false`", Some(help));
+        }
     }
     let extensions = expand::around(kind.name, context);
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::children;
+
 use crate::capability::TaskPolicy;
 use crate::command::{Command, CommandResult, CommandStatus};
 use crate::definition::{Call, Process, Run, RunReturn, TaskKind};
@@ -58,6 +60,9 @@ fn plugin_effect(running: Running<'_>, plugin: &PluginName, input: Value) -> Res
 }
 
 pub fn run(running: Running<'_>, run: &Run) -> Result<Event, Fault> {
+    if !run.awaits {
+        return children::start_detached(running, run);
+    }
     let policy = policy_of(running)?;
     let input = running.input()?;
     let scope = running.scope(&input);
@@ -165,7 +170,7 @@ fn is_word(text: &str) -> bool {
 }
 
 /// Texts, numbers and booleans can be arguments; `null` and structures cannot.
-fn text_of(template: &Template, input: &Value, scope: &Scope<'_>) -> Result<String, Fault> {
+pub(super) fn text_of(template: &Template, input: &Value, scope: &Scope<'_>) -> Result<String, Fault> {
     match template.evaluate(input, scope)? {
         Value::String(text) => Ok(text),
         scalar @ (Value::Bool(_) | Value::Number(_)) => Ok(scalar.to_string()),
