@@ -301,7 +301,8 @@ fn line(recorded: &Recorded) -> Option<String> {
         Event::InstanceCancelled { by, reason } => format!("cancelled by {by}: {reason}"),
         Event::InstanceSuspended { by, reason } => format!("suspended by {by}: {reason}"),
         Event::InstanceResumed { by, reason } => format!("resumed by {by}: {reason}"),
-        Event::ExtensionStarted { .. }
+        Event::DeadlineSet { .. }
+        | Event::ExtensionStarted { .. }
         | Event::ExtendedTaskEnded { .. }
         | Event::IterationStarted { .. }
         | Event::AttemptStarted { .. }

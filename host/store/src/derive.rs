@@ -77,6 +77,7 @@ pub(crate) fn derive(events: &[Recorded]) -> Derived {
                 human_tasks.push(HumanTaskChange::AllDropped);
             }
             Event::InstanceStarted { .. }
+            | Event::DeadlineSet { .. }
             | Event::InstanceSuspended { .. }
             | Event::InstanceResumed { .. }
             | Event::TaskStarted { .. }

@@ -292,6 +292,7 @@ fn final_phase(event: &Event) -> Option<Phase> {
         Event::InstanceFaulted { .. } => Some(Phase::Faulted),
         Event::InstanceCancelled { .. } => Some(Phase::Cancelled),
         Event::InstanceStarted { .. }
+        | Event::DeadlineSet { .. }
         | Event::InstanceSuspended { .. }
         | Event::InstanceResumed { .. }
         | Event::TaskStarted { .. }

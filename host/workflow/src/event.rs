@@ -131,6 +131,25 @@ pub struct Fingerprint {
     pub engine: String,
 }
 
+/// Limits of a `retry` that are known only when its `try` is entered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RetryLimits {
+    /// `limit.attempt.duration`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt_ms: Option<u64>,
+    /// `limit.duration`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub all_ms: Option<u64>,
+}
+
+impl RetryLimits {
+    /// For serde.
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A fact about one instance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
@@ -148,6 +167,11 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parent: Option<Box<Parent>>,
     },
+    /// When the instance will have taken too long, as the expression in its document's
+    /// `timeout.after` gives for its input.
+    DeadlineSet {
+        due: Timestamp,
+    },
     /// A task was entered; `input` is its raw input.
     TaskStarted {
         path: TaskPath,
@@ -155,6 +179,9 @@ pub enum Event {
         /// What an expression in `timeout.after` gave; a fixed one is in the definition.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         timeout_ms: Option<u64>,
+        /// Of a `try`: what expressions in the limits of its `retry` gave.
+        #[serde(default, skip_serializing_if = "RetryLimits::is_none")]
+        retry: RetryLimits,
     },
     /// Its `if` was false; its raw input became its output.
     TaskSkipped {
@@ -343,6 +370,7 @@ impl Event {
     pub fn name(&self) -> &'static str {
         match self {
             Event::InstanceStarted { .. } => "InstanceStarted",
+            Event::DeadlineSet { .. } => "DeadlineSet",
             Event::TaskStarted { .. } => "TaskStarted",
             Event::TaskSkipped { .. } => "TaskSkipped",
             Event::ExtensionStarted { .. } => "ExtensionStarted",
@@ -407,6 +435,7 @@ impl Event {
             | Event::TaskFaulted { path, .. }
             | Event::TaskCancelled { path } => Some(path),
             Event::InstanceStarted { .. }
+            | Event::DeadlineSet { .. }
             | Event::InstanceCompleted { .. }
             | Event::InstanceFaulted { .. }
             | Event::InstanceCancelled { .. }

@@ -118,6 +118,7 @@ impl<'a> Projection<'a> {
                 self.workflow(revision, at, "correlation-completed", "completedAt", keys);
             }
             Event::EventConsumed { .. }
+            | Event::DeadlineSet { .. }
             | Event::TaskSkipped { .. }
             | Event::ExtensionStarted { .. }
             | Event::ExtendedTaskEnded { .. }

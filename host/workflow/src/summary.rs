@@ -246,6 +246,7 @@ impl Summary {
             Event::InstanceSuspended { .. } => self.status = "suspended",
             Event::InstanceResumed { .. } => self.status = "running",
             Event::InstanceStarted { .. }
+            | Event::DeadlineSet { .. }
             | Event::ExtensionStarted { .. }
             | Event::ExtendedTaskEnded { .. }
             | Event::IterationStarted { .. }

@@ -331,11 +331,17 @@ fn a_history_in_which_branches_do_what_they_cannot_is_refused() {
     assert!(refused(&run, Event::TaskCancelled { path: path("") }).contains("nothing has ended"));
     let input = json!({});
     assert!(
-        refused(&run, Event::TaskStarted { path: b, input: input.clone(), timeout_ms: None })
-            .contains("nothing is next")
+        refused(
+            &run,
+            Event::TaskStarted { path: b, input: input.clone(), timeout_ms: None, retry: Default::default() }
+        )
+        .contains("nothing is next")
     );
     let c = path("/fork/branches/2/c");
-    assert!(refused(&run, Event::TaskStarted { path: c, input, timeout_ms: None }).contains("nothing is next"));
+    assert!(
+        refused(&run, Event::TaskStarted { path: c, input, timeout_ms: None, retry: Default::default() })
+            .contains("nothing is next")
+    );
     let completed = |path: TaskPath| Event::TaskCompleted {
         path,
         output: json!(1),

@@ -67,7 +67,12 @@ pub fn new_instance(name: &str) -> NewInstance {
 }
 
 pub fn task_started(task: &str) -> Event {
-    Event::TaskStarted { path: path(task), input: json!({ "payload": "x".repeat(300) }), timeout_ms: None }
+    Event::TaskStarted {
+        path: path(task),
+        input: json!({ "payload": "x".repeat(300) }),
+        timeout_ms: None,
+        retry: Default::default(),
+    }
 }
 
 pub fn attempt_started(task: &str, attempt: u32) -> Event {

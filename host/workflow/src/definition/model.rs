@@ -29,7 +29,7 @@ pub struct Definition {
     pub title: Option<String>,
     pub input: DataFlow,
     pub output: DataFlow,
-    pub timeout: Option<Duration>,
+    pub timeout: Option<TimeLimit>,
     pub schedule: Option<Schedule>,
     pub security: DocumentSecurity,
     /// `use.functions`, as they stand there. Each call has a copy of its own.
@@ -123,11 +123,11 @@ impl Task {
     }
 }
 
-/// How long a task may take.
+/// How long something may take, or is put off.
 #[derive(Debug, Clone)]
 pub enum TimeLimit {
     Fixed(Duration),
-    /// Evaluates to an ISO 8601 duration when the task is entered, on its raw input.
+    /// Evaluates to an ISO 8601 duration: of a limit when the task is entered, on its raw input.
     Computed(Template),
 }
 
@@ -137,6 +137,13 @@ impl TimeLimit {
         match self {
             TimeLimit::Fixed(limit) => Some(*limit),
             TimeLimit::Computed(_) => None,
+        }
+    }
+
+    pub(super) fn template(&self) -> Option<&Template> {
+        match self {
+            TimeLimit::Fixed(_) => None,
+            TimeLimit::Computed(template) => Some(template),
         }
     }
 }
@@ -202,7 +209,7 @@ pub enum TaskKind {
     For(Box<For>),
     Fork(Fork),
     Function(Function),
-    Wait(Wait),
+    Wait(TimeLimit),
     Emit(Template),
     Listen(Box<Listen>),
 }
@@ -448,7 +455,8 @@ pub struct Ask {
     pub is_multiple: bool,
     /// What the person is shown beside the prompt.
     pub subject: Option<Template>,
-    pub timeout: Option<Duration>,
+    /// Computed when it is asked.
+    pub timeout: Option<TimeLimit>,
     pub on_timeout: Option<String>,
     /// Option values that let the flow go on; any other faults with
     /// `authorization`. `approved` when the definition names no options. Empty:
@@ -483,16 +491,18 @@ pub struct ErrorFilter {
 pub struct Retry {
     pub when: Option<Expression>,
     pub except_when: Option<Expression>,
-    pub delay: Duration,
+    /// Computed from the error, each time.
+    pub delay: TimeLimit,
     pub backoff: Backoff,
     /// `limit.attempt.count`: retries, beside the first try. None: no limit.
     pub count_max: Option<u32>,
     /// `limit.attempt.duration`: how long each try may take.
-    pub attempt_duration_max: Option<Duration>,
+    pub attempt_duration_max: Option<TimeLimit>,
     /// `limit.duration`, from the first try.
-    pub duration_max: Option<Duration>,
+    pub duration_max: Option<TimeLimit>,
     /// Added to the delay, chosen between the two by the digest of instance, path and attempt.
-    pub jitter: Option<(Duration, Duration)>,
+    /// Computed like the delay.
+    pub jitter: Option<(TimeLimit, TimeLimit)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -538,11 +548,4 @@ pub struct Fork {
     pub branches: TaskList,
     /// The first that completes gives the output, and the others are cancelled.
     pub compete: bool,
-}
-
-#[derive(Debug, Clone)]
-pub enum Wait {
-    For(Duration),
-    /// Evaluates to an ISO 8601 duration.
-    Expression(Template),
 }

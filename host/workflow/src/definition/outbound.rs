@@ -1,10 +1,10 @@
 //! Outbound calls as a definition writes them: [`crate::calls`] with templates.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::asyncapi::{AsyncApiOutbound, SubscriptionOutbound};
 use super::authentication::Authentication;
+use super::model::TimeLimit;
 use crate::calls::{HttpOutput, McpClient, class_of_method, class_of_rpc};
 use crate::effect::EffectClass;
 use crate::expression::Template;
@@ -36,7 +36,10 @@ impl Outbound {
                 own.into_iter().chain(openapi.document.templates()).chain(authentication).collect()
             }
             Outbound::A2a(a2a) => a2a.parameters.iter().chain(a2a.agent.endpoint().templates()).collect(),
-            Outbound::Mcp(mcp) => mcp.parameters.iter().chain(mcp.transport.templates()).collect(),
+            Outbound::Mcp(mcp) => {
+                let limit = mcp.timeout.as_ref().and_then(TimeLimit::template);
+                mcp.parameters.iter().chain(limit).chain(mcp.transport.templates()).collect()
+            }
             Outbound::Grpc(grpc) => {
                 let own = [&grpc.service, &grpc.host, &grpc.method, &grpc.arguments];
                 let authentication = grpc.authentication.iter().flat_map(Authentication::templates);
@@ -189,8 +192,8 @@ pub struct McpOutbound {
     pub protocol_version: String,
     pub method: &'static str,
     pub parameters: Option<Template>,
-    /// None: as long as the task may take.
-    pub timeout: Option<Duration>,
+    /// None: as long as the task may take. Computed when it is called.
+    pub timeout: Option<TimeLimit>,
     pub transport: McpTransport,
     pub client: Option<McpClient>,
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::consumption::{EventConsumption, Until};
 use super::listen::{Foreach, Listen};
-use super::model::{AssertCheck, DataFlow, Definition, Process, Raise, Task, TaskKind, TaskList, TimeLimit, Try, Wait};
+use super::model::{AssertCheck, DataFlow, Definition, Process, Raise, Task, TaskKind, TaskList, TimeLimit, Try};
 use crate::expression::{Expression, Template};
 use crate::located::{Node, Problems, among, closest};
 
@@ -26,6 +26,7 @@ const OF_EXPORT: &[&str] = &["context", "input", "output", "task", "workflow", "
 pub fn refuse_unknown(definition: &Definition, root: &Node, problems: &Problems) {
     let check = Check { root, problems, at: "" };
     check.data_flow(&definition.input, "/input", "/from", OF_DOCUMENT_INPUT);
+    check.limit(definition.timeout.as_ref(), "/timeout", OF_DOCUMENT_INPUT);
     definition.functions.iter().for_each(|function| check.task(function, &[]));
     for (index, extension) in definition.extensions.iter().enumerate() {
         let place = format!("/use/extensions/{index}/{}", extension.name);
@@ -66,9 +67,7 @@ impl Check<'_> {
         self.data_flow(&task.input, &below("/input"), "/from", before_input);
         self.data_flow(&task.output, &below("/output"), "/as", known);
         self.data_flow(&task.export, &below("/export"), "/as", &[OF_EXPORT, bound].concat());
-        if let Some(TimeLimit::Computed(limit)) = &task.timeout {
-            self.template(limit, &below("/timeout"), before_input);
-        }
+        self.limit(task.timeout.as_ref(), &below("/timeout"), before_input);
         for (path, input) in &task.light.inputs {
             let path = path.replace('~', "~0").replace('/', "~1");
             self.template(input, &below(&format!("/metadata/lightWorkflow/artifactPolicy/inputs/{path}")), known);
@@ -131,17 +130,22 @@ impl Check<'_> {
                 let templates = [&ask.prompt].into_iter().chain(&ask.assignee).chain(&ask.role).chain(&ask.subject);
                 let templates = templates.chain(&ask.category).chain(&ask.reason).chain(&ask.options_from);
                 templates.for_each(|template| self.template(template, &below("/ask"), known));
+                self.limit(ask.timeout.as_ref(), &below("/ask/timeout"), known);
             }
-            TaskKind::Try(block) => self.try_(block, &below(""), bound),
+            TaskKind::Try(block) => {
+                self.try_(block, &below(""), bound);
+                let limits = block.retry.iter().flat_map(|retry| [&retry.attempt_duration_max, &retry.duration_max]);
+                limits.for_each(|limit| self.limit(limit.as_ref(), &below("/catch/retry/limit"), before_input));
+            }
             TaskKind::Raise(Raise::Inline(error)) => self.template(error, &below("/raise/error"), known),
-            TaskKind::Raise(Raise::Named(_)) | TaskKind::Wait(Wait::For(_)) => {}
+            TaskKind::Raise(Raise::Named(_)) => {}
             TaskKind::For(block) => {
                 self.template(&block.items, &below("/for/in"), known);
                 let inside = [bound, &[block.each.as_str(), block.at.as_str()]].concat();
                 self.expression(block.while_.as_ref(), &below("/while"), &[OF_TASK, &inside].concat());
                 self.list(&block.tasks, &inside);
             }
-            TaskKind::Wait(Wait::Expression(duration)) => self.template(duration, &below("/wait"), known),
+            TaskKind::Wait(duration) => self.limit(Some(duration), &below("/wait"), known),
             TaskKind::Emit(event) => self.template(event, &below("/emit"), known),
             TaskKind::Listen(listen) => self.listen(listen, &below(""), bound),
         }
@@ -156,6 +160,9 @@ impl Check<'_> {
         if let Some(retry) = &block.retry {
             self.expression(retry.when.as_ref(), &format!("{reference}/catch/retry/when"), known);
             self.expression(retry.except_when.as_ref(), &format!("{reference}/catch/retry/exceptWhen"), known);
+            self.limit(Some(&retry.delay), &format!("{reference}/catch/retry/delay"), known);
+            let jitter = retry.jitter.iter().flat_map(|(from, to)| [from, to]);
+            jitter.for_each(|bound| self.limit(Some(bound), &format!("{reference}/catch/retry/jitter"), known));
         }
         block.handler.iter().for_each(|handler| self.list(handler, &inside));
     }
@@ -190,6 +197,12 @@ impl Check<'_> {
     fn data_flow(&self, flow: &DataFlow, pointer: &str, transform: &str, known: &[&str]) {
         if let Some(template) = &flow.transform {
             self.template(template, &format!("{pointer}{transform}"), known);
+        }
+    }
+
+    fn limit(&self, limit: Option<&TimeLimit>, pointer: &str, known: &[&str]) {
+        if let Some(template) = limit.and_then(TimeLimit::template) {
+            self.template(template, pointer, known);
         }
     }
 

@@ -15,7 +15,7 @@ use crate::approval;
 use crate::cloud_event::CloudEvent;
 use crate::definition::{Definition, Fork, Task, TaskKind, TimeLimit};
 use crate::effect::{Effect, EffectOutcome, Fault};
-use crate::event::{Decision, Event, FlowTarget, Question, Recorded};
+use crate::event::{Decision, Event, FlowTarget, Question, Recorded, RetryLimits};
 use crate::ids::{TaskPath, Timestamp};
 
 /// Why an event cannot follow.
@@ -42,7 +42,10 @@ impl Instance {
         }
         match event {
             Event::InstanceStarted { .. } => Err("the instance has started already".to_owned()),
-            Event::TaskStarted { path, input, timeout_ms } => self.task_started(path, input, timeout_ms, at),
+            Event::DeadlineSet { due } => self.deadline_set(due),
+            Event::TaskStarted { path, input, timeout_ms, retry } => {
+                self.task_started(path, input, timeout_ms, retry, at)
+            }
             Event::TaskSkipped { path } => self.task_skipped(path, at),
             Event::ExtensionStarted { path, extension, applies } => {
                 self.extension_started(&path, extension, applies, at)
@@ -93,6 +96,13 @@ impl Instance {
         }
     }
 
+    fn deadline_set(&mut self, due: Timestamp) -> Result<(), Refusal> {
+        match self.deadline.replace(due) {
+            None => Ok(()),
+            Some(_) => Err("it has a deadline already".to_owned()),
+        }
+    }
+
     fn suspend(&mut self, suspended: bool) -> Result<(), Refusal> {
         if self.suspended == suspended {
             return Err(format!("it is {} already", if suspended { "suspended" } else { "going on" }));
@@ -106,6 +116,7 @@ impl Instance {
         path: TaskPath,
         input: Value,
         timeout_ms: Option<u64>,
+        retry: RetryLimits,
         at: Timestamp,
     ) -> Result<(), Refusal> {
         let definition = self.definition().clone();
@@ -122,6 +133,7 @@ impl Instance {
             context: self.context.clone(),
             started_at: at,
             time_limit: timeout_ms.map(Duration::from_millis).or(task.timeout.as_ref().and_then(TimeLimit::fixed)),
+            retry,
             state: first_state(task, at),
             applied: Vec::new(),
             children: 0,

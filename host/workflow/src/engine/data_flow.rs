@@ -14,9 +14,9 @@ use super::frame::{Branch, Frame, State};
 use super::instance::Instance;
 use super::schema;
 use super::scope::{Scope, TaskScope};
-use crate::definition::{DataFlow, Task, TimeLimit, parse_duration};
+use crate::definition::{DataFlow, Task, TaskKind, TimeLimit, parse_duration};
 use crate::effect::{Fault, StandardError};
-use crate::event::{Event, FlowTarget};
+use crate::event::{Event, FlowTarget, RetryLimits};
 use crate::expression::Variables;
 use crate::ids::{TaskPath, Timestamp};
 
@@ -217,19 +217,63 @@ pub(super) fn is_wanted(instance: &Instance, parent: &TaskPath, task: &Task, raw
     before_task(instance, parent, task, raw, |scope| condition.holds(raw, scope))
 }
 
-/// What an expression in `timeout.after` gives for the next task of a list, in ms.
-pub(super) fn computed_limit(
+/// What expressions in `timeout.after` and in the limits of a `retry` give for the next task of a list.
+pub(super) fn computed_limits(
     instance: &Instance,
     parent: &TaskPath,
     task: &Task,
     raw: &Value,
-) -> Result<Option<u64>, Fault> {
-    let Some(TimeLimit::Computed(template)) = &task.timeout else { return Ok(None) };
-    let value = before_task(instance, parent, task, raw, |scope| template.evaluate(raw, scope))?;
-    let refuse = |why: String| StandardError::Expression.fault(format!("`timeout.after` has no duration: {why}"));
-    let text = value.as_str().ok_or_else(|| refuse(format!("{value} is not an ISO 8601 text")))?;
-    let limit = parse_duration(text).map_err(|error| refuse(error.to_string()))?;
-    Ok(Some(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)))
+) -> Result<(Option<u64>, RetryLimits), Fault> {
+    let computed = |limit: Option<&TimeLimit>, field: &str| match limit {
+        Some(limit @ TimeLimit::Computed(_)) => {
+            let limit = before_task(instance, parent, task, raw, |scope| duration_of(limit, field, raw, scope))?;
+            Ok(Some(milliseconds(limit)))
+        }
+        Some(TimeLimit::Fixed(_)) | None => Ok(None),
+    };
+    let retry = match &task.kind {
+        TaskKind::Try(block) => block.retry.as_ref(),
+        _ => None,
+    };
+    let attempt = retry.and_then(|retry| retry.attempt_duration_max.as_ref());
+    let all = retry.and_then(|retry| retry.duration_max.as_ref());
+    let limits = RetryLimits {
+        attempt_ms: computed(attempt, "retry.limit.attempt.duration")?,
+        all_ms: computed(all, "retry.limit.duration")?,
+    };
+    Ok((computed(task.timeout.as_ref(), "timeout.after")?, limits))
+}
+
+/// A duration as it is written, or what its expression gives for `value`.
+pub(super) fn duration_of(limit: &TimeLimit, field: &str, value: &Value, scope: &Scope<'_>) -> Result<Duration, Fault> {
+    let template = match limit {
+        TimeLimit::Fixed(duration) => return Ok(*duration),
+        TimeLimit::Computed(template) => template,
+    };
+    let given = template.evaluate(value, scope)?;
+    let refuse = |why: String| StandardError::Expression.fault(format!("`{field}` has no duration: {why}"));
+    let text = given.as_str().ok_or_else(|| refuse(format!("{given} is not an ISO 8601 text")))?;
+    parse_duration(text).map_err(|error| refuse(error.to_string()))
+}
+
+pub(super) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Before anything else happens: when the instance will have taken too long, if that depends on its input.
+pub(super) fn deadline(instance: &Instance) -> Option<Event> {
+    let limit = instance.definition().timeout.as_ref()?;
+    if limit.fixed().is_some() || instance.deadline.is_some() {
+        return None;
+    }
+    let limit = duration_of(limit, "timeout.after", instance.input(), &Scope::of_instance(instance));
+    Some(match limit {
+        Ok(limit) => Event::DeadlineSet { due: after(instance.started_at, limit) },
+        Err(mut error) => {
+            error.instance.get_or_insert_with(|| "/timeout/after".to_owned());
+            Event::InstanceFaulted { error }
+        }
+    })
 }
 
 /// Evaluates what decides about a task that has not been entered yet.
@@ -270,7 +314,8 @@ pub(super) const RESULT_GRACE: Duration = Duration::from_secs(15);
 
 /// When the whole instance has taken too long.
 pub(super) fn instance_due(instance: &Instance) -> Option<Timestamp> {
-    Some(after(instance.started_at, instance.definition().timeout?))
+    let written = instance.definition().timeout.as_ref().and_then(TimeLimit::fixed);
+    instance.deadline.or(written.map(|limit| after(instance.started_at, limit)))
 }
 
 /// `at` and `duration` later, or the end of time.

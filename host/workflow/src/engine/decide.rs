@@ -1,7 +1,7 @@
 //! What follows from what is known: all branches are here and in `tasks`, and
 //! they read only their arguments.
 
-use super::data_flow::{self, Running, complete_instance, computed_limit, instance_input, is_wanted, timeout_fault};
+use super::data_flow::{self, Running, complete_instance, computed_limits, instance_input, is_wanted, timeout_fault};
 use super::frame::{Frame, Limit, State, TryStep, Trying};
 use super::instance::Instance;
 use super::tasks;
@@ -30,7 +30,8 @@ pub fn decide(instance: &Instance, now: Timestamp) -> Option<Event> {
     if instance.end.is_some() || instance.suspended {
         return None;
     }
-    too_late(instance, now).or_else(|| too_many(instance)).or_else(|| {
+    let before = || data_flow::deadline(instance).or_else(|| too_late(instance, now)).or_else(|| too_many(instance));
+    before().or_else(|| {
         let frames = &instance.frames;
         let path = frames.first_ready().or_else(|| frames.first_timer(now))?;
         let event = decide_frame(instance, path, frames.get(path)?, now)?;
@@ -41,9 +42,8 @@ pub fn decide(instance: &Instance, now: Timestamp) -> Option<Event> {
 /// A timeout that has passed: of the document, else the first of a task.
 fn too_late(instance: &Instance, now: Timestamp) -> Option<Event> {
     let definition = instance.definition();
-    if let (Some(due), Some(timeout)) = (data_flow::instance_due(instance), definition.timeout)
-        && due <= now
-    {
+    if let Some(due) = data_flow::instance_due(instance).filter(|due| *due <= now) {
+        let timeout = due.duration_since(instance.started_at).unsigned_abs();
         return Some(Event::InstanceFaulted { error: timeout_fault("the workflow", timeout) });
     }
     let path = instance.frames.first_timeout(now)?;
@@ -93,11 +93,8 @@ fn decide_frame(instance: &Instance, path: &TaskPath, frame: &Frame, now: Timest
         State::Forking(forking) => Some(running.or_fault(tasks::forks::next(running, forking))),
         State::Attempting(attempting) => match &task.kind {
             TaskKind::RunWorkflow(run) => tasks::children::conclude(running, run, attempting),
-<<<<<<< HEAD
             TaskKind::Ask(ask) => tasks::plans::conclude(running, ask, attempting, now),
-=======
             TaskKind::Run(run) if !run.awaits => tasks::children::conclude_detached(running, attempting),
->>>>>>> c74126b (workflow: run.await false starts the process in an instance of its own)
             _ => tasks::effects::conclude(running, attempting),
         },
         State::Asking(asking) => tasks::ask::conclude(running, asking, now),
@@ -139,11 +136,11 @@ pub(super) fn next_task(
 ) -> Option<Event> {
     let (child, _, task) = frame.next_task(path, instance.definition())?;
     let entered = is_wanted(instance, path, task, value).and_then(|wanted| match wanted {
-        true => computed_limit(instance, path, task, value).map(Some),
+        true => computed_limits(instance, path, task, value).map(Some),
         false => Ok(None),
     });
     Some(match entered {
-        Ok(Some(timeout_ms)) => Event::TaskStarted { path: child, input: value.clone(), timeout_ms },
+        Ok(Some((timeout_ms, retry))) => Event::TaskStarted { path: child, input: value.clone(), timeout_ms, retry },
         Ok(None) => Event::TaskSkipped { path: child },
         Err(mut error) => {
             // The task was not entered, so what is around it ends.

@@ -12,9 +12,9 @@ use super::data_flow::{RESULT_GRACE, after};
 use super::frames::Agenda;
 use crate::cloud_event::CloudEvent;
 use crate::command::{CommandResult, CommandStatus};
-use crate::definition::{Definition, Task, TaskKind, TaskList};
+use crate::definition::{Definition, Task, TaskKind, TaskList, TimeLimit};
 use crate::effect::{Effect, EffectOutcome, Fault};
-use crate::event::{Decision, Event, FlowTarget, Question, present};
+use crate::event::{Decision, Event, FlowTarget, Question, RetryLimits, present};
 use crate::ids::{TaskPath, Timestamp};
 
 /// One running task, or the whole document at [`TaskPath::root`].
@@ -32,6 +32,8 @@ pub(super) struct Frame {
     pub started_at: Timestamp,
     /// How long its task may take.
     pub time_limit: Option<Duration>,
+    /// Computed limits of the `retry` of its `try`.
+    pub retry: RetryLimits,
     pub state: State,
     /// Its extensions that apply, in their order.
     pub applied: Vec<usize>,
@@ -480,7 +482,9 @@ impl Frame {
             self.time_limit.map(|limit| (after(self.started_at, limit.saturating_add(grace)), Limit::Task(limit)));
         let of_attempt = match (&self.state, &task.kind) {
             (State::Trying(Trying { step: TryStep::Block(_), attempt_started_at, .. }), TaskKind::Try(block)) => {
-                let limit = block.retry.as_ref().and_then(|retry| retry.attempt_duration_max);
+                let written = block.retry.as_ref().and_then(|retry| retry.attempt_duration_max.as_ref());
+                let computed = self.retry.attempt_ms.map(Duration::from_millis);
+                let limit = computed.or(written.and_then(TimeLimit::fixed));
                 limit.map(|limit| (after(*attempt_started_at, limit), Limit::Attempt(limit)))
             }
             _ => None,

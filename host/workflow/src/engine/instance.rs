@@ -118,6 +118,8 @@ pub struct Instance {
     pub(super) started_by: Actor,
     pub(super) parent: Option<Box<Parent>>,
     pub(super) started_at: Timestamp,
+    /// When it will have taken too long, if that was computed.
+    pub(super) deadline: Option<Timestamp>,
     /// When the newest event became known: `now` of expressions outside of tasks.
     pub(super) newest_at: Timestamp,
     pub(super) context: Arc<Value>,
@@ -182,6 +184,7 @@ impl Instance {
             context: context.clone(),
             started_at: at,
             time_limit: None,
+            retry: Default::default(),
             state: State::Sequence(Sequence::new(Branch::Do)),
             applied: Vec::new(),
             children: 0,
@@ -200,6 +203,7 @@ impl Instance {
             started_by,
             parent,
             started_at: at,
+            deadline: None,
             newest_at: at,
             context,
             frames,
@@ -286,6 +290,7 @@ impl Instance {
             Event::InstanceResumed { .. } => self.end.is_none() && self.suspended,
             // These are decided here, never brought from outside: `apply` says so.
             Event::InstanceStarted { .. }
+            | Event::DeadlineSet { .. }
             | Event::TaskStarted { .. }
             | Event::TaskSkipped { .. }
             | Event::ExtensionStarted { .. }

@@ -190,7 +190,8 @@ pub fn command_result(
 pub fn line(event: &Event) -> String {
     let mut text = match event {
         Event::InstanceStarted { .. } => "start".to_owned(),
-        Event::TaskStarted { path, input, timeout_ms: _ } => format!("{path} starts with {input}"),
+        Event::DeadlineSet { due } => format!("has until {}", clock(*due)),
+        Event::TaskStarted { path, input, .. } => format!("{path} starts with {input}"),
         Event::TaskSkipped { path } => format!("{path} is skipped"),
         Event::ExtensionStarted { path, extension, applies } => {
             format!("{path} extension {extension} {}", if *applies { "applies" } else { "does not apply" })

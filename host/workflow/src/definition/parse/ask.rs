@@ -97,7 +97,7 @@ pub fn ask(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
     let subject = subject.optional(values::template);
     let limit = timeout.optional(|field| {
         let [after] = field.fields(["after"])?;
-        after.required(values::duration)
+        after.required(values::time_limit)
     });
     let (mode, named, options_from) = (mode?, named?, options_from?);
 

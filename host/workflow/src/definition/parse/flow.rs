@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::super::error_type::canonical_error_type;
-use super::super::model::{Backoff, ErrorFilter, For, Fork, Raise, Retry, SwitchCase, TaskKind, Try, Wait};
+use super::super::model::{Backoff, ErrorFilter, For, Fork, Raise, Retry, SwitchCase, TaskKind, TimeLimit, Try};
 use super::tasks::{Context, list};
 use super::{tasks, values};
 use crate::effect::Fault;
@@ -146,7 +146,7 @@ pub fn retry_policy(field: &Field) -> Option<Retry> {
         field.fields(["when", "exceptWhen", "delay", "backoff", "limit", "jitter"])?;
     let when = when.optional(values::expression);
     let except_when = except_when.optional(values::expression);
-    let delay = delay.or(Duration::ZERO, values::duration);
+    let delay = delay.or(TimeLimit::Fixed(Duration::ZERO), values::time_limit);
     let backoff = backoff.or(Backoff::Constant, backoff_kind);
     let limit = limit.or(RetryLimit::default(), retry_limit);
     let jitter = jitter.optional(jitter_range);
@@ -189,8 +189,8 @@ fn backoff_kind(field: &Field) -> Option<Backoff> {
 #[derive(Default)]
 struct RetryLimit {
     count_max: Option<u32>,
-    attempt_duration_max: Option<Duration>,
-    duration_max: Option<Duration>,
+    attempt_duration_max: Option<TimeLimit>,
+    duration_max: Option<TimeLimit>,
 }
 
 fn retry_limit(field: &Field) -> Option<RetryLimit> {
@@ -199,20 +199,20 @@ fn retry_limit(field: &Field) -> Option<RetryLimit> {
         let [count, duration] = field.fields(["count", "duration"])?;
         let count =
             count.optional(|field| field.integer(0, u64::from(u32::MAX)).and_then(|count| u32::try_from(count).ok()));
-        let duration = duration.optional(values::duration);
+        let duration = duration.optional(values::time_limit);
         Some((count?, duration?))
     });
-    let duration = duration.optional(values::duration);
+    let duration = duration.optional(values::time_limit);
     let (count_max, attempt_duration_max) = of_attempt?;
     Some(RetryLimit { count_max, attempt_duration_max, duration_max: duration? })
 }
 
-fn jitter_range(field: &Field) -> Option<(Duration, Duration)> {
+fn jitter_range(field: &Field) -> Option<(TimeLimit, TimeLimit)> {
     let [from, to] = field.fields(["from", "to"])?;
-    let from = from.required(values::duration);
-    let to = to.required(values::duration);
+    let from = from.required(values::time_limit);
+    let to = to.required(values::time_limit);
     let (from, to) = (from?, to?);
-    if from > to {
+    if from.fixed().zip(to.fixed()).is_some_and(|(from, to)| from > to) {
         field.error(format!("`{}.from` is longer than `{0}.to`", field.label), Some("swap them"));
         return None;
     }
@@ -256,8 +256,8 @@ pub fn error(field: &Field) -> Option<Raise> {
 pub fn wait(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
     match field.node.text() {
         Some(_) if values::has_expression(field.node) => {
-            values::text_template(field).map(|template| TaskKind::Wait(Wait::Expression(template)))
+            values::text_template(field).map(|template| TaskKind::Wait(TimeLimit::Computed(template)))
         }
-        _ => values::duration(field).map(|duration| TaskKind::Wait(Wait::For(duration))),
+        _ => values::duration(field).map(|duration| TaskKind::Wait(TimeLimit::Fixed(duration))),
     }
 }

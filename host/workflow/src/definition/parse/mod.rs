@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::model::{DataFlow, Definition, TimeLimit};
+use super::model::{DataFlow, Definition};
 use super::{circles, detached, plans, variables};
 use crate::documents::{self, DocumentName, Documents, Shelf};
 use crate::ids::{Digest, TaskPath};
@@ -142,10 +142,7 @@ fn workflow(root: &Field, source: &str) -> Option<Definition> {
     let uses = reuse.as_ref().map(reuse::uses).unwrap_or_default();
     let input = input.or(DataFlow::default(), |field| values::data_flow(field, "from"));
     let output = output.or(DataFlow::default(), |field| values::data_flow(field, "as"));
-    let timeout = timeout.optional(|field| match values::timeout(field, &uses.timeouts)? {
-        TimeLimit::Fixed(limit) => Some(limit),
-        TimeLimit::Computed(_) => field.unsupported("an expression in the document's `timeout.after`"),
-    });
+    let timeout = timeout.optional(|field| values::timeout(field, &uses.timeouts));
     let schedule = schedule.optional(schedule::schedule);
 
     // With a document that could not be read, the tasks are still worth reading.

@@ -308,10 +308,15 @@ pub fn timeout(field: &Field, named: &BTreeMap<String, Option<TimeLimit>>) -> Op
         return reused(field, named, "use.timeouts");
     }
     let [after] = field.fields(["after"])?;
-    after.required(|field| match &field.node.value {
+    after.required(time_limit)
+}
+
+/// A duration, or an expression that gives one.
+pub fn time_limit(field: &Field) -> Option<TimeLimit> {
+    match &field.node.value {
         NodeValue::Text(text) if is_expression(text) => text_template(field).map(TimeLimit::Computed),
         _ => duration(field).map(TimeLimit::Fixed),
-    })
+    }
 }
 
 /// What `use` holds under this name. An entry that could not be read has been reported there.

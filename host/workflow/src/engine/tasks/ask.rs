@@ -7,7 +7,7 @@ use super::plans;
 use crate::approval::subject_digest;
 use crate::definition::{Ask, TaskKind};
 use crate::effect::{Fault, StandardError};
-use crate::engine::data_flow::{Running, after, timeout_fault};
+use crate::engine::data_flow::{Running, after, duration_of, timeout_fault};
 use crate::engine::frame::Asking;
 use crate::event::{AnswerForm, Decision, Event, Question, QuestionOption};
 use crate::expression::Template;
@@ -49,6 +49,8 @@ pub(super) fn asked(
         true => among(form, &options),
         false => form,
     });
+    let limit = |limit| duration_of(limit, "ask.timeout.after", &input, &scope);
+    let due = ask.timeout.as_ref().map(limit).transpose()?;
     let question = Question {
         subject_digest: subject_digest(&prompt, &options, &subject, plan.as_deref()),
         prompt,
@@ -57,7 +59,7 @@ pub(super) fn asked(
         options,
         subject,
         plan,
-        due: ask.timeout.map(|timeout| after(now, timeout)),
+        due: due.map(|timeout| after(now, timeout)),
         on_timeout: ask.on_timeout.clone(),
         auto_approvable: running.instance.policy().allow_auto_approval,
         answer,
@@ -115,7 +117,7 @@ pub fn conclude(running: Running<'_>, asking: &Asking, now: Timestamp) -> Option
         return Some(running.or_fault(answered(running, asking, ask, decision)));
     }
     let due = asking.question.due?;
-    (due <= now).then(|| running.or_fault(unanswered(running, asking, ask, now)))
+    (due <= now).then(|| running.or_fault(unanswered(running, asking, now)))
 }
 
 fn answered(running: Running<'_>, asking: &Asking, ask: &Ask, decision: &Decision) -> Result<Event, Fault> {
@@ -140,9 +142,10 @@ fn answered(running: Running<'_>, asking: &Asking, ask: &Ask, decision: &Decisio
     })))
 }
 
-fn unanswered(running: Running<'_>, asking: &Asking, ask: &Ask, now: Timestamp) -> Result<Event, Fault> {
+fn unanswered(running: Running<'_>, asking: &Asking, now: Timestamp) -> Result<Event, Fault> {
     let Some(value) = &asking.question.on_timeout else {
-        let waited = ask.timeout.unwrap_or_default();
+        let due = asking.question.due.unwrap_or(asking.asked_at);
+        let waited = due.duration_since(asking.asked_at).unsigned_abs();
         return Err(timeout_fault(&format!("an answer to `{}`", running.task.name), waited));
     };
     let is_answer = match &asking.question.answer {

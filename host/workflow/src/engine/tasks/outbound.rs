@@ -15,7 +15,7 @@ use crate::definition::outbound::{
     UriSource, UriTemplate,
 };
 use crate::effect::{Effect, Fault, StandardError};
-use crate::engine::data_flow::Running;
+use crate::engine::data_flow::{Running, duration_of};
 use crate::engine::scope::Scope;
 use crate::event::Event;
 use crate::expression::Template;
@@ -32,7 +32,10 @@ pub fn call(running: Running<'_>, outbound: &Outbound) -> Result<Event, Fault> {
         Outbound::AsyncApi(asyncapi) => CallRequest::AsyncApi(Box::new(place.asyncapi(asyncapi)?)),
     };
     let own_limit = match outbound {
-        Outbound::Mcp(mcp) => mcp.timeout,
+        Outbound::Mcp(mcp) => {
+            let limit = |limit| duration_of(limit, "with.timeout", &input, &place.scope);
+            mcp.timeout.as_ref().map(limit).transpose()?
+        }
         Outbound::Http(_) | Outbound::OpenApi(_) | Outbound::A2a(_) | Outbound::Grpc(_) | Outbound::AsyncApi(_) => None,
     };
     let limit = own_limit.into_iter().chain(running.frame.time_limit).min();

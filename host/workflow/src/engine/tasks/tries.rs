@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::flow::value_of;
-use crate::definition::{Backoff, ErrorFilter, Retry, TaskKind, Try, canonical_error_type};
+use crate::definition::{Backoff, ErrorFilter, Retry, TaskKind, TimeLimit, Try, canonical_error_type};
 use crate::effect::{Fault, StandardError};
-use crate::engine::data_flow::{Running, after};
+use crate::engine::data_flow::{Running, after, duration_of};
 use crate::engine::decide::next_task;
 use crate::engine::frame::{Branch, Frame, Sequence, State, TryStep, Trying};
 use crate::event::Event;
@@ -122,24 +122,36 @@ fn retry_due(
     if !wanted {
         return Ok(None);
     }
-    let due = after(now, delay(retry, number).saturating_add(jitter(running, retry, number)));
-    let in_time = retry.duration_max.is_none_or(|limit| due <= after(running.frame.started_at, limit));
+    let input = running.input()?;
+    let error = error_value(error);
+    let scope = running.scope(&input).bind(&block.bind, Cow::Borrowed(&error));
+    let length = |limit: &TimeLimit, field: &str| duration_of(limit, field, &error, &scope);
+    let jitter = match &retry.jitter {
+        Some((from, to)) => (length(from, "retry.jitter.from")?, length(to, "retry.jitter.to")?),
+        None => (Duration::ZERO, Duration::ZERO),
+    };
+    let delay = delay(length(&retry.delay, "retry.delay")?, retry.backoff, number);
+    let due = after(now, delay.saturating_add(jittered(running, jitter, number)?));
+    let written = retry.duration_max.as_ref().and_then(TimeLimit::fixed);
+    let limit = running.frame.retry.all_ms.map(Duration::from_millis).or(written);
+    let in_time = limit.is_none_or(|limit| due <= after(running.frame.started_at, limit));
     Ok(in_time.then_some(due))
 }
 
-fn delay(retry: &Retry, number: u32) -> Duration {
-    match retry.backoff {
-        Backoff::Constant => retry.delay,
-        Backoff::Linear => retry.delay.saturating_mul(number),
-        Backoff::Exponential => retry.delay.saturating_mul(2_u32.saturating_pow(number - 1)),
+fn delay(first: Duration, backoff: Backoff, number: u32) -> Duration {
+    match backoff {
+        Backoff::Constant => first,
+        Backoff::Linear => first.saturating_mul(number),
+        Backoff::Exponential => first.saturating_mul(2_u32.saturating_pow(number - 1)),
     }
 }
 
 /// Chosen by a digest, so that every host chooses the same.
-fn jitter(running: Running<'_>, retry: &Retry, number: u32) -> Duration {
-    let Some((from, to)) = retry.jitter else { return Duration::ZERO };
+fn jittered(running: Running<'_>, (from, to): (Duration, Duration), number: u32) -> Result<Duration, Fault> {
+    let Some(span) = to.checked_sub(from) else {
+        return Err(StandardError::Expression.fault("`retry.jitter.from` is longer than `retry.jitter.to`"));
+    };
     let seed = format!("{}\n{}\n{number}", running.instance.id(), running.path);
     let share = u32::from_str_radix(&Digest::of(seed.as_bytes()).hex()[..8], 16).unwrap_or(0);
-    let span = to.saturating_sub(from);
-    from.saturating_add(span.mul_f64(f64::from(share) / f64::from(u32::MAX)))
+    Ok(from.saturating_add(span.mul_f64(f64::from(share) / f64::from(u32::MAX))))
 }

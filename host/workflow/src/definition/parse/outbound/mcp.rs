@@ -25,7 +25,7 @@ pub fn with(field: &Field, context: Context) -> Option<Outbound> {
     let version = version.or(MCP_VERSION, |field| field.choice(&[(MCP_VERSION, MCP_VERSION)]));
     let method = method.required(|field| field.choice(&METHODS.map(|method| (method, method))));
     let parameters = parameters.optional(self::parameters);
-    let timeout = timeout.optional(values::duration);
+    let timeout = timeout.optional(values::time_limit);
     let client = client.optional(self::client);
     let transport = transport.required(|field| self::transport(field, context));
     Some(Outbound::Mcp(McpOutbound {
