@@ -1,10 +1,10 @@
 //! Lifecycle events of the specification as a projection of the history:
 //! nothing of them is stored, so they cannot say anything else.
 //!
-//! Left out are the two that the specification leaves to runtimes
-//! (`status-changed`): they repeat what the others say.
+//! `status-changed`, which the specification leaves to runtimes, comes after
+//! the events that say why, and tells beside them what waits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -36,6 +36,16 @@ struct Projection<'a> {
     source: String,
     /// Tasks that run.
     open: BTreeMap<TaskPath, ()>,
+    /// Those of them that wait for a person, for time or for an event.
+    waiting: BTreeSet<TaskPath>,
+    is_suspended: bool,
+    /// How the workflow ended.
+    end: Option<&'static str>,
+    /// What was told last of the workflow, and of each task that runs.
+    status: &'static str,
+    statuses: BTreeMap<TaskPath, &'static str>,
+    /// Tasks that ended with this event of the history, and how.
+    ended: Vec<(TaskPath, &'static str)>,
     events: Vec<(u64, CloudEvent)>,
 }
 
@@ -50,11 +60,75 @@ impl<'a> Projection<'a> {
             definition: json!({ "name": name, "namespace": namespace, "version": version }),
             source: format!("/v1/releases/{instance}"),
             open: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            is_suspended: false,
+            end: None,
+            status: "",
+            statuses: BTreeMap::new(),
+            ended: Vec::new(),
             events: Vec::new(),
         }
     }
 
     fn add(&mut self, recorded: &Recorded) {
+        self.add_own(recorded);
+        self.waiting.retain(|path| self.open.contains_key(path));
+        self.add_status_changes(recorded.revision, recorded.at);
+    }
+
+    /// The phases that are others than before, of tasks and then of the workflow.
+    fn add_status_changes(&mut self, revision: u64, at: Timestamp) {
+        for (path, status) in std::mem::take(&mut self.ended) {
+            self.statuses.remove(&path);
+            self.task_status(revision, at, &path, status);
+        }
+        let is_other = |path: &&TaskPath| self.statuses.get(*path) != Some(&self.phase_of(path));
+        let changed: Vec<TaskPath> = self.open.keys().filter(is_other).cloned().collect();
+        for path in changed {
+            let status = self.phase_of(&path);
+            self.task_status(revision, at, &path, status);
+            self.statuses.insert(path, status);
+        }
+        let status = match self.end {
+            Some(end) => end,
+            None if self.is_suspended => "suspended",
+            None if self.is_waiting() => "waiting",
+            None => "running",
+        };
+        if self.status != status {
+            self.status = status;
+            self.workflow(revision, at, "status-changed", "updatedAt", json!({ "status": status }));
+        }
+    }
+
+    fn phase_of(&self, path: &TaskPath) -> &'static str {
+        match (self.is_suspended, self.waiting.contains(path)) {
+            (true, _) => "suspended",
+            (false, true) => "waiting",
+            (false, false) => "running",
+        }
+    }
+
+    /// Whether something waits, and nothing else goes on: of tasks in tasks the innermost count.
+    fn is_waiting(&self) -> bool {
+        let mut paths = self.open.keys().peekable();
+        let mut waits = false;
+        while let Some(path) = paths.next() {
+            // In the order of the paths, what is inside follows.
+            let is_innermost = paths.peek().is_none_or(|next| !next.is_within(path));
+            if is_innermost && !self.waiting.contains(path) {
+                return false;
+            }
+            waits |= is_innermost;
+        }
+        waits
+    }
+
+    fn task_status(&mut self, revision: u64, at: Timestamp, path: &TaskPath, status: &'static str) {
+        self.task(revision, at, path, "status-changed", "updatedAt", json!({ "status": status }));
+    }
+
+    fn add_own(&mut self, recorded: &Recorded) {
         let revision = recorded.revision;
         let at = recorded.at;
         match &recorded.event {
@@ -63,21 +137,26 @@ impl<'a> Projection<'a> {
                 self.workflow(revision, at, "started", "startedAt", json!({ "definition": definition }));
             }
             Event::InstanceSuspended { .. } => {
+                self.is_suspended = true;
                 self.workflow(revision, at, "suspended", "suspendedAt", json!({}));
                 self.each_open(|_| true, revision, at, "suspended", "suspendedAt");
             }
             Event::InstanceResumed { .. } => {
+                self.is_suspended = false;
                 self.workflow(revision, at, "resumed", "resumedAt", json!({}));
                 self.each_open(|_| true, revision, at, "resumed", "resumedAt");
             }
             Event::InstanceCompleted { output } => {
+                self.end = Some("completed");
                 self.workflow(revision, at, "completed", "completedAt", json!({ "output": output }));
             }
             Event::InstanceFaulted { error } => {
+                self.end = Some("faulted");
                 self.cancel_open(|_| true, revision, at);
                 self.workflow(revision, at, "faulted", "faultedAt", json!({ "error": error }));
             }
             Event::InstanceCancelled { .. } => {
+                self.end = Some("cancelled");
                 self.cancel_open(|_| true, revision, at);
                 self.workflow(revision, at, "cancelled", "cancelledAt", json!({}));
             }
@@ -108,14 +187,23 @@ impl<'a> Projection<'a> {
                 self.task(revision, at, path, "cancelled", "cancelledAt", json!({}));
             }
             Event::RetryScheduled { path, .. } => {
+                self.waiting.insert(path.clone());
                 self.task(revision, at, path, "retried", "retriedAt", json!({}));
             }
-            Event::ListenStarted { .. } => {
+            Event::ListenStarted { path } => {
+                self.waiting.insert(path.clone());
                 self.workflow(revision, at, "correlation-started", "startedAt", json!({}));
             }
-            Event::EventConsumed { fit, .. } if fit.done => {
+            Event::EventConsumed { path, fit, .. } if fit.done => {
+                self.waiting.remove(path);
                 let keys = json!({ "correlationKeys": fit.correlated });
                 self.workflow(revision, at, "correlation-completed", "completedAt", keys);
+            }
+            Event::QuestionAsked { path, .. } | Event::TimerStarted { path, .. } => {
+                self.waiting.insert(path.clone());
+            }
+            Event::QuestionAnswered { path, .. } | Event::TimerFired { path } => {
+                self.waiting.remove(path);
             }
             Event::EventConsumed { .. }
             | Event::DeadlineSet { .. }
@@ -132,10 +220,6 @@ impl<'a> Projection<'a> {
             | Event::CommandCompleted { .. }
             | Event::HostCallCompleted { .. }
             | Event::AttemptCompleted { .. }
-            | Event::QuestionAsked { .. }
-            | Event::QuestionAnswered { .. }
-            | Event::TimerStarted { .. }
-            | Event::TimerFired { .. }
             | Event::ErrorCaught { .. }
             | Event::DiagnosisStarted { .. } => {}
         }
@@ -173,6 +257,8 @@ impl<'a> Projection<'a> {
     }
 
     fn task(&mut self, revision: u64, at: Timestamp, path: &TaskPath, what: &str, when: &'static str, more: Value) {
+        let ended = ["completed", "faulted", "cancelled"].into_iter().find(|end| *end == what);
+        self.ended.extend(ended.map(|end| (path.clone(), end)));
         let data = json!({ "workflow": self.workflow, "task": path.reference(), when: at.to_string() });
         self.push(revision, at, &format!("{TYPES}task.{what}.v1"), data, more);
     }

@@ -483,6 +483,15 @@ fn a_loop_over_too_much_is_a_fault() {
 }
 
 #[test]
+fn a_loop_that_carries_much_ends_before_it_fills_the_memory() {
+    let text = "do: [{ a: { for: { in: '[range(20000)]' }, do: [{ same: { set: '${ . }' } }] } }]";
+    let run = run(text, json!({ "large": "x".repeat(100_000) }));
+    let error = run.instance.error().unwrap();
+    assert!(error.detail.as_deref().unwrap().contains("more than 64 MiB"), "{error:?}");
+    assert!(run.history.len() < 3_000, "{}", run.history.len());
+}
+
+#[test]
 fn an_expression_that_fails_says_which_and_where() {
     for (task, expected) in [
         ("set: { x: '${ .a.b }' }", "expression 400 at /do/0/t: `.a.b`: cannot index 1 with \"b\""),

@@ -54,7 +54,8 @@ async fn the_life_of_a_release_can_be_read_as_events_page_by_page() {
     let whole = house.get(&format!("/v1/releases/{id}/cloudevents?limit=1000")).await.json().await;
     let all = lines(&whole);
     assert_eq!(all[0], "workflow.started.v1 - 1");
-    assert_eq!(all[1..3], ["task.created.v1 /do/0/build 2", "task.started.v1 /do/0/build 2"]);
+    assert_eq!(all[1], "workflow.status-changed.v1 - 1");
+    assert_eq!(all[2..4], ["task.created.v1 /do/0/build 2", "task.started.v1 /do/0/build 2"]);
     let data = &whole["items"][0]["data"];
     assert!(data["name"].as_str().unwrap().contains(&format!("-{id}.")), "{data}");
     for field in ["name", "namespace", "version"] {

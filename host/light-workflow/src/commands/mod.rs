@@ -62,9 +62,14 @@ impl Context {
         Host::open(&self.data, self.parts()?).await
     }
 
+    /// Whether something was started in the folder already.
+    fn has_data(&self) -> bool {
+        self.data.join("light-workflow.db").is_file()
+    }
+
     /// For commands that only look: a folder that is not there is not made.
     pub async fn existing_host(&self) -> Result<Host, Failure> {
-        if !self.data.join("light-workflow.db").is_file() {
+        if !self.has_data() {
             return Err(Failure::used_wrongly(format!(
                 "there is no light-workflow data in `{}`; name the folder with --data, or start a release first",
                 self.data.display()

@@ -9,7 +9,7 @@ use workflow::{Actor, ArtifactUri, CommandStatus, InstanceId, located, request};
 use super::{Context, actor, print_json, read_input};
 use crate::cli::{Format, Output, Release, ReleaseLogs, ReleaseNamed, ReleaseReason, ReleaseStart};
 use crate::follow::{Follow, Resting};
-use crate::host::Host;
+use crate::host::{Host, Parts};
 use crate::output::{DONE, FAILED, Failure, errln, fault_text, outln, plain, write_out};
 use crate::releases;
 use std::path::Path;
@@ -34,43 +34,21 @@ async fn start(context: &Context, start: ReleaseStart) -> Result<u8, Failure> {
     let file = start.request.display().to_string();
     let text = read_input(&start.request, "the release request")?;
     let request = request::parse(&text, &file).map_err(Failure::wrong_input)?;
-    let parts = context.parts()?;
-    let path = start
-        .definition
-        .clone()
-        .unwrap_or_else(|| releases::definition_path(&parts.config.paths.definitions, request.release_type));
-    if start.definition.is_none() && !path.is_file() {
-        let kind = serde_json::to_value(request.release_type)?;
-        return Err(Failure::used_wrongly(format!(
-            "this host has no definition for releases of type `{}`: there is no `{}`; name one with --definition",
-            kind.as_str().unwrap_or_default(),
-            path.display()
-        )));
-    }
-    let definition = releases::read_definition(&parts, &path)?;
-    releases::refuse_unusable(&parts, &definition, &path)?;
-    let unapproved = releases::unapproved(&definition, &path.display().to_string());
-    if !unapproved.is_empty() {
-        return Err(Failure::wrong_input(unapproved));
-    }
-    let new = releases::release_run(definition, &request, None, actor())?;
-    let violations = releases::violations(&new.definition, &new.input);
-    if !violations.is_empty() {
-        let name = new.definition.full_name();
-        return Err(Failure::wrong_input(violations.into_iter().map(|violation| {
-            let message = format!("{name} does not take this request: {}", violation.message);
-            located::json::problem_at(&text, &file, &violation.pointer, message, Some("complete the request"))
-        })));
-    }
-    let host = Host::open(&context.data, parts).await?;
-    let instance = match releases::start(&host, new).await {
-        Ok((instance, _)) => instance,
-        Err(releases::NotStarted::Store(store::StartError::ReleaseRunning { release, instance })) => {
-            same_request(&host, &instance, &request).await?;
-            errln!("release {release} is running already as {instance}: going on with it");
-            instance
+    let existing = match context.has_data() {
+        true => Some(context.host().await?),
+        false => None,
+    };
+    let running = match &existing {
+        Some(host) => running(host, &request).await?,
+        None => None,
+    };
+    let (host, instance) = match (existing, running) {
+        // It keeps its definition and documents, so neither is read again.
+        (Some(host), Some(instance)) => {
+            go_on(&host, &instance, &request).await?;
+            (host, instance)
         }
-        Err(error) => return Err(releases::failure_of(error)),
+        (existing, _) => start_new(context, existing, &start, &request, (&text, &file)).await?,
     };
     if start.detach {
         outln!("{instance}");
@@ -102,6 +80,87 @@ async fn start(context: &Context, start: ReleaseStart) -> Result<u8, Failure> {
         Format::Text => print_end(&summary, &instance, &context.data)?,
     }
     Ok(if summary.status == "completed" { DONE } else { FAILED })
+}
+
+/// Starts a release of which no run goes on; `existing` is the host if there is data already.
+async fn start_new(
+    context: &Context,
+    existing: Option<Host>,
+    start: &ReleaseStart,
+    request: &request::ReleaseRequest,
+    text: (&str, &str),
+) -> Result<(Host, workflow::InstanceId), Failure> {
+    let (host, new) = match existing {
+        Some(host) => {
+            let new = checked(&host.parts, start, request, text)?;
+            (host, new)
+        }
+        None => {
+            let parts = context.parts()?;
+            let new = checked(&parts, start, request, text)?;
+            (Host::open(&context.data, parts).await?, new)
+        }
+    };
+    let instance = match releases::start(&host, new).await {
+        Ok((instance, _)) => instance,
+        // Another process was faster.
+        Err(releases::NotStarted::Store(store::StartError::ReleaseRunning { instance, .. })) => {
+            go_on(&host, &instance, request).await?;
+            instance
+        }
+        Err(error) => return Err(releases::failure_of(error)),
+    };
+    Ok((host, instance))
+}
+
+/// What is to run, refused with every reason before anything is written. `text` is that of the request, and its file.
+fn checked(
+    parts: &Parts,
+    start: &ReleaseStart,
+    request: &request::ReleaseRequest,
+    (text, file): (&str, &str),
+) -> Result<releases::NewRun, Failure> {
+    let path = start
+        .definition
+        .clone()
+        .unwrap_or_else(|| releases::definition_path(&parts.config.paths.definitions, request.release_type));
+    if start.definition.is_none() && !path.is_file() {
+        let kind = serde_json::to_value(request.release_type)?;
+        return Err(Failure::used_wrongly(format!(
+            "this host has no definition for releases of type `{}`: there is no `{}`; name one with --definition",
+            kind.as_str().unwrap_or_default(),
+            path.display()
+        )));
+    }
+    let definition = releases::read_definition(parts, &path)?;
+    releases::refuse_unusable(parts, &definition, &path)?;
+    let unapproved = releases::unapproved(&definition, &path.display().to_string());
+    if !unapproved.is_empty() {
+        return Err(Failure::wrong_input(unapproved));
+    }
+    let new = releases::release_run(definition, request, None, actor())?;
+    let violations = releases::violations(&new.definition, &new.input);
+    if !violations.is_empty() {
+        let name = new.definition.full_name();
+        return Err(Failure::wrong_input(violations.into_iter().map(|violation| {
+            let message = format!("{name} does not take this request: {}", violation.message);
+            located::json::problem_at(text, file, &violation.pointer, message, Some("complete the request"))
+        })));
+    }
+    Ok(new)
+}
+
+/// The run of this release that has not come to its end.
+async fn running(host: &Host, request: &request::ReleaseRequest) -> Result<Option<workflow::InstanceId>, Failure> {
+    let runs = store::runs_of(host.shared_store().as_ref(), &request.release_id).await?;
+    let run = runs.map(|runs| runs.meant).filter(|run| run.release_id.as_deref() == Some(&*request.release_id));
+    Ok(run.filter(|run| !run.phase.is_final()).map(|run| run.id))
+}
+
+async fn go_on(host: &Host, instance: &workflow::InstanceId, request: &request::ReleaseRequest) -> Result<(), Failure> {
+    same_request(host, instance, request).await?;
+    errln!("release {} is running already as {instance}: going on with it", request.release_id);
+    Ok(())
 }
 
 /// Going on with a running release is right only if it is the same one.

@@ -11,6 +11,7 @@ use super::frame::{
     Step, TryStep, Trying,
 };
 use super::instance::{End, HistoryError, Instance, SinceRest};
+use super::weight::flow_bytes;
 use crate::approval;
 use crate::cloud_event::CloudEvent;
 use crate::definition::{Definition, Fork, Task, TaskKind, TimeLimit};
@@ -28,7 +29,9 @@ impl Instance {
             return Err(HistoryError::Gap { after: self.revision, found: revision });
         }
         let name = event.name();
+        let bytes = flow_bytes(&event);
         self.change(event, at).map_err(|why| HistoryError::Impossible { revision, event: name, why })?;
+        self.since_rest.bytes += bytes;
         let definition = self.definition().clone();
         self.frames.settle(revision, &definition);
         self.revision = revision;

@@ -14,6 +14,11 @@ use crate::ids::{TaskPath, Timestamp};
 /// that goes on for ever is a fault, not a host that hangs.
 pub const TASKS_WITHOUT_REST_MAX: u32 = 100_000;
 
+/// Most that the values of such tasks may add to the history: it is one commit,
+/// and its events are in memory until then. A `for` whose items are large comes
+/// to this long before it comes to [`TASKS_WITHOUT_REST_MAX`].
+pub const BYTES_WITHOUT_REST_MAX: u64 = 64 << 20;
+
 /// How often the flow may turn back without anything to wait for in between.
 /// Turning back is a `then` to the task itself or an earlier one, or a retry
 /// without a delay. What counts that far is a `for` or an expression; a circle
@@ -75,6 +80,12 @@ fn too_many(instance: &Instance) -> Option<Event> {
         )
     } else if since_rest.tasks > TASKS_WITHOUT_REST_MAX {
         format!("more than {TASKS_WITHOUT_REST_MAX} tasks ran without anything to wait for")
+    } else if since_rest.bytes > BYTES_WITHOUT_REST_MAX {
+        let mib = BYTES_WITHOUT_REST_MAX >> 20;
+        format!(
+            "what flows from task to task came to more than {mib} MiB without anything to wait for; pass on less, or \
+             compute it in one expression"
+        )
     } else {
         return None;
     };

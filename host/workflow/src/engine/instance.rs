@@ -82,6 +82,8 @@ pub(super) enum End {
 pub(super) struct SinceRest {
     /// Tasks that were entered or skipped.
     pub tasks: u32,
+    /// What their values added to the history.
+    pub bytes: u64,
     /// How often the flow turned back.
     pub turns: u32,
     /// JSON pointer of the task it turned back to last; empty without one.

@@ -25,6 +25,7 @@ pub mod simulation;
 mod snapshot;
 mod tasks;
 mod views;
+mod weight;
 
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ use serde_json::Value;
 
 pub use children::{CHILD_DEPTH_MAX, OpenChild, actor_of, start_child};
 pub use consumption::{Consumed, Fit, Role, types};
-pub use decide::{TASKS_WITHOUT_REST_MAX, TURNS_WITHOUT_REST_MAX, decide};
+pub use decide::{BYTES_WITHOUT_REST_MAX, TASKS_WITHOUT_REST_MAX, TURNS_WITHOUT_REST_MAX, decide};
 pub use instance::{HistoryError, Incoming, Instance, Phase};
 pub use listening::{Delivery, Listener};
 pub use schema::Violation;

@@ -28,7 +28,7 @@ use regex::{Flags, Regex};
 
 /// Why no expression names a secret.
 const NO_SECRETS: &str = "`$secrets` is not available: secrets are never in expressions: \
-    name them under `metadata.lightWorkflow.security.secrets`";
+    for a call write `use: NAME` in its `authentication`, for a process name them under `metadata.lightWorkflow.security.secrets`";
 
 /// Longest text of one expression.
 pub const SOURCE_BYTES_MAX: usize = 64 * 1024;

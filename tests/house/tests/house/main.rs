@@ -16,6 +16,7 @@ mod grants;
 mod history;
 mod http;
 mod java;
+mod left_alone;
 mod leftovers;
 mod manifests;
 mod messages;
