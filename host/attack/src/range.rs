@@ -261,6 +261,7 @@ impl Range {
             template: template.clone(),
             mode: SandboxMode::PerTask,
             class: EffectClass::Pure,
+            approved: None,
         };
         let templates = self.templates.digests();
         let (sender, receiver) = mpsc::channel(8);
