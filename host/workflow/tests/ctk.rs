@@ -4,6 +4,8 @@
 //! The vocabulary is that of `tests/conformance`, which plays the same kit, and
 //! our extension of it, on the whole program. What calls other systems is played there.
 
+#![allow(clippy::disallowed_methods, reason = "the kit is read from its files")]
+
 mod support;
 
 #[path = "../../../tests/conformance/tests/vocabulary/mod.rs"]
