@@ -250,6 +250,7 @@ impl Range {
             running: Arc::default(),
             client: Arc::new(Client::new(rules(), None, calls::Limits::default()).map_err(said)?),
             services: Arc::default(),
+            images: Arc::default(),
         };
         let key = EffectKey { instance: instance(owner), path: task(), attempt, sequence: 0 };
         let template = TemplateName::new("attack").expect("a label");

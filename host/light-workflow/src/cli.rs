@@ -102,12 +102,22 @@ pub struct CallOptions {
     /// Approve an origin for `call: http` and kin, like `https://api.example.com`.
     #[arg(long = "allow-call", value_name = "ORIGIN")]
     pub allow: Vec<Origin>,
+    /// Approve images for `run.container`: one, a folder or a registry, like `docker.io/library/alpine`.
+    #[arg(long, value_name = "IMAGE", value_parser = image_rule)]
+    pub allow_image: Vec<String>,
     /// Call this address instead of the host's own; approves that host and port.
     #[arg(long, value_name = "HOST:PORT=ADDRESS")]
     pub http_resolve: Vec<Mapped>,
     /// Trust the authorities in this PEM file, beside those of the machine.
     #[arg(long, value_name = "FILE")]
     pub http_ca: Option<PathBuf>,
+}
+
+fn image_rule(text: &str) -> Result<String, String> {
+    match crate::config::is_image_rule(text) {
+        true => Ok(text.to_owned()),
+        false => Err("write a registry, or a folder or an image below it, like docker.io/library/alpine".to_owned()),
+    }
 }
 
 /// `HOST:PORT=ADDRESS`.

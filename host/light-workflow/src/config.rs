@@ -23,6 +23,7 @@ const DEFAULT: &str = "light-workflow.toml";
 pub struct Config {
     pub egress: Egress,
     pub calls: Calls,
+    pub images: Images,
     /// Language models that plugins may be granted, by the names that grants use.
     pub models: BTreeMap<ModelName, services::Model>,
     /// MCP servers whose tools plugins may be granted: the first part of `server/tool`.
@@ -45,8 +46,8 @@ pub struct Plugins {
     pub keys: BTreeMap<String, PathBuf>,
 }
 
-/// A registry that plugins are pushed to and pulled from.
-#[derive(Debug, Default, Deserialize)]
+/// A registry that plugins are pushed to and pulled from, and images are fetched from.
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Registry {
     /// Secret with `name:password`, or a token.
@@ -78,6 +79,16 @@ pub struct Calls {
     pub files: Option<PathBuf>,
     /// PEM file with authorities to trust beside those of the machine.
     pub ca: Option<PathBuf>,
+}
+
+/// Which images `run.container` may run; by default none.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Images {
+    /// `registry`, `registry/folder` or `registry/folder/name`: all below is approved.
+    pub allow: BTreeSet<String>,
+    /// Where they are kept [default: `images` in the data folder].
+    pub folder: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -137,6 +148,7 @@ impl Config {
     /// Adds what the command line says about outbound calls.
     pub fn with_calls(mut self, calls: &CallOptions) -> Self {
         self.calls.allow.extend(calls.allow.iter().cloned());
+        self.images.allow.extend(calls.allow_image.iter().cloned());
         self.calls.resolve.extend(calls.http_resolve.iter().map(|mapped| (mapped.target.clone(), mapped.address)));
         if let Some(ca) = &calls.http_ca {
             self.calls.ca = Some(ca.clone());
@@ -168,6 +180,12 @@ impl Config {
         if let Some(target) = config.calls.resolve.keys().find(|target| !is_callee(target)) {
             return Err(Failure::used_wrongly(format!(
                 "{}: `{target}` in [calls.resolve] is not `host:port`",
+                path.display()
+            )));
+        }
+        if let Some(rule) = config.images.allow.iter().find(|rule| !is_image_rule(rule)) {
+            return Err(Failure::used_wrongly(format!(
+                "{}: `{rule}` in [images] is no registry, and no folder or image below one, like `docker.io/library/alpine`",
                 path.display()
             )));
         }
@@ -211,6 +229,12 @@ fn place(text: &str, byte: usize) -> (usize, usize) {
 pub fn is_callee(text: &str) -> bool {
     let origin: Result<Origin, _> = format!("http://{text}").parse();
     origin.is_ok_and(|origin| origin.authority() == text)
+}
+
+/// `registry`, or what lies below it, in the spelling that a reference has; without tag and digest.
+pub fn is_image_rule(text: &str) -> bool {
+    let reference: Result<Reference, _> = format!("{text}/x").parse();
+    reference.is_ok_and(|reference| reference.name() == format!("{text}/x"))
 }
 
 /// `host:port`, the form of a template's egress.

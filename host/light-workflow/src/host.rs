@@ -13,13 +13,14 @@ use std::sync::Arc;
 use plugin_host::compiler::Compiler;
 use plugin_host::{HostConfig, PluginHost};
 use sandbox::Templates;
-use sandbox::local::{Local, LocalConfig};
+use sandbox::image::ImageStore;
+use sandbox::local::{Local, LocalConfig, SANDBOX_ID};
 use store::{SharedStore, SqliteStore};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use worker::{
-    Clock, Definitions, Hands, InstalledPlugin, McpPlace, PluginCatalog, Secrets, Services, SystemClock, Worker,
-    WorkerOptions,
+    Clock, Definitions, Hands, ImageRules, Images, InstalledPlugin, McpPlace, PluginCatalog, RegistryRules, Secrets, Services,
+    SystemClock, Worker, WorkerOptions,
 };
 use workflow::capability::{
     Approval, Date, EffectivePolicy, Grants, PluginManifest, PluginPolicy, PluginsLock, effective,
@@ -50,6 +51,7 @@ pub struct Parts {
     pub trusted: Arc<TrustedKeys>,
     /// The way out of the host itself.
     pub client: Arc<calls::Client>,
+    pub images: Arc<Images>,
     approved_calls: BTreeSet<Origin>,
     pub fetched: Fetched,
     services: Arc<Services>,
@@ -78,6 +80,7 @@ impl Parts {
         } else {
             Templates::default()
         };
+        let templates = templates.with_built_in();
         let template_digests = templates.digests();
         let (manifests, lock) = read_plugins(&config.paths)?;
         let trusted = Arc::new(read_keys(&config.plugins)?);
@@ -93,6 +96,7 @@ impl Parts {
         let services = Arc::new(services(&config, &approved_calls, &templates)?);
         let (templates, client) = (Arc::new(templates), Arc::new(client));
         let fetched = Fetched::default();
+        let images = Arc::new(images(&config));
         Ok(Self {
             config,
             templates,
@@ -101,6 +105,7 @@ impl Parts {
             lock,
             trusted,
             client,
+            images,
             approved_calls,
             fetched,
             services,
@@ -183,9 +188,39 @@ impl Parts {
             .collect()
     }
 
+    /// Settles which image each task runs, those of children too. Returns why
+    /// it could not be for some.
+    pub async fn pin_images(&self, policy: &mut EffectivePolicy) -> Vec<String> {
+        let mut problems = Vec::new();
+        for (task, image) in policy.images_mut() {
+            match self.images.pin(image).await {
+                Ok(pinned) => image.pinned = Some(pinned),
+                Err(error) => problems.push(format!("{task}: {:#}", anyhow::Error::from(error))),
+            }
+        }
+        problems
+    }
+
+    /// As [`Self::pin_images`], for those who only look and cannot wait: by task, why it could not be.
+    pub fn look_at_images(&self, policy: &mut EffectivePolicy) -> Vec<(String, String)> {
+        let mut problems = Vec::new();
+        for (task, image) in policy.images_mut() {
+            let look = || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                runtime.block_on(self.images.look(image)).map_err(anyhow::Error::from)
+            };
+            // A thread of its own: this one may be part of a runtime.
+            let looked = std::thread::scope(|scope| scope.spawn(look).join());
+            match looked.unwrap_or_else(|_| Err(anyhow::anyhow!("it could not be looked up"))) {
+                Ok(pinned) => image.pinned = Some(pinned),
+                Err(error) => problems.push((task.to_owned(), format!("{error:#}"))),
+            }
+        }
+        problems
+    }
+
     pub fn secrets(&self) -> Secrets {
-        let files = self.config.secrets.iter().map(|(name, secret)| (name.clone(), secret.file.clone()));
-        Secrets::from_files(files.collect())
+        secrets(&self.config)
     }
 
     fn plugin_policy(&self, name: &PluginName, grants: &Grants) -> Result<PluginPolicy, Vec<String>> {
@@ -253,6 +288,31 @@ impl Parts {
         let catalog = PluginCatalog::new(installed.collect());
         if self.config.plugins.require_signature { catalog.requiring(self.trusted.clone()) } else { catalog }
     }
+}
+
+fn secrets(config: &Config) -> Secrets {
+    let files = config.secrets.iter().map(|(name, secret)| (name.clone(), secret.file.clone()));
+    Secrets::from_files(files.collect())
+}
+
+fn images(config: &Config) -> Images {
+    let registries = config.registries.iter().map(|(host, said)| {
+        let said = said.clone();
+        let rules = RegistryRules { secret: said.secret, also: said.also, plain_http: said.plain_http };
+        (host.clone(), rules)
+    });
+    let rules = ImageRules {
+        allow: config.images.allow.clone(),
+        registries: registries.collect(),
+        resolve: config.calls.resolve.clone(),
+        ca: config.calls.ca.clone(),
+    };
+    let store = ImageStore::new(images_folder(config), (SANDBOX_ID, SANDBOX_ID));
+    Images::new(store, rules, Arc::new(secrets(config)))
+}
+
+fn images_folder(config: &Config) -> PathBuf {
+    config.images.folder.clone().unwrap_or_else(|| PathBuf::from(".light-workflow/images"))
 }
 
 fn read_keys(plugins: &Plugins) -> Result<TrustedKeys, Failure> {
@@ -330,6 +390,7 @@ impl Host {
         let launcher = std::env::current_exe()?;
         let local = LocalConfig {
             resolve: self.parts.config.egress.resolve.clone(),
+            images: Some(images_folder(&self.parts.config)),
             ..LocalConfig::new(self.data.join("sandbox"), self.parts.templates.clone(), launcher)
         };
         let provider = Arc::new(Local::new(local)?);
@@ -347,6 +408,7 @@ impl Host {
             plugins: Arc::new(self.parts.catalog()),
             secrets: Arc::new(self.parts.secrets()),
             client: self.parts.client.clone(),
+            images: self.parts.images.clone(),
             services: self.parts.services.clone(),
             running: Arc::default(),
         };

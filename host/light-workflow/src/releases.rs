@@ -46,7 +46,7 @@ pub enum NotStarted {
     /// The request is not what the definition's `input.schema` demands.
     #[error("{definition} does not take this request")]
     NotTaken { definition: String, violations: Vec<Violation> },
-    /// Secrets that are not there, origins that nobody approved.
+    /// Secrets and images that are not there, origins that nobody approved.
     #[error("this host lacks what it needs")]
     Lacking { problems: Vec<String> },
     #[error(transparent)]
@@ -67,11 +67,12 @@ pub async fn start(host: &Host, run: NewRun) -> Result<(InstanceId, Started), No
     }
     let store = host.shared_store();
     let library = Library::for_definition(&host.parts, store.as_ref(), &definition).await.map_err(StartError::from)?;
-    let policy = host
+    let mut policy = host
         .parts
         .policy(&definition, &library, allow_auto_approval)
         .map_err(|problems| NotStarted::Policy { definition: definition.full_name(), problems })?;
-    let problems = [Parts::unapproved_calls(&policy), host.parts.missing_secrets(&policy)].concat();
+    let images = host.parts.pin_images(&mut policy).await;
+    let problems = [Parts::unapproved_calls(&policy), host.parts.missing_secrets(&policy), images].concat();
     if !problems.is_empty() {
         return Err(NotStarted::Lacking { problems });
     }

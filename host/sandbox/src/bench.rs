@@ -91,6 +91,7 @@ async fn once(
         template: template.clone(),
         command_name: None,
         dialogue: None,
+        container: None,
         mode: SandboxMode::WorkflowSession,
         argv: vec!["true".to_owned()],
         environment: Default::default(),

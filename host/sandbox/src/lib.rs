@@ -4,6 +4,7 @@
 pub mod bench;
 pub mod capture;
 pub mod egress;
+pub mod image;
 pub mod launcher;
 pub mod local;
 pub mod template;

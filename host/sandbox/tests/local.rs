@@ -4,6 +4,7 @@ mod local {
     mod attach;
     mod fence;
     mod house;
+    mod images;
     mod limits;
     mod run;
     mod secrets;

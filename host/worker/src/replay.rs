@@ -352,6 +352,7 @@ mod tests {
             capture: Vec::new(),
             time_limit_ms: 0,
             dialogue: None,
+            container: None,
         };
         let started = Event::CallStarted {
             path: TaskPath::root(),

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::SandboxMode;
 use crate::ids::{CommandName, Digest, HttpOrigin, McpTool, ModelName, PluginName, SecretName, TaskPath, TemplateName};
+use crate::image::TaskImage;
 use crate::origin::Origin;
 
 pub use algebra::Excess;
@@ -175,6 +176,9 @@ pub struct TaskPolicy {
     pub secrets: BTreeSet<SecretName>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plugin: Option<PluginPolicy>,
+    /// Of `run.container`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<TaskImage>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -263,6 +267,13 @@ impl EffectivePolicy {
     /// This policy and those of all definitions that it runs.
     fn with_children(&self) -> impl Iterator<Item = &EffectivePolicy> {
         [self].into_iter().chain(self.definitions.values())
+    }
+
+    /// The image of every task that has one, those of children too, each with the task's reference.
+    pub fn images_mut(&mut self) -> impl Iterator<Item = (&str, &mut TaskImage)> {
+        let own = self.tasks.iter_mut();
+        let of_children = self.definitions.values_mut().flat_map(|policy| policy.tasks.iter_mut());
+        own.chain(of_children).filter_map(|(reference, task)| Some((reference.as_str(), task.image.as_mut()?)))
     }
 
     /// Every secret that some task uses, those of children too.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::calls::McpClient;
 use crate::ids::{ArtifactUri, CommandName, Digest, SecretName, TaskPath, TemplateName, Timestamp};
+use crate::image::ImageIdentity;
 
 /// How long a sandbox lives and what it shares.
 ///
@@ -80,6 +81,20 @@ pub struct Command {
     /// over its standard streams, and writes an [`McpAnswer`] to the output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dialogue: Option<Box<McpDialogue>>,
+    /// The image whose files it finds as `/`; without one, what the template says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<Box<Container>>,
+}
+
+/// What `run.container` runs in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Container {
+    #[serde(flatten)]
+    pub image: ImageIdentity,
+    /// What the sandbox calls itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_name: Option<String>,
 }
 
 /// One request to a server of MCP over its standard streams, between the

@@ -20,6 +20,7 @@ pub mod event;
 pub mod expression;
 pub mod forecast;
 pub mod ids;
+pub mod image;
 pub mod lifecycle;
 pub mod located;
 pub mod origin;

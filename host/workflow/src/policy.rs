@@ -7,8 +7,9 @@ use std::sync::Arc;
 use crate::capability::{CallPolicy, ChildDefinition, EffectivePolicy, Grants, PluginPolicy, TaskPolicy};
 use crate::command::SandboxMode;
 use crate::definition::outbound::{Endpoint, Outbound};
-use crate::definition::{Definition, Problem, Task, TaskKind, TaskList, WorkflowName, problem_at};
+use crate::definition::{Definition, Problem, Process, Run, Task, TaskKind, TaskList, WorkflowName, problem_at};
 use crate::ids::{Digest, PluginName, TemplateName};
+use crate::image::TaskImage;
 use crate::origin::Origin;
 
 /// What the host has to offer: its templates, and its answer for each plugin.
@@ -35,6 +36,9 @@ pub type PluginAnswer<'a> = dyn Fn(&PluginName, &Grants) -> Result<PluginPolicy,
 
 /// A definition by name, or the reason why there is none.
 pub type WorkflowAnswer<'a> = dyn Fn(&WorkflowName) -> Result<Arc<Definition>, String> + 'a;
+
+/// The sandbox template of a `run.container` where the definition names none.
+pub const CONTAINER_TEMPLATE: &str = "container";
 
 /// Something that policy does not allow, with its place in the definition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -207,7 +211,11 @@ impl Resolver<'_> {
             );
             self.problem(task, message);
         }
-        let Some(template) = task.light.template.clone().or_else(|| security.template.clone()) else {
+        let image = image_of(&task.kind);
+        let named = task.light.template.clone().or_else(|| security.template.clone());
+        // An image brings its own root file system: what is left of a template is its limits.
+        let built_in = image.as_ref().and_then(|_| TemplateName::new(CONTAINER_TEMPLATE).ok());
+        let Some(template) = named.or(built_in) else {
             return self.problem(
                 task,
                 "needs a sandbox template; name one in `document.metadata.lightWorkflow.security.sandbox.template`"
@@ -235,13 +243,19 @@ impl Resolver<'_> {
         self.policy.templates.insert(template.clone(), digest.clone());
         self.policy.tasks.insert(
             task.reference.clone(),
-            TaskPolicy { template, mode, reason: task.light.reason.clone(), secrets, plugin },
+            TaskPolicy { template, mode, reason: task.light.reason.clone(), secrets, plugin, image },
         );
     }
 
     fn problem(&mut self, task: &Task, message: String) {
         self.problems.push(problem_of(task, message));
     }
+}
+
+/// The image that a task names. Which one that is the host finds out later: see [`EffectivePolicy::images_mut`].
+fn image_of(kind: &TaskKind) -> Option<TaskImage> {
+    let TaskKind::Run(Run { process: Process::Container(container), .. }) = kind else { return None };
+    Some(TaskImage { name: container.image.clone(), pull: container.pull, pinned: None })
 }
 
 fn problem_of(task: &Task, message: String) -> PolicyProblem {

@@ -308,9 +308,9 @@ fn run_takes_a_shell_command_or_a_script() {
     d.yaml:3:52: `run.shell.arguments[1]` must be text, not `true`; put it in quotes
     "#);
     assert_snapshot!(task("{ run: { shell: { command: '' } } }"), @r#"d.yaml:3:33: `run.shell.command` is empty; write something there"#);
-    assert_snapshot!(task("{ run: {} }"), @r#"d.yaml:3:13: `run` does not say what to run; give it `shell`, `script` or `workflow`"#);
-    assert_snapshot!(task("{ run: { container: { image: x } } }"), @r#"d.yaml:3:15: `run.container` is not supported yet (see docs/dsl.md)"#);
-    assert_snapshot!(task("{ run: { shell: { command: ls }, script: { language: sh, code: ls } } }"), @r#"d.yaml:3:13: `run` has both `shell` and `script`; make two tasks of it"#);
+    assert_snapshot!(task("{ run: {} }"), @r#"d.yaml:3:13: `run` does not say what to run; give it `shell`, `script`, `container` or `workflow`"#);
+    assert_snapshot!(task("{ run: { container: { image: x, ports: {} } } }"), @r#"d.yaml:3:38: `run.container.ports` is not supported yet (see docs/dsl.md)"#);
+    assert_snapshot!(task("{ run: { shell: { command: ls }, script: { language: sh, code: ls } } }"), @r#"d.yaml:3:13: `run` has more than one of `shell`, `script` and `container`; make two tasks of it"#);
     assert_snapshot!(task("{ run: { script: { language: sh, source: { endpoint: x } } } }"), @"d.yaml:3:59: `run.script.source.endpoint`: there is no document `x`: it has not been fetched");
     assert_snapshot!(task("{ run: { shell: { command: ls }, await: false, return: output } }"), @r#"
     d.yaml:3:61: `output` is not a value of `run.return`; it can be `stdout`, `stderr`, `code`, `all`, `none`, `result`

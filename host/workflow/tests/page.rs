@@ -17,6 +17,7 @@ use workflow::definition::{self, Definition, Reading, TaskKind};
 use workflow::documents::Documents;
 use workflow::engine::{self, Delivery, Incoming};
 use workflow::event::Event;
+use workflow::image::{ImageIdentity, PinnedImage};
 use workflow::located::{Problems, yaml};
 use workflow::policy::{PolicySources, resolve};
 use workflow::{CloudEvent, CommandStatus, Digest, Effect, EffectOutcome, InstanceId};
@@ -184,7 +185,14 @@ fn policy(definition: &Definition) -> EffectivePolicy {
         approved_calls: &["https://api.example.com".parse().unwrap()].into(),
         echo: false,
     };
-    resolve(definition, &sources).unwrap_or_else(|problems| panic!("{problems:?}"))
+    let mut policy = resolve(definition, &sources).unwrap_or_else(|problems| panic!("{problems:?}"));
+    // As a registry would say.
+    for (_, image) in policy.images_mut() {
+        let reference = image.name.pinned(Digest::of(b"manifest"));
+        let identity = ImageIdentity { reference, id: Digest::of(b"image") };
+        image.pinned = Some(PinnedImage { image: identity, entrypoint: Vec::new(), command: Vec::new() });
+    }
+    policy
 }
 
 #[test]

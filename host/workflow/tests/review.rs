@@ -151,6 +151,7 @@ fn sandbox() -> SandboxReach {
         template: "t".parse().unwrap(),
         template_digest: Digest::of(b"t"),
         image: None,
+        image_name: None,
         tools: BTreeMap::new(),
         memory_mib: 1,
         processes: 2,

@@ -236,6 +236,7 @@ fn policy() -> EffectivePolicy {
         reason: None,
         secrets: Default::default(),
         plugin: None,
+        image: None,
     };
     let tasks = [("/do/0/build", task.clone()), ("/do/2/publish", task)];
     EffectivePolicy {

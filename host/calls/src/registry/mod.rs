@@ -32,6 +32,9 @@ pub use access::{Access, Credentials};
 /// For one request and its answer: a component of 32 MiB over a slow line.
 const TIME: Duration = Duration::from_secs(300);
 
+/// For one layer of an image, which may be a hundred times as large.
+const STREAM_TIME: Duration = Duration::from_secs(3600);
+
 /// What a registry says of an error, at most.
 const ERROR_BYTES_MAX: u64 = 8 << 10;
 
@@ -65,7 +68,13 @@ pub enum RegistryError {
     Digest { doing: String, expected: Digest, actual: Digest },
     #[error("failed to {doing}: {detail}")]
     Malformed { doing: String, detail: String },
+    /// Whoever took the bytes could not keep them.
+    #[error("failed to {doing}: {detail}")]
+    NotTaken { doing: String, detail: String },
 }
+
+/// Takes the bytes of an answer as they come, or says why it takes no more.
+pub type Take<'a> = dyn FnMut(&[u8]) -> Result<(), String> + Send + 'a;
 
 /// One repository of one registry.
 #[derive(Debug)]
@@ -114,10 +123,20 @@ impl Registry {
 
     /// A manifest by tag or digest. One that is asked for by digest has it.
     pub async fn manifest(&mut self, wanted: &str) -> Result<Vec<u8>, RegistryError> {
+        self.manifest_of(wanted, MANIFEST_TYPE, MANIFEST_BYTES_MAX).await
+    }
+
+    /// As [`Self::manifest`], of other media types or size.
+    pub async fn manifest_of(
+        &mut self,
+        wanted: &str,
+        types: &'static str,
+        bytes_max: u64,
+    ) -> Result<Vec<u8>, RegistryError> {
         let doing = format!("read the manifest `{wanted}` of `{}`", self.repository());
-        let accept = (ACCEPT, HeaderValue::from_static(MANIFEST_TYPE));
+        let accept = (ACCEPT, HeaderValue::from_static(types));
         let path = format!("manifests/{wanted}");
-        let answer = self.send(&doing, Method::GET, &path, [accept], Bytes::new(), MANIFEST_BYTES_MAX).await?;
+        let answer = self.send(&doing, Method::GET, &path, [accept], Bytes::new(), bytes_max).await?;
         self.expect(&doing, &answer, StatusCode::OK)?;
         match Digest::new(wanted) {
             Ok(expected) => checked(&doing, answer.body, &expected),
@@ -137,6 +156,15 @@ impl Registry {
         checked(&doing, answer.body, &blob.digest)
     }
 
+    /// Hands over the bytes that `blob` names as they come, and not one more.
+    /// Whoever takes them compares their digest.
+    pub async fn stream_blob(&mut self, blob: &Descriptor, take: &mut Take<'_>) -> Result<(), RegistryError> {
+        let doing = format!("fetch `{}` of `{}`", blob.digest, self.repository());
+        let url = self.url(&doing, &format!("blobs/{}", blob.digest))?;
+        let answer = self.send_to(&doing, Method::GET, url, [], Bytes::new(), blob.size, Some(take)).await?;
+        self.expect(&doing, &answer, StatusCode::OK)
+    }
+
     /// Leaves bytes in the repository; what is there already is not sent.
     pub async fn push_blob(&mut self, bytes: Vec<u8>) -> Result<(), RegistryError> {
         let digest = Digest::of(&bytes);
@@ -151,7 +179,7 @@ impl Registry {
         let mut place = self.location(&doing, &begun)?;
         place.query_pairs_mut().append_pair("digest", digest.as_str());
         let kind = (CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-        let sent = self.send_to(&doing, Method::PUT, place, [kind], bytes.into(), ERROR_BYTES_MAX).await?;
+        let sent = self.send_to(&doing, Method::PUT, place, [kind], bytes.into(), ERROR_BYTES_MAX, None).await?;
         self.expect(&doing, &sent, StatusCode::CREATED)
     }
 
@@ -178,12 +206,17 @@ impl Registry {
         body: Bytes,
         bytes_max: u64,
     ) -> Result<Received, RegistryError> {
+        let url = self.url(doing, path)?;
+        self.send_to(doing, method, url, headers, body, bytes_max, None).await
+    }
+
+    fn url(&self, doing: &str, path: &str) -> Result<Url, RegistryError> {
         let url = format!("{}/v2/{}/{path}", self.origin, self.repository);
-        let url = Url::parse(&url).map_err(|error| malformed(doing, error))?;
-        self.send_to(doing, method, url, headers, body, bytes_max).await
+        Url::parse(&url).map_err(|error| malformed(doing, error))
     }
 
     /// Sends a request; says who asks if the registry wants to know; goes where it sends us, if we may.
+    #[allow(clippy::too_many_arguments)]
     async fn send_to(
         &mut self,
         doing: &str,
@@ -192,6 +225,7 @@ impl Registry {
         headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
         body: Bytes,
         bytes_max: u64,
+        mut take: Option<&mut Take<'_>>,
     ) -> Result<Received, RegistryError> {
         let headers: HeaderMap = headers.into_iter().collect();
         let mut request = Request { method, url, headers, body, class: EffectClass::Idempotent };
@@ -204,7 +238,7 @@ impl Registry {
             {
                 request.headers.insert(AUTHORIZATION, authorization.clone());
             }
-            let answer = self.exchange(doing, request.clone(), bytes_max).await?;
+            let answer = self.exchange(doing, request.clone(), bytes_max, take.as_deref_mut()).await?;
             if answer.status == StatusCode::UNAUTHORIZED && !asked_who {
                 asked_who = true;
                 self.authorization = Some(self.authorize(doing, &answer.headers).await?);
@@ -217,28 +251,43 @@ impl Registry {
         Err(malformed(doing, "the registry sends us from one place to the next"))
     }
 
-    async fn exchange(&self, doing: &str, request: Request, bytes_max: u64) -> Result<Received, RegistryError> {
+    /// The body of a success goes to `take`, if there is one.
+    async fn exchange(
+        &self,
+        doing: &str,
+        request: Request,
+        bytes_max: u64,
+        mut take: Option<&mut Take<'_>>,
+    ) -> Result<Received, RegistryError> {
         let failed = |failure| match failure {
             Failure::Fault(fault) => fault.detail.unwrap_or(fault.kind),
             Failure::Unknown(detail) => detail,
             Failure::Interrupted => "it was interrupted".to_owned(),
         };
         let transport = |failure| RegistryError::Transport { doing: doing.to_owned(), detail: failed(failure) };
-        let session = Session::new(&self.client, &self.approved, &Alone, TIME, None);
+        let time = if take.is_some() { STREAM_TIME } else { TIME };
+        let session = Session::new(&self.client, &self.approved, &Alone, time, None);
         let (from, is_head) = (request.url.clone(), request.method == Method::HEAD);
         let mut opened = session.open(request, Speak::Http1Or2).await.map_err(transport)?;
         // What is said of an error may be longer than what was asked for; its status counts, and the rest is cut.
         let is_success = opened.status.is_success();
         let bytes_max = if is_success { bytes_max } else { ERROR_BYTES_MAX };
         let mut body = Vec::new();
+        let mut received_bytes = 0;
         while !is_head && let Some(frame) = next(&session, &mut opened).await.map_err(transport)? {
-            if (body.len() + frame.len()) as u64 > bytes_max {
+            received_bytes += frame.len() as u64;
+            if received_bytes > bytes_max {
                 if is_success {
                     return Err(RegistryError::TooLarge { doing: doing.to_owned(), bytes_max });
                 }
                 break;
             }
-            body.extend_from_slice(&frame);
+            match take.as_deref_mut().filter(|_| is_success) {
+                Some(take) => {
+                    take(&frame).map_err(|detail| RegistryError::NotTaken { doing: doing.to_owned(), detail })?
+                }
+                None => body.extend_from_slice(&frame),
+            }
         }
         Ok(Received { from, status: opened.status, headers: opened.headers, body })
     }

@@ -67,7 +67,7 @@ impl Registry {
             headers.insert(AUTHORIZATION, basic);
         }
         let request = Request { method: Method::GET, url, headers, body: Bytes::new(), class: EffectClass::Idempotent };
-        let answer = self.exchange(doing, request, TOKEN_BYTES_MAX).await?;
+        let answer = self.exchange(doing, request, TOKEN_BYTES_MAX, None).await?;
         if answer.status != StatusCode::OK {
             let (doing, registry) = (doing.to_owned(), self.name.clone());
             return Err(match &self.credentials {

@@ -130,7 +130,9 @@ fn check_file(parts: &Parts, plugins: &BTreeMap<PluginName, PluginFacts>, file: 
             checked.problems.extend(calls.iter().map(ToString::to_string));
             let library = Library::read(parts);
             match parts.policy(&definition, &library, false) {
-                Ok(policy) => {
+                Ok(mut policy) => {
+                    let images = parts.look_at_images(&mut policy).into_iter();
+                    checked.warnings.extend(images.map(|(task, why)| warning(&definition, &shown, &task, &why, None)));
                     checked.warnings.extend(
                         policy.calls.unapproved().map(|(task, origin)| unapproved(&definition, &shown, task, origin)),
                     );
@@ -150,8 +152,11 @@ fn check_file(parts: &Parts, plugins: &BTreeMap<PluginName, PluginFacts>, file: 
 /// A host that should call it refuses to start; the definition is none the worse for it.
 fn unapproved(definition: &Definition, file: &str, task: &str, origin: &Origin) -> String {
     let message = format!("calls `{origin}`, which this host's configuration does not approve");
-    let help = "add it to `[calls] allow`";
-    let mut problem = definition::problem_at(definition, file, task, &message, Some(help));
+    warning(definition, file, task, &message, Some("add it to `[calls] allow`"))
+}
+
+fn warning(definition: &Definition, file: &str, task: &str, message: &str, help: Option<&str>) -> String {
+    let mut problem = definition::problem_at(definition, file, task, message, help);
     problem.severity = Severity::Warning;
     problem.to_string()
 }
@@ -199,6 +204,12 @@ fn print(checked: &Checked) {
         let mode = serde_json::to_value(task.mode).unwrap_or_default();
         outln!("  {reference}");
         outln!("    sandbox  {} {}", task.template, mode.as_str().unwrap_or_default());
+        if let Some(image) = &task.image {
+            match &image.pinned {
+                Some(pinned) => outln!("    image    {} {}", pinned.image.reference, pinned.image.id),
+                None => outln!("    image    {}", image.name),
+            }
+        }
         if !task.secrets.is_empty() {
             outln!("    secrets  {}", task.secrets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
         }

@@ -51,7 +51,10 @@ impl Context {
 
     /// As [`Self::parts`], with what the command line says about outbound calls.
     pub fn parts_with(&self, calls: &CallOptions) -> Result<Parts, Failure> {
-        Parts::read(Config::read(self.config.as_deref())?.with_calls(calls))
+        let mut config = Config::read(self.config.as_deref())?.with_calls(calls);
+        // Runs have a store each; what comes from registries they share.
+        config.images.folder.get_or_insert_with(|| self.data.join("images"));
+        Parts::read(config)
     }
 
     pub async fn host_with(&self, calls: &CallOptions) -> Result<Host, Failure> {

@@ -40,7 +40,15 @@ pub async fn run(context: &Context, run: Run) -> Result<u8, Failure> {
         started_by: actor(),
         auto_approval: run.yes,
     };
-    let (instance, _) = releases::start(&host, new).await.map_err(releases::failure_of)?;
+    let instance = match releases::start(&host, new).await {
+        Ok((instance, _)) => instance,
+        Err(error) => {
+            // Nothing was started, so nothing refers to it.
+            drop(host);
+            let _ = std::fs::remove_dir_all(&folder);
+            return Err(releases::failure_of(error));
+        }
+    };
     let mut working = host.work().await?;
     let tell = run.output.format == Format::Text;
     let follow = Follow {

@@ -15,6 +15,8 @@ mod tests;
 
 pub use collect::{Limits, collect};
 pub use copy_in::copy_in;
+pub(crate) use folder::Folder;
+pub(crate) use remove::remove_entry;
 pub use remove::remove_tree;
 pub use snapshot::{Snapshot, tree_size};
 

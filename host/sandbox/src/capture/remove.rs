@@ -29,13 +29,26 @@ pub fn remove_tree(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let parent = Folder::open(&parent.canonicalize()?)?;
     let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a path with a name"))?;
-    let name = CString::new(name.as_encoded_bytes())?;
-    let root = open(&parent, &name)?;
+    remove_folder(&parent, &CString::new(name.as_encoded_bytes())?)
+}
+
+/// Like [`remove_tree`], for an entry of an open folder.
+pub fn remove_entry(parent: &Folder, name: &CStr) -> io::Result<()> {
+    match unlinkat(parent, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        // Some systems say the one and some the other of a folder.
+        Err(Errno::ISDIR | Errno::PERM) => remove_folder(parent, name),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn remove_folder(parent: &Folder, name: &CStr) -> io::Result<()> {
+    let root = open(parent, name)?;
     let mut moved = 0;
     // Each round removes all but what it moved up.
     while empty(&root, &root, 0, &mut moved)? {}
     drop(root);
-    Ok(unlinkat(&parent, name.as_c_str(), AtFlags::REMOVEDIR)?)
+    Ok(unlinkat(parent, name, AtFlags::REMOVEDIR)?)
 }
 
 /// Opens a folder and makes it one that its owner can empty.

@@ -5,9 +5,9 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::host_rootfs;
 use super::session::Workspace;
-use super::wire::Spec;
+use super::wire::{Spec, SpecImage};
+use super::{baggage, host_rootfs};
 use crate::launcher;
 
 /// Where init finds the socket of the egress proxy.
@@ -15,6 +15,9 @@ pub const EGRESS_SOCKET: &str = "/run/egress.sock";
 
 /// Where init finds the launcher.
 pub const LAUNCHER: &str = "/run/launcher";
+
+/// Of folders in memory that hold little.
+const SMALL_BYTES: u64 = 16 << 20;
 
 /// What init needs as root: ids and limits of the command, the owner of the
 /// secrets' files, and signals to a process of another user.
@@ -25,7 +28,8 @@ pub fn arguments(spec: &Spec, workspace: &Workspace, as_root: bool, egress: Opti
     let mut line = Line::default();
     line.add(["--die-with-parent", "--new-session", "--as-pid-1"]);
     line.add(["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]);
-    line.add(["--hostname", "sandbox"]);
+    let host_name = spec.image.as_ref().and_then(|image| image.host_name.as_deref());
+    line.add(["--hostname", host_name.unwrap_or("sandbox")]);
     if as_root {
         // A user namespace made by root would map the sandbox to root itself.
         // Instead the command drops to a spare id, and process 1 stays out of its reach.
@@ -37,36 +41,9 @@ pub fn arguments(spec: &Spec, workspace: &Workspace, as_root: bool, egress: Opti
         line.add(["--unshare-user", "--uid", &spec.uid.to_string(), "--gid", &spec.gid.to_string()]);
     }
 
-    line.bind("--ro-bind", Path::new("/usr"), "/usr");
-    for name in ["bin", "sbin", "lib", "lib32", "lib64", "libx32"] {
-        let path = PathBuf::from("/").join(name);
-        match fs::read_link(&path) {
-            Ok(target) => {
-                line.add(["--symlink"]);
-                line.0.extend([target.into(), path.into()]);
-            }
-            Err(_) if path.is_dir() => line.bind("--ro-bind", &path, &format!("/{name}")),
-            Err(_) => {}
-        }
-    }
-    line.add(["--proc", "/proc", "--dev", "/dev"]);
-    for hidden in ["/proc/kcore", "/proc/keys", "/proc/key-users", "/proc/timer_list", "/proc/sysrq-trigger"] {
-        if Path::new(hidden).exists() {
-            line.add(["--ro-bind", "/dev/null", hidden]);
-        }
-    }
-    for shared in ["/dev/shm", "/tmp"] {
-        line.add(["--perms", "1777", "--size", &spec.limits.memory_bytes.to_string(), "--tmpfs", shared]);
-    }
-    for closed in ["/run", "/var", "/etc", "/home", "/opt"] {
-        line.add(["--perms", "0755", "--size", &(16 << 20).to_string(), "--tmpfs", closed]);
-    }
-    line.add(["--perms", "1777", "--dir", "/var/tmp"]);
-    for (source, target) in host_rootfs::configuration(&spec.root) {
-        line.bind("--ro-bind-try", &source, &target);
-    }
-    if let Some(toolchain) = &spec.toolchain {
-        line.bind("--ro-bind", toolchain, "/opt/rust");
+    match &spec.image {
+        None => line.host_root(spec),
+        Some(image) => line.image_root(spec, image),
     }
     line.bind("--bind", &workspace.home, "/home/runner");
     line.bind("--bind", &workspace.workspace, "/workspace");
@@ -74,19 +51,86 @@ pub fn arguments(spec: &Spec, workspace: &Workspace, as_root: bool, egress: Opti
     if let Some(socket) = egress {
         line.bind("--ro-bind", socket, EGRESS_SOCKET);
     }
-    for closed in ["/etc", "/home", "/opt", "/"] {
-        line.add(["--remount-ro", closed]);
+    if spec.image.is_none() {
+        for closed in ["/etc", "/home", "/opt", "/"] {
+            line.add(["--remount-ro", closed]);
+        }
     }
-    line.add(["--chdir", "/", "--", LAUNCHER]);
-    line.0.extend(spec.launcher_arguments.iter().map(OsString::from));
+    line.add(["--chdir", "/", "--"]);
+    line.0.extend(spec.launch().iter().map(OsString::from));
     line.add([launcher::INIT]);
     line.0
+}
+
+impl Spec {
+    /// The words that start the launcher inside, but for its role.
+    pub fn launch(&self) -> Vec<String> {
+        let loader = self.image.as_ref().map(|image| image.baggage.words()).unwrap_or_default();
+        loader.into_iter().chain([LAUNCHER.to_owned()]).chain(self.launcher_arguments.iter().cloned()).collect()
+    }
 }
 
 #[derive(Default)]
 struct Line(Vec<OsString>);
 
 impl Line {
+    /// The machine's own programs, read-only.
+    fn host_root(&mut self, spec: &Spec) {
+        self.bind("--ro-bind", Path::new("/usr"), "/usr");
+        for name in ["bin", "sbin", "lib", "lib32", "lib64", "libx32"] {
+            let path = PathBuf::from("/").join(name);
+            match fs::read_link(&path) {
+                Ok(target) => {
+                    self.add(["--symlink"]);
+                    self.0.extend([target.into(), path.into()]);
+                }
+                Err(_) if path.is_dir() => self.bind("--ro-bind", &path, &format!("/{name}")),
+                Err(_) => {}
+            }
+        }
+        self.of_every_root(spec);
+        for closed in ["/run", "/var", "/etc", "/home", "/opt"] {
+            self.add(["--perms", "0755", "--size", &SMALL_BYTES.to_string(), "--tmpfs", closed]);
+        }
+        self.add(["--perms", "1777", "--dir", "/var/tmp"]);
+        for (source, target) in host_rootfs::configuration(&spec.root) {
+            self.bind("--ro-bind-try", &source, &target);
+        }
+        if let Some(toolchain) = &spec.toolchain {
+            self.bind("--ro-bind", toolchain, "/opt/rust");
+        }
+    }
+
+    /// An unpacked image, read-only. Its folders to mount on were made with it.
+    fn image_root(&mut self, spec: &Spec, image: &SpecImage) {
+        self.bind("--ro-bind", &image.root, "/");
+        self.of_every_root(spec);
+        self.shared(&["/var/tmp"], spec.limits.memory_bytes);
+        self.shared(&["/run"], SMALL_BYTES);
+        self.add(["--perms", "0755", "--dir", baggage::PLACE]);
+        for (source, target) in image.baggage.files() {
+            self.bind("--ro-bind", &source, &target);
+        }
+    }
+
+    /// What the kernel shows, and folders for scratch.
+    fn of_every_root(&mut self, spec: &Spec) {
+        self.add(["--proc", "/proc", "--dev", "/dev"]);
+        for hidden in ["/proc/kcore", "/proc/keys", "/proc/key-users", "/proc/timer_list", "/proc/sysrq-trigger"] {
+            if Path::new(hidden).exists() {
+                self.add(["--ro-bind", "/dev/null", hidden]);
+            }
+        }
+        self.shared(&["/dev/shm", "/tmp"], spec.limits.memory_bytes);
+    }
+
+    /// Folders in memory that everybody may write to.
+    fn shared(&mut self, folders: &[&str], bytes: u64) {
+        for folder in folders {
+            self.add(["--perms", "1777", "--size", &bytes.to_string(), "--tmpfs", folder]);
+        }
+    }
+
     fn add<'a>(&mut self, arguments: impl IntoIterator<Item = &'a str>) {
         self.0.extend(arguments.into_iter().map(OsString::from));
     }

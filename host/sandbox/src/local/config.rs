@@ -18,6 +18,8 @@ pub struct LocalConfig {
     /// Spools, sessions and locks. Made if missing, closed to others (0700).
     pub root: PathBuf,
     pub templates: Arc<Templates>,
+    /// Images, which several providers may share; none is a folder in `root`.
+    pub images: Option<PathBuf>,
     /// The program that begins with [`crate::launcher::run_if_requested`]: the host's own.
     pub launcher: PathBuf,
     /// Put before the role's name when the launcher is started.
@@ -36,6 +38,7 @@ impl LocalConfig {
         Self {
             root,
             templates,
+            images: None,
             launcher,
             launcher_arguments: Vec::new(),
             resolve: BTreeMap::new(),
@@ -43,6 +46,10 @@ impl LocalConfig {
             gid: SANDBOX_ID,
             program_folders: ["/usr/bin", "/usr/local/bin", "/bin"].map(PathBuf::from).to_vec(),
         }
+    }
+
+    pub(super) fn images_folder(&self) -> PathBuf {
+        self.images.clone().unwrap_or_else(|| self.root.join("images"))
     }
 }
 

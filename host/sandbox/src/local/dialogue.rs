@@ -17,7 +17,6 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use workflow::command::{McpAnswer, McpDialogue, McpTrouble};
 
-use super::bwrap::LAUNCHER;
 use super::wire::Spec;
 use crate::launcher;
 
@@ -29,8 +28,7 @@ const SHOWN_BYTES: usize = 200;
 
 /// Program, arguments and standard input of the command that asks a server.
 pub fn of(dialogue: &McpDialogue, spec: &Spec) -> (Vec<String>, Option<String>) {
-    let mut argv = vec![LAUNCHER.to_owned()];
-    argv.extend(spec.launcher_arguments.iter().cloned());
+    let mut argv = spec.launch();
     argv.push(launcher::DIALOGUE.to_owned());
     argv.extend(spec.command.argv.iter().cloned());
     (argv, Some(serde_json::json!(dialogue).to_string()))

@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -14,7 +15,7 @@ use rustix::thread::{
 };
 
 use super::seccomp;
-use super::wire::Enter;
+use super::wire::{Enter, SHIELD};
 
 /// As shells and `env` have them.
 const NOT_PREPARED: u8 = 125;
@@ -32,9 +33,17 @@ pub fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     if let Err(error) = prepare(&enter) {
         return refuse("the sandbox", &error.to_string(), NOT_PREPARED);
     }
-    let error = Command::new(&program).args(args).exec();
+    let error = Command::new(&program).args(args).env_clear().envs(unshielded()).exec();
     let code = if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE };
     refuse(&program.to_string_lossy(), &error.to_string(), code)
+}
+
+/// The command's own environment: see [`Enter`].
+fn unshielded() -> impl Iterator<Item = (OsString, OsString)> {
+    std::env::vars_os().filter_map(|(name, value)| {
+        let name = name.as_bytes().strip_prefix(SHIELD.as_bytes())?;
+        Some((OsString::from_vec(name.to_vec()), value))
+    })
 }
 
 fn refuse(what: &str, why: &str, code: u8) -> ExitCode {

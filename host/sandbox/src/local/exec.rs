@@ -7,12 +7,14 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
-use workflow::command::SandboxMode;
+use workflow::TemplateName;
+use workflow::command::{Container, SandboxMode};
 
 use super::Local;
+use super::baggage::Baggage;
 use super::spool::{Spool, State};
 use super::supervisor::Report;
-use super::wire::{Spec, SpecLimits};
+use super::wire::{Spec, SpecImage, SpecLimits};
 use crate::{ExecError, ExecOutcome, ExecRequest, Rootfs, Template, launcher};
 
 /// How often a supervisor that this process did not start is looked at.
@@ -52,7 +54,9 @@ impl Local {
                 }
                 State::Fresh => {
                     let spec = self.spec(&request, &spool)?;
-                    self.require_tools(&request.command.template).await?;
+                    if spec.image.is_none() {
+                        self.require_tools(&request.command.template).await?;
+                    }
                     match self
                         .supervise(&spool, &request, &spec)
                         .await
@@ -103,15 +107,16 @@ impl Local {
         let cannot_start = |detail: String| ExecError::Start { template: command.template.clone(), detail };
         let template = self.config.templates.get(&command.template);
         let template = template.ok_or_else(|| cannot_start("there is no such template".to_owned()))?;
-        match template.rootfs() {
-            Rootfs::Host => {}
-            Rootfs::Image { digest } => {
+        let image = match (&command.container, template.rootfs()) {
+            (Some(container), _) => Some(self.image(container, &command.template)?),
+            (None, Rootfs::Host) => None,
+            (None, Rootfs::Container) => {
                 return Err(ExecError::Unsupported {
-                    what: format!("template `{}` asks for the image `{digest}`", command.template),
-                    remedy: "the local provider runs `rootfs.kind = \"host\"` only".to_owned(),
+                    what: format!("template `{}` has no root file system of its own", command.template),
+                    remedy: "name another template, or use `run.container`, which brings one".to_owned(),
                 });
             }
-        }
+        };
         let bwrap = self.bwrap().ok_or_else(|| ExecError::Unsupported {
             what: "bubblewrap is not installed, and nothing runs without a sandbox".to_owned(),
             remedy: "apt-get install bubblewrap".to_owned(),
@@ -147,8 +152,32 @@ impl Local {
             launcher: self.config.launcher.clone(),
             launcher_arguments: self.config.launcher_arguments.clone(),
             toolchain: self.rootfs.toolchain.clone(),
-            sandbox_digest: self.rootfs.digest.clone(),
+            sandbox_digest: match &command.container {
+                Some(container) => container.image.id.clone(),
+                None => self.rootfs.digest.clone(),
+            },
+            image,
         })
+    }
+
+    /// What a command in an image runs in; the image is here by now.
+    fn image(&self, container: &Container, template: &TemplateName) -> Result<SpecImage, ExecError> {
+        let cannot_start = |detail: String| ExecError::Start { template: template.clone(), detail };
+        let id = &container.image.id;
+        let unpacked = self.images.unpacked(id);
+        let unpacked = unpacked.ok_or_else(|| cannot_start(format!("image `{id}` is not unpacked on this host")))?;
+        let baggage = match self.baggage.get() {
+            Some(baggage) => baggage.clone(),
+            None => {
+                let found = Baggage::of(&self.config.launcher).map_err(|error| {
+                    let launcher = self.config.launcher.display();
+                    cannot_start(format!("failed to find out which libraries `{launcher}` needs: {error}"))
+                })?;
+                self.baggage.get_or_init(|| found).clone()
+            }
+        };
+        let host_name = container.host_name.clone();
+        Ok(SpecImage { root: unpacked.root, says: unpacked.says, host_name, baggage })
     }
 }
 

@@ -19,8 +19,8 @@ use std::thread;
 
 use rustix::process::{DumpableBehavior, Pid, Signal, WaitOptions, kill_process_group, set_dumpable_behavior, wait};
 
-use super::bwrap::{EGRESS_SOCKET, LAUNCHER};
-use super::wire::{FromInit, Setup, ToInit, send};
+use super::bwrap::EGRESS_SOCKET;
+use super::wire::{FromInit, SHIELD, Setup, ToInit, send};
 use crate::{egress, launcher};
 
 const SECRETS: &str = "/run/secrets";
@@ -60,13 +60,15 @@ fn start(setup: &Setup) -> io::Result<Pid> {
         let listener = TcpListener::bind(egress::LISTEN)?;
         thread::spawn(move || egress::forward(listener, Path::new(EGRESS_SOCKET)));
     }
-    let mut child = Command::new(LAUNCHER)
-        .args(&setup.launcher_arguments)
+    let (program, words) = setup.launch.split_first().ok_or_else(|| io::Error::other("nothing to launch"))?;
+    let shielded = setup.environment.iter().map(|(name, value)| (format!("{SHIELD}{name}"), value));
+    let mut child = Command::new(program)
+        .args(words)
         .arg(launcher::ENTER)
         .arg(serde_json::to_string(&setup.enter)?)
         .args(&setup.argv)
         .env_clear()
-        .envs(&setup.environment)
+        .envs(shielded)
         .stdin(if setup.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
         .process_group(0)
         .spawn()?;

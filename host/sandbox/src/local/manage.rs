@@ -123,6 +123,7 @@ impl Local {
                 removed.push(format!("control group {name}"));
             }
         }
+        removed.extend(self.images().sweep());
         removed
     }
 

@@ -11,6 +11,7 @@
 //! spool's lock and writes `started` before anything runs; where that file is
 //! and no outcome, nobody starts it again.
 
+mod baggage;
 mod bwrap;
 mod cgroup;
 mod config;
@@ -20,7 +21,7 @@ pub(crate) mod enter;
 mod exec;
 mod host_rootfs;
 pub(crate) mod init;
-mod lock;
+pub(crate) mod lock;
 mod manage;
 mod output;
 mod seccomp;
@@ -34,7 +35,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use async_trait::async_trait;
 use workflow::{Digest, EffectKey, InstanceId, TemplateName};
@@ -43,7 +44,9 @@ pub use config::{LocalConfig, OpenError, SANDBOX_ID};
 pub use doctor::{Finding, doctor};
 use host_rootfs::HostRootfs;
 
+use crate::image::ImageStore;
 use crate::{ExecError, ExecOutcome, ExecRequest, Provider};
+use baggage::Baggage;
 
 /// The provider of sandboxes on this machine. Several processes may use one
 /// `root` at the same time.
@@ -53,6 +56,9 @@ pub struct Local {
     rootfs: HostRootfs,
     /// Told apart from other roots of the machine in the names of control groups.
     mark: String,
+    images: ImageStore,
+    /// Found out with the first image that is run.
+    baggage: OnceLock<Baggage>,
     /// Templates whose tools have been asked for their versions, and fit.
     equipped: Mutex<BTreeSet<TemplateName>>,
 }
@@ -78,12 +84,18 @@ impl Local {
         host_rootfs::write_configuration(&config.root, config.uid, config.gid).map_err(folder(&config.root))?;
         let rootfs = HostRootfs::describe(&config.root).map_err(OpenError::Describe)?;
         let mark = Digest::of(config.root.as_os_str().as_encoded_bytes()).hex()[..8].to_owned();
-        Ok(Self { config, rootfs, mark, equipped: Mutex::default() })
+        let images = ImageStore::new(config.images_folder(), (config.uid, config.gid));
+        Ok(Self { config, rootfs, mark, images, baggage: OnceLock::new(), equipped: Mutex::default() })
     }
 
     /// Digest of the host's package list: what commands really run in.
     pub fn sandbox_digest(&self) -> &Digest {
         &self.rootfs.digest
+    }
+
+    /// The images that commands may run in.
+    pub fn images(&self) -> &ImageStore {
+        &self.images
     }
 
     fn cgroup_name(&self, slug: &str) -> String {

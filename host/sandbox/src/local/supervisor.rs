@@ -330,9 +330,9 @@ fn setup(spec: &Spec, environment: BTreeMap<String, String>, owner: Option<(u32,
         stdin,
         secrets: spec.secrets.clone(),
         egress: !spec.command.egress.is_empty(),
-        launcher_arguments: spec.launcher_arguments.clone(),
+        launch: spec.launch(),
         enter: Enter {
-            working_directory: spec.command.working_directory.clone(),
+            working_directory: working_directory(spec),
             owner,
             file_size_bytes: limits.file_size_bytes,
             memory_bytes: (!groups.limits_memory()).then_some(limits.memory_bytes),
@@ -343,17 +343,24 @@ fn setup(spec: &Spec, environment: BTreeMap<String, String>, owner: Option<(u32,
 
 /// The whole environment of the command: later entries win.
 fn environment(spec: &Spec) -> Result<BTreeMap<String, String>, NothingRan> {
-    let mut all: BTreeMap<String, String> = [
-        ("PATH", "/opt/rust/bin:/usr/local/bin:/usr/bin:/bin"),
-        ("HOME", "/home/runner"),
-        ("USER", "runner"),
-        ("LANG", "C.UTF-8"),
-        ("TMPDIR", "/tmp"),
-        ("CARGO_HOME", "/home/runner/.cargo"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into();
-    all.extend(spec.environment.clone());
+    let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    let mut all = BTreeMap::new();
+    match &spec.image {
+        None => {
+            all.extend(pairs(&OF_HOST));
+            all.extend(pairs(&OF_USER));
+            all.extend(spec.environment.clone());
+        }
+        // The template's own are for the tools of its own root file system.
+        Some(image) => {
+            all.extend(pairs(&[("PATH", PATH_OF_IMAGES)]));
+            all.extend(image.says.environment.iter().cloned());
+            // What an image says of these is not so here.
+            all.extend(pairs(&OF_USER));
+        }
+    }
     all.extend(spec.command.environment.clone());
     if !spec.command.egress.is_empty() {
         all.extend(crate::egress::environment());
@@ -363,6 +370,25 @@ fn environment(spec: &Spec) -> Result<BTreeMap<String, String>, NothingRan> {
         all.insert(variable.clone(), value.clone());
     }
     Ok(all)
+}
+
+const OF_HOST: [(&str, &str); 3] = [
+    ("PATH", "/opt/rust/bin:/usr/local/bin:/usr/bin:/bin"),
+    ("LANG", "C.UTF-8"),
+    ("CARGO_HOME", "/home/runner/.cargo"),
+];
+
+const OF_USER: [(&str, &str); 3] = [("HOME", "/home/runner"), ("USER", "runner"), ("TMPDIR", "/tmp")];
+
+/// As Docker has it, for an image that says nothing.
+const PATH_OF_IMAGES: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Below the workspace, unless an image has a place of its own for it.
+fn working_directory(spec: &Spec) -> String {
+    match &spec.image {
+        Some(image) if spec.command.working_directory.is_empty() => image.says.working_directory.clone(),
+        Some(_) | None => spec.command.working_directory.clone(),
+    }
 }
 
 fn socket_of(proxy: bool) -> Option<&'static Path> {

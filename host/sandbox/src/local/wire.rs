@@ -10,6 +10,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use workflow::{Command, Digest, InstanceId, SecretName};
 
+use super::baggage::Baggage;
+use crate::image::Says;
+
 /// Host to supervisor, over its standard input: all it must know.
 #[derive(Serialize, Deserialize)]
 pub struct Spec {
@@ -31,7 +34,19 @@ pub struct Spec {
     pub launcher: PathBuf,
     pub launcher_arguments: Vec<String>,
     pub toolchain: Option<PathBuf>,
+    /// What becomes `/`; none is this machine's own programs.
+    pub image: Option<SpecImage>,
     pub sandbox_digest: Digest,
+}
+
+/// An unpacked image to run in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SpecImage {
+    pub root: PathBuf,
+    pub says: Says,
+    pub host_name: Option<String>,
+    /// What the launcher needs where the machine's libraries are not.
+    pub baggage: Baggage,
 }
 
 /// The template's limits with the command's own time limit.
@@ -65,11 +80,16 @@ pub struct Setup {
     pub secrets: BTreeMap<SecretName, String>,
     /// Listen on the proxy port and forward to the socket of the egress proxy.
     pub egress: bool,
-    pub launcher_arguments: Vec<String>,
+    /// The words that start the launcher in there, but for its role.
+    pub launch: Vec<String>,
     pub enter: Enter,
 }
 
 /// What the last step before the command does to itself.
+///
+/// Its environment is that of the command with [`SHIELD`] before each name:
+/// the step is linked dynamically and has powers still, so no variable of the
+/// command may mean something to it.
 #[derive(Serialize, Deserialize)]
 pub struct Enter {
     pub working_directory: String,
@@ -105,6 +125,10 @@ pub enum FromInit {
 pub struct Refusal {
     pub detail: String,
 }
+
+/// Before the name of each variable until the command itself is started: with
+/// it no name means anything to a program loader.
+pub const SHIELD: &str = "_";
 
 pub fn send(to: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
     let mut line = serde_json::to_vec(message)?;

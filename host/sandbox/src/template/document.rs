@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::{Spanned, Value};
 use workflow::command::SandboxMode;
-use workflow::{Digest, SecretName, TemplateName};
+use workflow::{SecretName, TemplateName};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,7 +30,7 @@ pub struct Document {
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum RootfsDocument {
     Host {},
-    Image { digest: Digest },
+    Container {},
 }
 
 #[derive(Deserialize)]

@@ -32,7 +32,7 @@ pub fn parse(source: &str, folder: Option<&str>) -> Result<Template, Mistake> {
     }
     let rootfs = match document.rootfs.into_inner() {
         RootfsDocument::Host {} => Rootfs::Host,
-        RootfsDocument::Image { digest } => Rootfs::Image { digest },
+        RootfsDocument::Container {} => Rootfs::Container,
     };
     let egress = targets(&document.egress, None, lines)?;
     for name in document.environment.keys() {

@@ -46,8 +46,8 @@ pub struct Template {
 pub enum Rootfs {
     /// The machine's `/usr`, read-only. Not an image: its digest is of the package list.
     Host,
-    /// An unpacked image.
-    Image { digest: Digest },
+    /// The image that a `run.container` brings; nothing else runs in it.
+    Container,
 }
 
 /// The most one command may take.
@@ -191,11 +191,21 @@ impl Template {
     }
 }
 
+/// What a `run.container` is bounded by where the definition names no template.
+const BUILT_IN: &str = include_str!("container.toml");
+
 /// The templates of a host, by name.
 #[derive(Debug, Clone, Default)]
 pub struct Templates(BTreeMap<TemplateName, Template>);
 
 impl Templates {
+    /// These, and the template of a `run.container` that names none, unless it is among them.
+    pub fn with_built_in(mut self) -> Self {
+        let built_in = load::parse(BUILT_IN, None).unwrap_or_else(|(line, message)| panic!("line {line}: {message}"));
+        self.0.entry(built_in.name.clone()).or_insert(built_in);
+        self
+    }
+
     /// Loads every folder of `folder` that has a `template.toml`.
     pub fn load(folder: &Path) -> Result<Self, TemplateError> {
         let unreadable = |source| TemplateError::Read { path: folder.to_owned(), source };

@@ -7,7 +7,7 @@ use workflow::review::{CommandReach, SandboxReach};
 
 use super::parameter::{Parameter, ParameterKind, TextRule};
 use super::pattern::{Item, Text};
-use super::{Rootfs, Template, Templates};
+use super::{Template, Templates};
 
 /// What every command finds, beside the image: see `local/bwrap.rs`.
 const MOUNTS: [&str; 5] = [
@@ -24,10 +24,9 @@ impl Template {
         SandboxReach {
             template: self.name.clone(),
             template_digest: self.digest.clone(),
-            image: match &self.rootfs {
-                Rootfs::Host => None,
-                Rootfs::Image { digest } => Some(digest.clone()),
-            },
+            // That of a `run.container` is in the policy of its task.
+            image: None,
+            image_name: None,
             tools: self.tools.iter().map(|(tool, versions)| (tool.clone(), versions.to_string())).collect(),
             memory_mib: self.limits.memory_mib,
             processes: self.limits.processes,

@@ -68,6 +68,7 @@ impl Template {
             template: self.name.clone(),
             command_name: Some(name.clone()),
             dialogue: None,
+            container: None,
             mode,
             argv,
             environment: environment.collect(),

@@ -103,6 +103,7 @@ pub fn request(sequence: u32, mode: SandboxMode, argv: &[&str]) -> ExecRequest {
         template: TemplateName::new("conformance").expect("a name"),
         command_name: None,
         dialogue: None,
+        container: None,
         mode,
         argv: argv.iter().map(|argument| (*argument).to_owned()).collect(),
         environment: BTreeMap::new(),

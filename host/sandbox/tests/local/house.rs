@@ -123,6 +123,7 @@ fn request(mode: SandboxMode, key: EffectKey, argv: &[&str]) -> ExecRequest {
             template: TemplateName::new("test").expect("a name"),
             command_name: None,
             dialogue: None,
+            container: None,
             mode,
             argv: argv.iter().map(|&argument| argument.to_owned()).collect(),
             environment: BTreeMap::new(),

@@ -48,6 +48,10 @@ impl Hands {
             }
         } else {
             self.unchanged(&command.template, templates).map_err(configuration_fault)?;
+            if let Some(container) = &command.container {
+                let fetched = self.images.fetch(&container.image).await;
+                fetched.map_err(|error| EffectOutcome::Faulted { error: error.fault() })?;
+            }
             self.request(key, command).await.map_err(configuration_fault)?
         };
         if self.running.is_stopped(key) {

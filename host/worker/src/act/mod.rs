@@ -22,6 +22,7 @@ use workflow::event::Event;
 use workflow::redaction::Redactor;
 use workflow::{Digest, Effect, EffectKey, EffectOutcome, InstanceId, Origin, TemplateName, Timestamp};
 
+use crate::images::Images;
 use crate::plugins::PluginCatalog;
 use crate::secrets::Secrets;
 use crate::services::Services;
@@ -148,6 +149,8 @@ pub struct Hands {
     pub secrets: Arc<Secrets>,
     /// The way out of the host itself.
     pub client: Arc<calls::Client>,
+    /// What `run.container` runs in.
+    pub images: Arc<Images>,
     /// What plugins may ask beyond their release.
     pub services: Arc<Services>,
     /// Commands that run now, for [`Act::stop`].

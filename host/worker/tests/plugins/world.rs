@@ -70,6 +70,7 @@ impl World {
             running: Arc::new(Running::default()),
             client: Arc::new(calls::Client::new(calls::Rules::default(), None, calls::Limits::default()).unwrap()),
             services: Arc::default(),
+            images: Arc::default(),
         };
         Self { _folder: folder, machine, hands }
     }

@@ -14,10 +14,12 @@ use super::outbound::Outbound;
 use super::schedule::Schedule;
 use crate::capability::Grants;
 use crate::command::SandboxMode;
+use crate::distribution::Reference;
 use crate::effect::{EffectClass, Fault};
 use crate::event::FlowTarget;
 use crate::expression::{Expression, Pattern, Template};
 use crate::ids::{Digest, PluginName, SecretName, TemplateName};
+use crate::image::PullPolicy;
 
 /// A checked definition. Named by the digest of its source text.
 #[derive(Debug, Clone)]
@@ -398,6 +400,18 @@ pub struct Run {
 pub enum Process {
     Shell { command: Template },
     Script { language: String, code: Template },
+    Container(Box<ContainerProcess>),
+}
+
+/// `run.container`: a process that finds an image as its `/`.
+#[derive(Debug, Clone)]
+pub struct ContainerProcess {
+    pub image: Reference,
+    pub pull: PullPolicy,
+    /// What the sandbox calls itself.
+    pub name: Option<Template>,
+    /// Instead of what the image starts.
+    pub command: Option<Template>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -117,10 +117,12 @@ impl Check<'_> {
             }
             TaskKind::Run(run) => {
                 let process = match &run.process {
-                    Process::Shell { command } => command,
-                    Process::Script { code, language: _ } => code,
+                    Process::Shell { command } => [Some(command), None],
+                    Process::Script { code, language: _ } => [Some(code), None],
+                    Process::Container(container) => [container.command.as_ref(), container.name.as_ref()],
                 };
-                let templates = run.arguments.iter().chain(run.environment.values()).chain(&run.stdin).chain([process]);
+                let process = process.into_iter().flatten();
+                let templates = run.arguments.iter().chain(run.environment.values()).chain(&run.stdin).chain(process);
                 templates.for_each(|template| self.template(template, &below("/run"), known));
             }
             TaskKind::RunWorkflow(run) => {

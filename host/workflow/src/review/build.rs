@@ -189,7 +189,10 @@ impl Rows<'_> {
     /// `run.shell`, `run.script` and a server over stdio: the definition itself
     /// says what runs. `field` of the task is where.
     fn own_command(&self, argv: Vec<String>, field: &str, policy: &TaskPolicy) -> Reach {
-        let sandbox = (self.facts.sandboxes)(&policy.template);
+        let sandbox = (self.facts.sandboxes)(&policy.template).map(|sandbox| match &policy.image {
+            None => sandbox,
+            Some(image) => sandbox.with_image(image),
+        });
         let secrets = policy.secrets.iter().map(|name| (name.to_string(), name.clone())).collect();
         let through = sandbox.and_then(|sandbox| {
             Some(CommandReach {
@@ -243,6 +246,9 @@ fn argv_of(run: &Run) -> Vec<String> {
     let mut argv = match &run.process {
         Process::Shell { command } => vec![written(command)],
         Process::Script { language, code } => vec![language.clone(), written(code)],
+        Process::Container(container) => {
+            [container.image.to_string()].into_iter().chain(container.command.iter().map(written)).collect()
+        }
     };
     argv.extend(run.arguments.iter().map(written));
     argv

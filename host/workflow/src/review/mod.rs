@@ -24,6 +24,7 @@ use crate::capability::{Date, LockEntry, PluginManifest, World};
 use crate::command::SandboxMode;
 use crate::definition::Definition;
 use crate::ids::{CommandName, Digest, PluginName, SecretName, TemplateName};
+use crate::image::TaskImage;
 
 pub use build::report;
 pub use difference::{Change, Side, StepDescription, difference};
@@ -145,8 +146,11 @@ pub struct CommandReach {
 pub struct SandboxReach {
     pub template: TemplateName,
     pub template_digest: Digest,
-    /// Digest of the image; none: the machine's own `/usr`, read-only.
+    /// Id of the image; none: it has not been looked up, or there is none.
     pub image: Option<Digest>,
+    /// The image as the definition names it; none: the machine's own `/usr`, read-only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_name: Option<String>,
     /// Tool to the versions it must answer.
     pub tools: BTreeMap<String, String>,
     pub memory_mib: u64,
@@ -155,6 +159,17 @@ pub struct SandboxReach {
     pub workspace_mib: u64,
     /// Every mount beside the image: what a command finds there.
     pub mounts: Vec<String>,
+}
+
+impl SandboxReach {
+    /// The same sandbox around an image.
+    pub(crate) fn with_image(self, image: &TaskImage) -> Self {
+        let (id, name) = match &image.pinned {
+            Some(pinned) => (Some(pinned.image.id.clone()), &pinned.image.reference),
+            None => (None, &image.name),
+        };
+        Self { image: id, image_name: Some(name.to_string()), tools: BTreeMap::new(), ..self }
+    }
 }
 
 /// The templates of a host, as a report asks for them.

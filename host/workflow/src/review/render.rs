@@ -225,9 +225,11 @@ fn through(command: &CommandReach) -> Vec<(&'static str, String)> {
 }
 
 fn image(sandbox: &SandboxReach) -> String {
-    let image = match &sandbox.image {
-        Some(digest) => format!("image {digest}"),
-        None => "no image: the machine's own /usr".to_owned(),
+    let image = match (&sandbox.image_name, &sandbox.image) {
+        (Some(name), Some(id)) => format!("image {name}, id {id}"),
+        (Some(name), None) => format!("image {name}, which an instance asks its registry for when it starts"),
+        (None, Some(id)) => format!("image {id}"),
+        (None, None) => "no image: the machine's own /usr".to_owned(),
     };
     format!("{image}; template {} {}", sandbox.template, sandbox.template_digest)
 }

@@ -44,6 +44,7 @@ pub fn policy(definition: &Definition, secrets: &[&str]) -> EffectivePolicy {
         reason: None,
         secrets: secrets.iter().map(|name| name.parse().unwrap()).collect(),
         plugin: None,
+        image: None,
     };
     let tasks: BTreeMap<_, _> = references.into_iter().map(|reference| (reference, task.clone())).collect();
     EffectivePolicy { tasks, echo: true, allow_auto_approval: false, ..EffectivePolicy::default() }

@@ -35,7 +35,7 @@ fn a_wrong_definition_is_refused_with_line_problem_and_remedy() {
         ("{ run: { shell: { command: 'true' } } }", "task `look` needs a sandbox template"),
         (
             "{ run: { shell: { command: 'true' } }, metadata: { lightWorkflow: { security: { sandbox: { template: rust-relase } } } } }",
-            "task `look` names sandbox template `rust-relase`, which this host does not have; it has `java-release`, `rust-release`",
+            "task `look` names sandbox template `rust-relase`, which this host does not have; it has `container`, `java-release`, `rust-release`",
         ),
     ];
     for (task, message) in cases {

@@ -11,6 +11,7 @@
 mod ask;
 mod authentication;
 mod call;
+mod container;
 mod data;
 mod document;
 mod expand;

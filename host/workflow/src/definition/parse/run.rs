@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use super::super::model::{Process, Run, RunReturn, RunWorkflow, TaskKind, WorkflowName};
 use super::tasks::Context;
-use super::{document, resource, values};
+use super::{container, document, resource, values};
 use crate::expression::Template;
 use crate::located::{Field, Slot};
 
 pub fn run(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
-    let [shell, script, child, wait, returns] =
-        field.fields_refusing(["shell", "script", "workflow", "await", "return"], &["container"])?;
+    let [shell, script, container, child, wait, returns] =
+        field.fields(["shell", "script", "container", "workflow", "await", "return"])?;
     if let Some(child) = child.given() {
-        if shell.given().or(script.given()).is_some() {
+        if shell.given().or(script.given()).or(container.given()).is_some() {
             field.error("`run` has `workflow` and something else", Some("make two tasks of it"));
         }
         return workflow(&child, &wait, &returns);
@@ -28,19 +28,17 @@ pub fn run(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
             ("result", RunReturn::Result),
         ])
     });
-    let process = match (shell.given(), script.given()) {
-        (Some(shell), None) => self::shell(&shell),
-        (None, Some(script)) => self::script(&script),
-        (Some(_), Some(_)) => {
-            field.error("`run` has both `shell` and `script`", Some("make two tasks of it"));
+    let process = match (shell.given(), script.given(), container.given()) {
+        (Some(shell), None, None) => self::shell(&shell),
+        (None, Some(script), None) => self::script(&script),
+        (None, None, Some(container)) => container::container(&container),
+        (None, None, None) => {
+            let help = "give it `shell`, `script`, `container` or `workflow`";
+            field.error("`run` does not say what to run", Some(help));
             None
         }
-        (None, None) => {
-            // `container` has been refused already.
-            if field.slot("container").given().is_none() {
-                let help = "give it `shell`, `script` or `workflow`";
-                field.error("`run` does not say what to run", Some(help));
-            }
+        (_, _, _) => {
+            field.error("`run` has more than one of `shell`, `script` and `container`", Some("make two tasks of it"));
             None
         }
     };
@@ -83,8 +81,8 @@ fn workflow(field: &Field, wait: &Slot, returns: &Slot) -> Option<TaskKind> {
     }))
 }
 
-/// What a command and a script both have.
-struct Shared {
+/// What all kinds of process have.
+pub(super) struct Shared {
     environment: BTreeMap<String, Template>,
     arguments: Vec<Template>,
     stdin: Option<Template>,
@@ -114,7 +112,7 @@ fn script(field: &Field) -> Option<(Process, Shared)> {
     Some((Process::Script { language: language?.to_owned(), code: code? }, shared?))
 }
 
-fn shared(stdin: &Slot, arguments: &Slot, environment: &Slot) -> Option<Shared> {
+pub(super) fn shared(stdin: &Slot, arguments: &Slot, environment: &Slot) -> Option<Shared> {
     let stdin = stdin.optional(values::text_template);
     let arguments = arguments.or(Vec::new(), values::text_templates);
     let environment = environment.or(BTreeMap::new(), self::environment);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::children;
 
 use crate::capability::TaskPolicy;
-use crate::command::{Command, CommandResult, CommandStatus};
+use crate::command::{Command, CommandResult, CommandStatus, Container};
 use crate::definition::{Call, Process, Run, RunReturn, TaskKind};
 use crate::effect::{Effect, EffectClass, EffectOutcome, Fault, OWN_ERRORS, StandardError};
 use crate::engine::data_flow::Running;
@@ -16,6 +16,7 @@ use crate::engine::scope::Scope;
 use crate::event::Event;
 use crate::expression::{Template, excerpt};
 use crate::ids::{ArtifactUri, PluginName, SecretName};
+use crate::image::PinnedImage;
 
 /// The plugin whose call answers its input, where policy says so.
 const ECHO: &str = "echo";
@@ -72,8 +73,9 @@ pub fn run(running: Running<'_>, run: &Run) -> Result<Event, Fault> {
         template: policy.template.clone(),
         command_name: None,
         dialogue: None,
+        container: container(run, policy, text)?.map(Box::new),
         mode: policy.mode,
-        argv: argv(run, &input, &scope)?,
+        argv: argv(run, policy, &input, &scope)?,
         environment: evaluate_all(&run.environment, text)?,
         stdin: run.stdin.as_ref().map(text).transpose()?,
         working_directory: String::new(),
@@ -112,6 +114,7 @@ pub(super) fn server(
         // With the request, when it is carried out.
         time_limit_ms: 0,
         dialogue: None,
+        container: None,
     })
 }
 
@@ -129,16 +132,14 @@ fn policy_of(running: Running<'_>) -> Result<&TaskPolicy, Fault> {
 
 /// Program and arguments, each of which stays one argument. A shell reads what the
 /// author wrote as more than a word, and never what an expression gave.
-fn argv(run: &Run, input: &Value, scope: &Scope<'_>) -> Result<Vec<String>, Fault> {
+fn argv(run: &Run, policy: &TaskPolicy, input: &Value, scope: &Scope<'_>) -> Result<Vec<String>, Fault> {
     let mut argv = match &run.process {
-        Process::Shell { command } => {
-            let text = text_of(command, input, scope)?;
-            match command.is_literal() && !is_word(&text) {
-                // As with a script.
-                true => ["sh", "-c", &text, "command"].map(str::to_owned).to_vec(),
-                false => vec![text],
-            }
-        }
+        Process::Shell { command } => command_words(command, input, scope)?,
+        Process::Container(container) => match &container.command {
+            // Instead of all that the image would start: what is read in the definition is what runs.
+            Some(command) => command_words(command, input, scope)?,
+            None => image_words(pinned(policy)?, run.arguments.is_empty())?,
+        },
         Process::Script { language, code } => {
             let code = text_of(code, input, scope)?;
             let words: &[&str] = match language.as_str() {
@@ -162,6 +163,62 @@ fn argv(run: &Run, input: &Value, scope: &Scope<'_>) -> Result<Vec<String>, Faul
         return Err(StandardError::Expression.fault("an argument holds a NUL character"));
     }
     Ok(argv)
+}
+
+fn command_words(command: &Template, input: &Value, scope: &Scope<'_>) -> Result<Vec<String>, Fault> {
+    let text = text_of(command, input, scope)?;
+    Ok(match command.is_literal() && !is_word(&text) {
+        // As with a script.
+        true => ["sh", "-c", &text, "command"].map(str::to_owned).to_vec(),
+        false => vec![text],
+    })
+}
+
+/// What an image starts. Arguments take the place of those that it would give
+/// its entry point; where it has none, they are added to its command.
+fn image_words(image: &PinnedImage, alone: bool) -> Result<Vec<String>, Fault> {
+    let command = if alone || image.entrypoint.is_empty() { &image.command[..] } else { &[] };
+    let words: Vec<String> = image.entrypoint.iter().chain(command).cloned().collect();
+    if words.is_empty() {
+        let detail =
+            format!("image `{}` does not say what it starts; give the task a `command`", image.image.reference);
+        return Err(StandardError::Configuration.fault(detail));
+    }
+    Ok(words)
+}
+
+fn pinned(policy: &TaskPolicy) -> Result<&PinnedImage, Fault> {
+    policy.image.as_ref().and_then(|image| image.pinned.as_ref()).ok_or_else(|| {
+        StandardError::Configuration.fault("this instance was started without knowing the image of this task")
+    })
+}
+
+/// What a `run.container` runs in.
+fn container(
+    run: &Run,
+    policy: &TaskPolicy,
+    text: impl Fn(&Template) -> Result<String, Fault>,
+) -> Result<Option<Container>, Fault> {
+    let Process::Container(container) = &run.process else { return Ok(None) };
+    let host_name = container.name.as_ref().map(text).transpose()?;
+    if let Some(name) = host_name.as_ref().filter(|name| !is_host_name(name)) {
+        let detail = format!(
+            "`{}` is no name of a container: at most {HOST_NAME_BYTES_MAX} letters, digits, `_`, `.` and `-`, and the first is a letter or digit",
+            excerpt(name, SAID_BYTES_MAX)
+        );
+        return Err(StandardError::Validation.fault(detail));
+    }
+    Ok(Some(Container { image: pinned(policy)?.image.clone(), host_name }))
+}
+
+/// Of a container's name: what the kernel lets a machine be called.
+const HOST_NAME_BYTES_MAX: usize = 63;
+
+fn is_host_name(name: &str) -> bool {
+    let inside = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    name.len() <= HOST_NAME_BYTES_MAX
+        && name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
+        && name.bytes().all(inside)
 }
 
 /// Whether a shell would find one plain word in it.
