@@ -19,8 +19,8 @@ use store::{SharedStore, SqliteStore};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use worker::{
-    Clock, Definitions, Hands, ImageRules, Images, InstalledPlugin, McpPlace, PluginCatalog, RegistryRules, Secrets, Services,
-    SystemClock, Worker, WorkerOptions,
+    Clock, Definitions, Hands, ImageRules, Images, InstalledPlugin, McpPlace, PluginCatalog, RegistryRules, Secrets,
+    Services, SystemClock, Worker, WorkerOptions,
 };
 use workflow::capability::{
     Approval, Date, EffectivePolicy, Grants, PluginManifest, PluginPolicy, PluginsLock, effective,

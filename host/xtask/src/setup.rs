@@ -70,8 +70,9 @@ fn packages(shell: &Shell, wanted: &[(&str, &str)]) -> anyhow::Result<()> {
     installed.with_context(|| format!("failed to install packages; as root run: apt-get install {list}"))
 }
 
-/// Servers that tests start themselves: program and Debian package.
-const SERVERS: [(&str, &str); 3] = [
+/// Servers that tests start themselves, and what images of tests are made of: a file of the package, and the Debian package.
+const SERVERS: [(&str, &str); 4] = [
+    ("usr/share/doc/busybox-static/copyright", "busybox-static"),
     ("usr/bin/docker-registry", "docker-registry"),
     ("usr/sbin/mosquitto", "mosquitto"),
     ("usr/sbin/nats-server", "nats-server"),
@@ -88,7 +89,7 @@ pub fn servers(shell: &Shell) -> anyhow::Result<()> {
 
 /// Unpacks a package, with those that it needs and this machine does not have.
 fn unpack(shell: &Shell, package: &str, folder: &Path) -> anyhow::Result<()> {
-    say(&format!("unpacking a server of the tests (Debian's {package})"));
+    say(&format!("unpacking a program of the tests (Debian's {package})"));
     shell.create_dir(folder)?;
     let _there = shell.push_dir(folder);
     let needed = || cmd!(shell, "apt-get install --simulate --no-install-recommends {package}").quiet().read();

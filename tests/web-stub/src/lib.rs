@@ -7,6 +7,7 @@
 
 pub mod broker;
 pub mod http2;
+pub mod images;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod access;
+mod containers;
 mod distribution;
 mod hostile;
 mod server;
