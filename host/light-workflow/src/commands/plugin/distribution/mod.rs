@@ -164,7 +164,8 @@ impl Signed {
                     | RegistryError::NoCredentials { .. }
                     | RegistryError::Unauthorized { .. }
                     | RegistryError::Elsewhere { .. }
-                    | RegistryError::Status { .. }),
+                    | RegistryError::Status { .. }
+                    | RegistryError::NotTaken { .. }),
                 ) => return Err(error.into()),
             }
         }
