@@ -25,10 +25,11 @@ const MARK_DIGITS: usize = 8;
 /// What a task without `await` computes before its process starts, in the order of `values`.
 pub fn computed<'a>(run: &'a Run, light: &'a LightMetadata) -> impl Iterator<Item = &'a Template> {
     let process = match &run.process {
-        Process::Shell { command } => command,
-        Process::Script { code, language: _ } => code,
+        Process::Shell { command } => [Some(command), None],
+        Process::Script { code, language: _ } => [Some(code), None],
+        Process::Container(container) => [container.command.as_ref(), container.name.as_ref()],
     };
-    let of_run = [process].into_iter().chain(&run.arguments).chain(&run.stdin).chain(run.environment.values());
+    let of_run = process.into_iter().flatten().chain(&run.arguments).chain(&run.stdin).chain(run.environment.values());
     of_run.chain(light.inputs.values()).filter(|template| is_computed(template))
 }
 
@@ -55,6 +56,16 @@ pub fn detached(definition: &Definition, task: &Task, run: &Run) -> Result<Defin
     let (kind, mut process) = match &run.process {
         Process::Shell { command } => ("shell", json!({ "command": field(command) })),
         Process::Script { language, code } => ("script", json!({ "language": language, "code": field(code) })),
+        Process::Container(container) => {
+            let mut process = json!({ "image": container.image.to_string(), "pullPolicy": container.pull });
+            if let Some(command) = &container.command {
+                process["command"] = field(command);
+            }
+            if let Some(name) = &container.name {
+                process["name"] = field(name);
+            }
+            ("container", process)
+        }
     };
     process["arguments"] = run.arguments.iter().map(&mut field).collect();
     if let Some(stdin) = &run.stdin {
