@@ -95,6 +95,7 @@ impl Engine {
             secrets: Arc::new(Secrets::from_files(secrets.into())),
             client: Arc::new(calls::Client::new(calls::Rules::default(), None, calls::Limits::default()).unwrap()),
             services: Arc::default(),
+            images: Arc::default(),
             running: Arc::default(),
         };
         Self { hands: change(hands), provider, digests, attempts: Mutex::default() }
