@@ -28,6 +28,7 @@ use workflow::capability::{
 use workflow::definition::{Definition, PluginFacts};
 use workflow::distribution::{PublicKey, TrustedKeys, unpack};
 use workflow::policy::{PolicyProblem, PolicySources};
+use workflow::redaction::Redactor;
 use workflow::{Digest, InstanceId, Origin, PluginName, TemplateName, Timestamp};
 
 use self::liveness::Liveness;
@@ -198,7 +199,18 @@ impl Parts {
                 Err(error) => problems.push(format!("{task}: {:#}", anyhow::Error::from(error))),
             }
         }
-        problems
+        // A registry may say back what it was told.
+        problems.iter().map(|problem| self.without_secrets(problem)).collect()
+    }
+
+    /// `text` without any secret of this host; nothing of it if one of them cannot be read.
+    fn without_secrets(&self, text: &str) -> String {
+        let Ok(secrets) = self.secrets().all_values() else { return "a secret of this host cannot be read".to_owned() };
+        let values = secrets.iter().map(|(name, value)| (name.as_str(), value.expose()));
+        match Redactor::new(values) {
+            Ok(redactor) => redactor.redact(text).into_string(),
+            Err(error) => error.to_string(),
+        }
     }
 
     /// As [`Self::pin_images`], for those who only look and cannot wait: by task, why it could not be.

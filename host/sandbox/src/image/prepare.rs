@@ -1,6 +1,8 @@
 //! What a sandbox needs of a root file system that was made for another one:
 //! folders to mount on, and an account for the command.
 
+use std::io;
+
 use super::ImageError;
 use super::tree::Tree;
 
@@ -28,6 +30,9 @@ pub fn prepare(tree: &Tree, working_directory: &str, owner: Option<(u32, u32)>) 
         let text = format!("{before}{between}{line}");
         tree.file(&etc, name.as_bytes(), 0o644, 0, text.len() as u64, text.as_bytes()).map_err(unfit)?;
     }
+    // The loader of the processes before the command reads this list, whatever it is told: code of an image
+    // would run with their powers. The sandbox closes it, and needs something to close.
+    tree.file(&etc, b"ld.so.preload", 0o644, 0, 0, io::empty()).map_err(unfit)?;
     let hosts = "127.0.0.1 localhost\n::1 localhost\n";
     tree.file(&etc, b"hosts", 0o644, 0, hosts.len() as u64, hosts.as_bytes()).map_err(unfit)?;
     // Docker makes it, too. What the sandbox mounts is there already.

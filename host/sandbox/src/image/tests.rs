@@ -108,11 +108,12 @@ impl House {
 }
 
 /// Names that every root file system has after it was prepared.
-const PREPARED: [&str; 14] = [
+const PREPARED: [&str; 15] = [
     "dev",
     "etc",
     "etc/group",
     "etc/hosts",
+    "etc/ld.so.preload",
     "etc/passwd",
     "home",
     "home/runner",

@@ -2,6 +2,7 @@
 //! the tree were the root of the machine, so no link of an image leads out of
 //! it, and the last part of a path is never followed.
 
+use std::cell::Cell;
 use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -26,12 +27,17 @@ const MODE_KEPT: u32 = 0o777;
 pub struct Tree {
     root: Folder,
     owner: Option<(u32, u32)>,
+    /// Folders that were made because something lies in them.
+    made_between: Cell<u32>,
 }
+
+/// Of those: layers name nearly all of their folders, and each entry could ask for many.
+const MADE_BETWEEN_MAX: u32 = 50_000;
 
 impl Tree {
     /// `root` is an empty folder of the host's own; `owner`: to whom all in it will belong.
     pub fn open(root: &Path, owner: Option<(u32, u32)>) -> io::Result<Self> {
-        let tree = Self { root: Folder::open(root)?, owner };
+        let tree = Self { root: Folder::open(root)?, owner, made_between: Cell::new(0) };
         tree.adopt(&tree.root, 0o755)?;
         Ok(tree)
     }
@@ -175,6 +181,12 @@ impl Tree {
                 Ok(folder) => folder,
                 Err(Errno::NOENT) => {
                     let name = CString::new(parts[number - 1].as_slice())?;
+                    self.made_between.update(|made| made + 1);
+                    if self.made_between.get() > MADE_BETWEEN_MAX {
+                        return Err(io::Error::other(format!(
+                            "more than {MADE_BETWEEN_MAX} folders are in no layer, and files in them are"
+                        )));
+                    }
                     mkdirat(&folder, &name, Mode::RWXU).map_err(|error| match error {
                         Errno::EXIST => io::Error::other("a link on its way leads nowhere"),
                         other => other.into(),

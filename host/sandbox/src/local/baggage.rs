@@ -4,7 +4,8 @@
 //! with the machine's C library. An image has another one, or none. So the
 //! program loader and the libraries of the launcher lie in a folder of their
 //! own in there, and the launcher is started by that loader, which is told to
-//! look nowhere else. The command that it becomes in the end knows nothing of it.
+//! look nowhere else; the one list that it reads all the same, `/etc/ld.so.preload`, is closed
+//! (`bwrap.rs`). The command that it becomes in the end knows nothing of it.
 
 use std::fs;
 use std::io;
@@ -47,7 +48,9 @@ impl Baggage {
     /// What stands before the program when it is started.
     pub fn words(&self) -> Vec<String> {
         match &self.loader {
-            Some(_) => [&format!("{PLACE}/{LOADER}"), "--library-path", PLACE].map(str::to_owned).to_vec(),
+            Some(_) => {
+                [&format!("{PLACE}/{LOADER}"), "--inhibit-cache", "--library-path", PLACE].map(str::to_owned).to_vec()
+            }
             None => Vec::new(),
         }
     }

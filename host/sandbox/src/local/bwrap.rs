@@ -104,6 +104,8 @@ impl Line {
     /// An unpacked image, read-only. Its folders to mount on were made with it.
     fn image_root(&mut self, spec: &Spec, image: &SpecImage) {
         self.bind("--ro-bind", &image.root, "/");
+        // The launcher's loader reads it, whatever it is told.
+        self.bind("--ro-bind", Path::new("/dev/null"), "/etc/ld.so.preload");
         self.of_every_root(spec);
         self.shared(&["/var/tmp"], spec.limits.memory_bytes);
         self.shared(&["/run"], SMALL_BYTES);

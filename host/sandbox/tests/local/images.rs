@@ -41,6 +41,8 @@ fn image(store: &ImageStore, environment: &[(&str, &str)]) -> Container {
     }
     add(EntryType::Regular, "root/secret", 0o600, b"of the image", "");
     add(EntryType::Regular, "etc/motd", 0o666, b"hello", "");
+    // Read by the loader of every dynamic program, and so by that of the processes before the command.
+    add(EntryType::Regular, "etc/ld.so.preload", 0o644, b"/bin/busybox\n", "");
     let tar = tar.into_inner().unwrap();
     let digest = store.keep(&tar).unwrap();
     let config = ImageConfig {
@@ -76,7 +78,7 @@ async fn a_command_finds_the_image_and_nothing_of_the_machine() {
         outcome.stdout_excerpt.split_whitespace().collect::<Vec<_>>().join(" "),
         "hermit /srv of the image yes /home/runner /tmp runner \
          bin dev etc home proc root run srv tmp var workspace \
-         group hosts motd passwd \
+         group hosts ld.so.preload motd passwd \
          ls: /usr: No such file or directory ls: /opt: No such file or directory ls: /sys: No such file or directory",
         "{outcome:?}"
     );
@@ -183,6 +185,15 @@ async fn limits_hold_in_an_image() {
         .run(within(&container, session(3, &["sh", "-c", "while :; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyyy; done"])))
         .await;
     assert_eq!(flood.status, CommandStatus::Killed, "{flood:?}");
+}
+
+/// The loader of the processes before the command says on standard error what it cannot load.
+#[tokio::test]
+async fn no_library_of_an_image_reaches_the_processes_before_the_command() {
+    let house = House::new();
+    let container = image(house.local.images(), &[]);
+    let outcome = house.run(within(&container, session(1, &["true"]))).await;
+    assert_eq!((outcome.status, &*outcome.stderr_excerpt), (CommandStatus::Succeeded, ""), "{outcome:?}");
 }
 
 /// Where the images of this test are is no place for a link.

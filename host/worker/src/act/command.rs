@@ -48,9 +48,13 @@ impl Hands {
             }
         } else {
             self.unchanged(&command.template, templates).map_err(configuration_fault)?;
-            if let Some(container) = &command.container {
-                let fetched = self.images.fetch(&container.image).await;
-                fetched.map_err(|error| EffectOutcome::Faulted { error: error.fault() })?;
+            if let Some(container) = &command.container
+                // Of its own: ten thousand commands that wait need no room for it.
+                && let Err(error) = Box::pin(self.images.fetch(&container.image)).await
+            {
+                // A registry may say back what it was told.
+                let outcome = EffectOutcome::Faulted { error: error.fault() };
+                return Err(self.without_secrets(outcome, &[]).unwrap_or_else(|outcome| outcome));
             }
             self.request(key, command).await.map_err(configuration_fault)?
         };

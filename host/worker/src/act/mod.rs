@@ -160,13 +160,16 @@ pub struct Hands {
 #[async_trait]
 impl Act for Hands {
     async fn act(&self, attempt: Attempt, journal: Journal) -> Option<EffectOutcome> {
+        // On the heap: a step that waits needs no room for what others do.
         let outcome = match &attempt.effect {
-            Effect::Command { command, .. } => self.run_command(&attempt.key, command, &attempt.templates).await,
+            Effect::Command { command, .. } => {
+                Box::pin(self.run_command(&attempt.key, command, &attempt.templates)).await
+            }
             Effect::Plugin { .. } => self.call_plugin(attempt, journal).await,
-            Effect::Plan { steps, not_known } => self.plan_steps(steps, not_known).await,
+            Effect::Plan { steps, not_known } => Box::pin(self.plan_steps(steps, not_known)).await,
             // The commit of its intent has started it; the engine does not give it out as open.
             Effect::Workflow { .. } => None,
-            Effect::Call { call, .. } => self.call_out(&attempt, call, journal).await,
+            Effect::Call { call, .. } => Box::pin(self.call_out(&attempt, call, journal)).await,
             Effect::Echo { input } => Some(EffectOutcome::Output { output: input.clone() }),
         };
         outcome.map(readable)

@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use web_stub::broker::Mosquitto;
-use web_stub::{Asked, Reply, Web};
+use web_stub::{Asked, Reply, Web, images};
 
 use crate::outside::Outside;
 use crate::people::{Ended, People};
@@ -21,6 +21,8 @@ use crate::vocabulary::execution::{Execution, Question, Runtime, Scheduled, Task
 
 /// The service that scenarios call, wherever it is.
 const SERVICE: &str = "service.test:80";
+/// The registry of the kit's images, wherever it is.
+const REGISTRY: &str = "images.test:80";
 /// What is due and has not come by now does not come.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// `serve` looks every second at its schedules.
@@ -34,6 +36,8 @@ pub struct Program {
     answers: Arc<Mutex<BTreeMap<String, Reply>>>,
     /// Brokers by the host and port that scenarios know them by.
     brokers: Vec<(String, Mosquitto)>,
+    /// Where the images of the kit are.
+    registry: Option<Web>,
     /// None: `--yes` answers.
     people: Option<People>,
     clock: Clock,
@@ -50,7 +54,15 @@ impl Program {
         );
         fs::write(folder.path().join("light-workflow.toml"), configuration).unwrap();
         let clock = Clock::new(folder.path());
-        Self { serving: None, folder, answers: Arc::default(), brokers: Vec::new(), people: None, clock }
+        Self {
+            serving: None,
+            folder,
+            answers: Arc::default(),
+            brokers: Vec::new(),
+            registry: None,
+            people: None,
+            clock,
+        }
     }
 
     /// The program in its folder.
@@ -90,7 +102,8 @@ impl Program {
         let service = self.service();
         let service = service.iter().map(|web| format!("{SERVICE}={}", web.address()));
         let brokers = self.brokers.iter().map(|(authority, broker)| format!("{authority}={}", broker.address()));
-        arguments.extend(service.chain(brokers).flat_map(|place| ["--http-resolve".to_owned(), place]));
+        let registry = self.registry.iter().map(|web| format!("{REGISTRY}={}", web.address()));
+        arguments.extend(service.chain(brokers).chain(registry).flat_map(|place| ["--http-resolve".to_owned(), place]));
         arguments
     }
 }
@@ -110,6 +123,18 @@ impl Runtime for Program {
 
     fn broker(&mut self, authority: &str) -> Result<(), String> {
         self.brokers.push((authority.to_owned(), Mosquitto::start("allow_anonymous true\n")));
+        Ok(())
+    }
+
+    fn have_images(&mut self) -> Result<(), String> {
+        let busybox = images::busybox(&std::env::current_exe().expect("a test knows its own path"));
+        let say = json!({ "Entrypoint": ["/bin/echo", "-n", "said"], "Cmd": ["nothing"], "WorkingDir": "/srv",
+            "Env": ["PATH=/bin", "FROM_IMAGE=yes"] });
+        let plain = json!({ "Cmd": ["/bin/echo", "-n", "plain"] });
+        let named = [("say", "1", say), ("plain", "latest", plain)]
+            .map(|(name, tag, runs)| ((name.to_owned(), tag.to_owned()), images::image(&busybox, &runs)));
+        let named = BTreeMap::from(named);
+        self.registry = Some(Web::plain(move |asked| images::answer(&named, asked)));
         Ok(())
     }
 

@@ -78,6 +78,11 @@ pub trait Runtime {
         Err("this runtime reaches no brokers".to_owned())
     }
 
+    /// Starts a registry at `images.test` with the images of this kit.
+    fn have_images(&mut self) -> Result<(), String> {
+        Err("this runtime has no containers".to_owned())
+    }
+
     /// The next answer to the question of this task, if the one before is refused; nobody answers other questions.
     fn answer_question(&mut self, _task: &str, _answer: &str) -> Result<(), String> {
         Err("nobody can be asked in this runtime".to_owned())

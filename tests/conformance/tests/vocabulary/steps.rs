@@ -37,6 +37,7 @@ impl<R: Runtime> Stage<R> {
                 let body = step.docstring.is_some().then(|| text(step)).transpose()?;
                 self.runtime.answer(name_in(words)?, status, body.unwrap_or_default().trim().to_owned())?;
             }
+            "the registry has the images of this kit" => self.runtime.have_images()?,
             _ if words.starts_with("a broker of MQTT at '") => self.runtime.broker(name_in(words)?)?,
             "the workflow input is" => self.input = Some(value(step)?),
             "the workflow is executed" => {

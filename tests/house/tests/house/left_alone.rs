@@ -56,7 +56,7 @@ fn a_failed_command_is_diagnosed_by_the_bundled_plugin() {
     run: { script: { language: sh, code: 'echo \"error[E0425]: cannot find value x in this scope\" >&2; exit 101' } }
     metadata:
       lightWorkflow:
-        onFailure: { call: diagnose, grants: { artifacts-read: { names: ['**'] }, log: { lines-max: 10, bytes-max: 4096 } } }
+        onFailure: { call: diagnose, grants: { artifacts-read: { names: ['**'] }, log: { lines-max: 10, bytes-max: 4096 }, model: { models: [default], questions-max: 1, answer-tokens-max: 1000 } } }
 ";
     let definition = stage.write("fails.yaml", &(head("fails") + tasks)).display().to_string();
     let request = stage.written.request.display().to_string();

@@ -135,7 +135,7 @@ fn a_file_that_is_not_there_or_a_configuration_that_is_wrong_is_refused() {
         ("[secrets".to_owned(), "operator.toml:1:9: unclosed table"),
         (
             "[secret]".to_owned(),
-            "operator.toml:1:2: unknown field `secret`, expected one of `egress`, `calls`, `models`, `mcp`, `secrets`, `policy`, `plugins`, `registries`, `paths`",
+            "operator.toml:1:2: unknown field `secret`, expected one of `egress`, `calls`, `images`, `models`, `mcp`, `secrets`, `policy`, `plugins`, `registries`, `paths`",
         ),
         ("\n[egress.resolve]\n\"a:80\" = \"b\"".to_owned(), "operator.toml:3:10: invalid socket address"),
         (
