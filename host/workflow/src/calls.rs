@@ -5,6 +5,8 @@
 //! before anything is sent. Credentials are in it by the name of a secret only,
 //! unless the definition or its data held them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -168,6 +170,12 @@ impl AuthenticationScheme {
 #[serde(rename_all = "camelCase")]
 pub enum AuthenticationProperties {
     Given(Value),
+    /// `fields` as they are given, with `null` for each that is a secret of the
+    /// host; `secrets` has these by their JSON pointers.
+    Completed {
+        fields: Value,
+        secrets: BTreeMap<String, SecretName>,
+    },
     Secret(SecretName),
 }
 

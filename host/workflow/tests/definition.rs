@@ -232,7 +232,7 @@ fn an_expression_names_variables_that_exist() {
     d.yaml:3:60: there is no variable `$inptu` here; did you mean `$input`?
     "#);
     assert_snapshot!(task("{ set: { x: '${ [.a[] as $y | $y] }' } }"), @r#"accepted"#);
-    assert_snapshot!(task("{ set: { x: '${ $secrets.token }' } }"), @r#"d.yaml:3:18: `set`: `${ $secrets.token }` is not a jq expression: `$secrets` is not available: secrets are never in expressions: for a call write `use: NAME` in its `authentication`, for a process name them under `metadata.lightWorkflow.security.secrets`"#);
+    assert_snapshot!(task("{ set: { x: '${ $secrets.token }' } }"), @r#"d.yaml:3:18: `set`: `${ $secrets.token }` is not a jq expression: `$secrets` is not available here: secrets are never in expressions: `${ $secrets.NAME }` or `${ $secrets["NAME"] }` names one, as the whole value of a variable in `environment` of `run.shell`, `run.script` and `run.container`, or of `username`, `password`, `token`, `secret` and `assertion` in `authentication`"#);
 }
 
 #[test]
@@ -496,6 +496,6 @@ fn both_families_of_error_types_mean_the_same() {
 
 #[test]
 fn no_expression_sees_a_secret_and_it_is_said_what_does() {
-    assert_snapshot!(task("{ set: { x: '${ $secrets.token }' } }"), @"d.yaml:3:18: `set`: `${ $secrets.token }` is not a jq expression: `$secrets` is not available: secrets are never in expressions: for a call write `use: NAME` in its `authentication`, for a process name them under `metadata.lightWorkflow.security.secrets`");
+    assert_snapshot!(task("{ set: { x: '${ $secrets.token }' } }"), @r#"d.yaml:3:18: `set`: `${ $secrets.token }` is not a jq expression: `$secrets` is not available here: secrets are never in expressions: `${ $secrets.NAME }` or `${ $secrets["NAME"] }` names one, as the whole value of a variable in `environment` of `run.shell`, `run.script` and `run.container`, or of `username`, `password`, `token`, `secret` and `assertion` in `authentication`"#);
     assert_snapshot!(task("{ set: { x: 1 }, output: { as: '$authorization.parameter' } }"), @"d.yaml:3:37: there is no variable `$authorization` here; it holds a credential, and no expression sees one; name its secret with `use`");
 }

@@ -165,6 +165,17 @@ impl Properties {
         let scheme = authentication.scheme;
         match &authentication.properties {
             AuthenticationProperties::Given(value) => Ok(Self { secret: None, value: value.clone(), scheme }),
+            AuthenticationProperties::Completed { fields, secrets } => {
+                let mut value = fields.clone();
+                for (pointer, name) in secrets {
+                    let text = session.secret(name)?;
+                    session.use_credential(name.to_string(), &text)?;
+                    let field = value.pointer_mut(pointer);
+                    *field.ok_or_else(|| configuration(format!("there is no `{pointer}` for secret `{name}`")))? =
+                        text.into();
+                }
+                Ok(Self { secret: None, value, scheme })
+            }
             AuthenticationProperties::Secret(name) => {
                 let text = session.secret(name)?;
                 let value = match serde_json::from_str(&text) {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use web_stub::{Asked, Reply, Web};
 use workflow::calls::AuthenticationScheme::{Basic, Bearer, Digest, Oauth2, Oidc};
 
-use crate::house::{House, as_whom, at, from_secret, given, kind};
+use crate::house::{House, as_whom, at, completed, from_secret, given, kind};
 
 #[tokio::test]
 async fn basic_and_bearer_come_from_the_definition_or_from_a_secret() {
@@ -32,6 +32,48 @@ async fn basic_and_bearer_come_from_the_definition_or_from_a_secret() {
     let used = house.used.lock().unwrap().clone();
     assert!(used.contains(&("object.password".to_owned(), "correct horse".to_owned())), "{used:?}");
     assert!(used.contains(&("token-object.token".to_owned(), "a-long-token".to_owned())), "{used:?}");
+}
+
+#[tokio::test]
+async fn secrets_complete_what_the_definition_gives() {
+    let token = json!({"authority": "AUTHORITY", "grant": "password", "client": {"id": "me", "secret": null}, "username": "ann", "password": null});
+    let web = Web::plain(|asked| match asked.target.as_str() {
+        "/oauth2/token" => Reply::json(r#"{"access_token": "t-12345678"}"#),
+        _ => Reply::json("1"),
+    });
+    let token: Value = serde_json::from_str(&token.to_string().replace("AUTHORITY", &at(&web, ""))).unwrap();
+    let house = House::of(&[&web]).secret("pass", "correct horse").secret("key", r#"{"token": "as it is"}"#);
+    let basic = format!("Basic {}", STANDARD.encode("ann:correct horse"));
+    let cases = [
+        (completed(Basic, json!({"username": "ann", "password": null}), &[("/password", "pass")]), basic.as_str()),
+        (completed(Bearer, json!({"token": null}), &[("/token", "pass")]), "Bearer correct horse"),
+        // No field of a secret: the whole of it.
+        (completed(Bearer, json!({"token": null}), &[("/token", "key")]), r#"Bearer {"token": "as it is"}"#),
+        (completed(Oauth2, token, &[("/client/secret", "key"), ("/password", "pass")]), "Bearer t-12345678"),
+    ];
+    for (authentication, expected) in cases {
+        house.output(as_whom(&at(&web, "/"), authentication.clone())).await;
+        assert_eq!(web.asked().pop().unwrap().header("authorization"), Some(expected), "{authentication:?}");
+    }
+    let asked = web.asked().into_iter().find(|asked| asked.target == "/oauth2/token").unwrap();
+    let form = String::from_utf8(asked.body.to_vec()).unwrap();
+    assert!(form.contains("password=correct+horse") && form.contains("client_secret=%7B%22token%22"), "{form}");
+    let used = house.used.lock().unwrap().clone();
+    assert!(used.contains(&("pass".to_owned(), "correct horse".to_owned())), "{used:?}");
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_complete_them_is_a_configuration_error_and_nothing_is_sent() {
+    let web = Web::plain(|_| Reply::json("1"));
+    let house =
+        House::of(&[&web]).secret("short", "pass").secret("lines", "a-long-token\r\nx: y").secret("ok", "a-long-token");
+    for (name, pointer) in [("short", "/token"), ("missing", "/token"), ("lines", "/token"), ("ok", "/tokn")] {
+        let authentication = completed(Bearer, json!({"token": null}), &[(pointer, name)]);
+        let fault = house.fault(as_whom(&at(&web, "/"), authentication)).await;
+        assert_eq!(kind(&fault), "configuration", "{name}");
+        assert!(!fault.detail.unwrap().contains("a-long-token"), "{name}");
+    }
+    assert_eq!(web.lines(), [""; 0]);
 }
 
 #[tokio::test]

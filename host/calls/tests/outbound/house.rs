@@ -185,6 +185,12 @@ pub fn from_secret(scheme: AuthenticationScheme, name: &str) -> Option<Authentic
     Some(Authentication { scheme, properties: AuthenticationProperties::Secret(name.parse().unwrap()) })
 }
 
+/// `fields` with these secrets in them, by pointers.
+pub fn completed(scheme: AuthenticationScheme, fields: Value, secrets: &[(&str, &str)]) -> Option<Authentication> {
+    let secrets = secrets.iter().map(|(pointer, name)| ((*pointer).to_owned(), name.parse().unwrap())).collect();
+    Some(Authentication { scheme, properties: AuthenticationProperties::Completed { fields, secrets } })
+}
+
 pub fn as_whom(uri: &str, authentication: Option<Authentication>) -> Call {
     let mut http = http("GET", uri);
     http.endpoint.authentication = authentication;

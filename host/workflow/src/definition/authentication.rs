@@ -1,9 +1,10 @@
 //! How a call of the host proves who it is.
 //!
-//! The texts of an inline policy are templates; a secret is named and read
+//! The texts of an inline policy are templates or name a secret; that is read
 //! where the call is made, so its value is in no definition and no history.
 
 use super::outbound::UriTemplate;
+use super::secrets::MaybeSecret;
 use crate::expression::Template;
 use crate::ids::SecretName;
 use crate::origin::Origin;
@@ -21,7 +22,7 @@ pub enum Authentication {
 
 impl Authentication {
     /// The secret that holds everything, if one does.
-    pub fn secret(&self) -> Option<&SecretName> {
+    fn secret(&self) -> Option<&SecretName> {
         match self {
             Authentication::Basic(credentials) | Authentication::Digest(credentials) => credentials.secret(),
             Authentication::Bearer(credentials) => credentials.secret(),
@@ -57,15 +58,15 @@ impl Authentication {
         }
     }
 
-    /// The templates inside it.
-    pub fn templates(&self) -> Vec<&Template> {
+    /// The fields of an inline policy that say who asks, by their pointers in it.
+    pub fn credentials(&self) -> Vec<(&'static str, &MaybeSecret)> {
         match self {
             Authentication::Basic(Credentials::Inline(login)) | Authentication::Digest(Credentials::Inline(login)) => {
-                vec![&login.username, &login.password]
+                vec![("/username", &login.username), ("/password", &login.password)]
             }
-            Authentication::Bearer(Credentials::Inline(bearer)) => vec![&bearer.token],
+            Authentication::Bearer(Credentials::Inline(bearer)) => vec![("/token", &bearer.token)],
             Authentication::OAuth2(Credentials::Inline(oauth2)) | Authentication::Oidc(Credentials::Inline(oauth2)) => {
-                oauth2.templates()
+                oauth2.credentials()
             }
             Authentication::Basic(Credentials::Secret(_))
             | Authentication::Bearer(Credentials::Secret(_))
@@ -73,6 +74,28 @@ impl Authentication {
             | Authentication::OAuth2(Credentials::Secret(_))
             | Authentication::Oidc(Credentials::Secret(_)) => Vec::new(),
         }
+    }
+
+    /// Every secret that it uses: the one that holds everything, or those that fields name.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretName> {
+        let of_fields = self.credentials().into_iter().filter_map(|(_, field)| field.secret());
+        self.secret().into_iter().chain(of_fields)
+    }
+
+    /// The templates inside it.
+    pub fn templates(&self) -> Vec<&Template> {
+        let credentials = self.credentials().into_iter().filter_map(|(_, field)| field.template());
+        let others = match self {
+            Authentication::OAuth2(Credentials::Inline(oauth2)) | Authentication::Oidc(Credentials::Inline(oauth2)) => {
+                oauth2.templates()
+            }
+            Authentication::OAuth2(Credentials::Secret(_))
+            | Authentication::Oidc(Credentials::Secret(_))
+            | Authentication::Basic(_)
+            | Authentication::Bearer(_)
+            | Authentication::Digest(_) => Vec::new(),
+        };
+        credentials.chain(others).collect()
     }
 }
 
@@ -94,13 +117,13 @@ impl<T> Credentials<T> {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Login {
-    pub username: Template,
-    pub password: Template,
+    pub username: MaybeSecret,
+    pub password: MaybeSecret,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bearer {
-    pub token: Template,
+    pub token: MaybeSecret,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -114,26 +137,37 @@ pub struct OAuth2 {
     pub issuers: Vec<Template>,
     pub scopes: Vec<Template>,
     pub audiences: Vec<Template>,
-    pub username: Option<Template>,
-    pub password: Option<Template>,
+    pub username: Option<MaybeSecret>,
+    pub password: Option<MaybeSecret>,
     pub subject: Option<OAuth2Token>,
     pub actor: Option<OAuth2Token>,
 }
 
 impl OAuth2 {
+    fn credentials(&self) -> Vec<(&'static str, &MaybeSecret)> {
+        let client = self.client.as_ref();
+        let fields = [
+            ("/client/secret", client.and_then(|client| client.secret.as_ref())),
+            ("/client/assertion", client.and_then(|client| client.assertion.as_ref())),
+            ("/username", self.username.as_ref()),
+            ("/password", self.password.as_ref()),
+            ("/subject/token", self.subject.as_ref().map(|token| &token.token)),
+            ("/actor/token", self.actor.as_ref().map(|token| &token.token)),
+        ];
+        fields.into_iter().filter_map(|(pointer, field)| Some((pointer, field?))).collect()
+    }
+
+    /// Without those of its credentials.
     fn templates(&self) -> Vec<&Template> {
-        let client = self.client.iter().flat_map(|client| [&client.id, &client.secret, &client.assertion]).flatten();
-        let tokens = self.subject.iter().chain(&self.actor).flat_map(|token| [&token.token, &token.kind]);
+        let kinds = self.subject.iter().chain(&self.actor).map(|token| &token.kind);
         let OAuth2Endpoints { token, revocation, introspection } = &self.endpoints;
         [&self.authority, token, revocation, introspection]
             .into_iter()
-            .chain(client)
+            .chain(self.client.iter().filter_map(|client| client.id.as_ref()))
             .chain(&self.issuers)
             .chain(&self.scopes)
             .chain(&self.audiences)
-            .chain(&self.username)
-            .chain(&self.password)
-            .chain(tokens)
+            .chain(kinds)
             .collect()
     }
 }
@@ -163,9 +197,9 @@ impl Grant {
 #[derive(Debug, Clone, PartialEq)]
 pub struct OAuth2Client {
     pub id: Option<Template>,
-    pub secret: Option<Template>,
+    pub secret: Option<MaybeSecret>,
     /// A JWT that is signed already.
-    pub assertion: Option<Template>,
+    pub assertion: Option<MaybeSecret>,
     pub authentication: ClientAuthentication,
 }
 
@@ -230,6 +264,6 @@ impl TokenEncoding {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct OAuth2Token {
-    pub token: Template,
+    pub token: MaybeSecret,
     pub kind: Template,
 }

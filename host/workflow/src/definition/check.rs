@@ -6,6 +6,7 @@ use super::circles;
 use super::model::{Definition, Task, TaskKind, TaskList, WorkflowName};
 use crate::calls::AuthenticationScheme;
 use crate::event::FlowTarget;
+use crate::expression::{Dialect, Language};
 use crate::ids::PluginName;
 use crate::located::{Node, NodeValue, Problem, Problems, Severity, among, closest, yaml};
 
@@ -102,6 +103,7 @@ fn scheme_credentials(place: &Places, scheme: AuthenticationScheme, node: &Node)
     let NodeValue::Map(members) = &node.value else { return };
     for (key, value) in members {
         match value.text() {
+            Some(text) if names_secret(text) => {}
             Some(text) if CREDENTIALS.iter().any(|name| key.is_text(name)) => {
                 let name = key.text().unwrap_or_default();
                 let from = if text.trim().starts_with("${") { "comes from data" } else { "stands in the definition" };
@@ -115,6 +117,11 @@ fn scheme_credentials(place: &Places, scheme: AuthenticationScheme, node: &Node)
             None => scheme_credentials(place, scheme, value),
         }
     }
+}
+
+fn names_secret(text: &str) -> bool {
+    let languages = [Language::Jq, Language::Cel].map(|language| Dialect { language, is_loose: false });
+    languages.iter().any(|dialect| dialect.secret_named_by(text).is_some())
 }
 
 /// A problem at a place of a definition, for checks made elsewhere. `pointer`

@@ -75,6 +75,9 @@ pub fn detached(definition: &Definition, task: &Task, run: &Run) -> Result<Defin
         templates.iter().map(|(name, template)| (name.clone(), field(template))).collect::<Map<_, _>>().into()
     };
     process["environment"] = named(&run.environment);
+    for (variable, secret) in &run.secrets {
+        process["environment"][variable] = format!("${{ $secrets[\"{secret}\"] }}").into();
+    }
     let inputs = named(&task.light.inputs);
 
     let mut body = json!({
@@ -88,7 +91,7 @@ pub fn detached(definition: &Definition, task: &Task, run: &Run) -> Result<Defin
         Some(TimeLimit::Computed(_)) => body["timeout"] = json!({ "after": "${ .timeout }" }),
         None => {}
     }
-    let document = json!({
+    let mut document = json!({
         "document": {
             "dsl": "1.0.3",
             "namespace": definition.namespace,
@@ -98,6 +101,9 @@ pub fn detached(definition: &Definition, task: &Task, run: &Run) -> Result<Defin
         },
         "do": [{ (task.name.clone()): body }],
     });
+    if !run.secrets.is_empty() {
+        document["use"] = json!({ "secrets": task.light.secrets });
+    }
     let source = serde_json::to_string_pretty(&document).unwrap_or_default() + "\n";
     parse(&source, &task.reference)
 }

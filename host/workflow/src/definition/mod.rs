@@ -22,6 +22,7 @@ pub mod outbound;
 mod parse;
 mod plans;
 mod schedule;
+pub mod secrets;
 mod variables;
 
 pub use approved::tasks_with_secrets_before_an_approval;

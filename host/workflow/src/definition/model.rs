@@ -178,6 +178,7 @@ pub struct LightMetadata {
     pub template: Option<TemplateName>,
     pub reason: Option<String>,
     pub execution_profile: Option<String>,
+    /// Of `security.secrets`, and of `environment` of a process.
     pub secrets: BTreeSet<SecretName>,
     pub grants: Grants,
     /// Globs of `artifactPolicy.capture`.
@@ -390,6 +391,8 @@ pub struct Run {
     /// `await`. False: an instance of its own runs it, and the task does not wait for that.
     pub awaits: bool,
     pub environment: BTreeMap<String, Template>,
+    /// Variables that are `${ $secrets.NAME }`. The task holds these secrets like those of `security.secrets`.
+    pub secrets: BTreeMap<String, SecretName>,
     pub arguments: Vec<Template>,
     pub stdin: Option<Template>,
     /// `return`: which part of the result is the task's output.

@@ -93,7 +93,7 @@ impl Outbound {
 
     /// Secrets of the host that it uses.
     pub fn secrets(&self) -> impl Iterator<Item = &SecretName> {
-        self.authentications().into_iter().filter_map(Authentication::secret)
+        self.authentications().into_iter().flat_map(Authentication::secrets)
     }
 
     /// Whether it may change something on the other side, as far as the text tells.

@@ -26,9 +26,10 @@ use crate::effect::{Fault, StandardError};
 use crate::ids::Timestamp;
 use regex::{Flags, Regex};
 
-/// Why no expression names a secret.
-const NO_SECRETS: &str = "`$secrets` is not available: secrets are never in expressions: \
-    for a call write `use: NAME` in its `authentication`, for a process name them under `metadata.lightWorkflow.security.secrets`";
+/// Why no expression names a secret, and where a text may.
+const NO_SECRETS: &str = "`$secrets` is not available here: secrets are never in expressions: \
+    `${ $secrets.NAME }` or `${ $secrets[\"NAME\"] }` names one, as the whole value of a variable in `environment` of \
+    `run.shell`, `run.script` and `run.container`, or of `username`, `password`, `token`, `secret` and `assertion` in `authentication`";
 
 /// Longest text of one expression.
 pub const SOURCE_BYTES_MAX: usize = 64 * 1024;
@@ -85,6 +86,23 @@ impl Dialect {
     /// The first string of the form `${ … }` that is no expression.
     pub fn template(self, source: &Value) -> Result<Template, ExpressionError> {
         Ok(Template { source: source.clone(), node: Arc::new(Node::compile(self, source)?) })
+    }
+
+    /// `NAME`, if the whole text is `${ $secrets.NAME }` or `${ $secrets["NAME"] }`, in CEL without the second `$`.
+    pub fn secret_named_by(self, text: &str) -> Option<&str> {
+        let secrets = match self.language {
+            Language::Jq => "$secrets",
+            Language::Cel => "secrets",
+        };
+        let access = unwrap(self.language, text)?.trim().strip_prefix(secrets)?;
+        let is_word = |name: &&str| {
+            !name.starts_with(|c: char| c.is_ascii_digit())
+                && !name.is_empty()
+                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        };
+        let quoted = access.strip_prefix("[\"").and_then(|rest| rest.strip_suffix("\"]"));
+        let quoted = quoted.filter(|name| !name.contains(['"', '\\']));
+        access.strip_prefix('.').filter(is_word).or(quoted)
     }
 
     /// For fields whose text is an expression with or without `${ }` (`input.from`, `output.as`, `export.as`).

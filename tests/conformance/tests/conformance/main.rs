@@ -57,6 +57,7 @@ features! {
     run_unawaited: "run-unawaited",
     run_workflow: "run-workflow",
     schedule: "schedule",
+    secrets: "secrets",
     set: "set",
     switch: "switch",
     timeouts: "timeouts",

@@ -115,6 +115,14 @@ impl Runtime for Program {
         fs::write(path, text).map_err(|error| error.to_string())
     }
 
+    fn secret(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let configuration = self.folder.path().join("light-workflow.toml");
+        fs::write(self.folder.path().join(name), value).map_err(|error| error.to_string())?;
+        let before = fs::read_to_string(&configuration).map_err(|error| error.to_string())?;
+        fs::write(configuration, format!("{before}[secrets.{name}]\nfile = {name:?}\n"))
+            .map_err(|error| error.to_string())
+    }
+
     fn answer(&mut self, asked: &str, status: u16, body: String) -> Result<(), String> {
         let reply = Reply::new(status, &[("content-type", "application/json")], body);
         self.answers.lock().unwrap().insert(asked.to_owned(), reply);

@@ -68,6 +68,11 @@ pub trait Runtime {
         Err("this runtime has no documents".to_owned())
     }
 
+    /// Gives the runtime a secret.
+    fn secret(&mut self, _name: &str, _value: &str) -> Result<(), String> {
+        Err("this runtime has no secrets".to_owned())
+    }
+
     /// Makes `http://service.test` answer `GET /path` like this.
     fn answer(&mut self, _asked: &str, _status: u16, _body: String) -> Result<(), String> {
         Err("this runtime reaches no services".to_owned())

@@ -31,6 +31,9 @@ impl<R: Runtime> Stage<R> {
             "a workflow with definition" => self.definition = Some(text(step)?),
             "the runtime knows the workflow" => self.runtime.know(&text(step)?)?,
             _ if words.starts_with("the document '") => self.runtime.document(name_in(words)?, &text(step)?)?,
+            _ if words.starts_with("the runtime has the secret '") => {
+                self.runtime.secret(name_in(words)?, text(step)?.trim())?;
+            }
             _ if words.starts_with("the service answers '") => {
                 let status = words.rsplit_once("with status ").map_or(Ok(200), |(_, status)| status.parse());
                 let status = status.map_err(|_| "no status".to_owned())?;

@@ -171,6 +171,45 @@ fn a_secret_that_comes_back_is_not_in_the_output_nor_in_the_files() {
     refuse_below(&net.folder.path().join("data"), b"an-unlikely-token-value");
 }
 
+#[test]
+fn a_password_of_secrets_is_in_the_request_and_in_nothing_that_is_kept_or_printed() {
+    let net = Net::new();
+    net.write("password", "an-unlikely-password\n");
+    net.write(
+        "light-workflow.toml",
+        "[secrets]\napi-password = { file = \"password\" }\n[paths]\ndefinitions = \"definitions\"\n",
+    );
+    // A run with a child keeps its files.
+    fs::create_dir(net.folder.path().join("definitions")).unwrap();
+    net.write(
+        "definitions/child.yaml",
+        "document: { dsl: '1.0.3', namespace: default, name: child, version: '1.0.0' }\ndo: [{ a: { set: { user: ann } } }]\n",
+    );
+    let tasks = "use: { secrets: [api-password] }\ndo:\n- child: { run: { workflow: { namespace: default, name: child, version: latest } } }\n- echo:\n    call: http\n    with: { method: get, endpoint: { uri: https://httpbin.org/headers, authentication: { basic: { username: '${ .user }', password: '${ $secrets[\"api-password\"] }' } } } }\n";
+    let ran = net.run(tasks, &json!({})).ended_with(0);
+    // `ann:an-unlikely-password`
+    let sent = "Basic YW5uOmFuLXVubGlrZWx5LXBhc3N3b3Jk";
+    assert_eq!(net.web.asked()[0].header("authorization"), Some(sent));
+    let seen = read(&ran)["output"]["seen"].as_str().unwrap().to_owned();
+    assert!(seen.contains("[secret api-password]"), "{seen}");
+    let kept = fs::read_dir(net.folder.path().join("data/runs")).unwrap().next().unwrap().unwrap().path();
+    let history = Host { data: kept.clone(), ..net.host() }.run(&["audit", "export"]).ended_with(0).stdout;
+    assert!(history.contains("/password") && history.contains("api-password"), "{history}");
+    // As it is, and in base64 where it begins in what was sent.
+    for form in ["an-unlikely-password", "FuLXVubGlrZWx5LXBhc3N3b3Jk"] {
+        refuse_below(&kept, form.as_bytes());
+        for printed in [&ran.stdout, &ran.stderr, &history] {
+            assert!(!printed.contains(form), "{printed}");
+        }
+    }
+    let check = net.host().run(&["check", "definition.yaml"]).ended_with(0);
+    assert!(check.stdout.contains("secrets  api-password"), "{}", check.stdout);
+    net.write("light-workflow.toml", "");
+    net.run("use: { secrets: [api-password] }\ndo: [{ a: { call: http, with: { method: get, endpoint: { uri: https://httpbin.org/headers, authentication: { bearer: { token: '${ $secrets[\"api-password\"] }' } } } } } }]\n", &json!({}))
+        .ended_with(2)
+        .says("api-password");
+}
+
 fn refuse_below(folder: &Path, needle: &[u8]) {
     for entry in fs::read_dir(folder).into_iter().flatten() {
         let path = entry.unwrap().path();

@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 use crate::serve::{Serving, decide, open_task, start_release, wait_for_end};
-use crate::world::{RELEASE, Stage};
+use crate::world::{Host, RELEASE, Stage};
 
 /// Finds secrets in every form in which they could leak.
 struct Canary {
@@ -254,6 +254,33 @@ do:
             secrets: [cargo-registry-token]
           artifactPolicy: { capture: ["*.txt"] }
 "#;
+
+#[test]
+fn a_variable_that_is_a_secret_holds_it_under_that_name_alone_and_leaves_as_little() {
+    let stage = Stage::unattended();
+    let host = stage.host();
+    let canary = Canary::of(stage.secrets().map(|(_, value)| value));
+    let chosen = LEAK
+        .replace("      run:\n        script:\n", "      run:\n        script:\n          environment: { CHOSEN: '${ $secrets[\"cargo-registry-token\"] }', PLAIN: text }\n")
+        .replace("os.environ[\"CARGO_REGISTRY_TOKEN\"]", "os.environ[\"CHOSEN\"]")
+        .replace("            print(\"raw\"", "            assert \"CARGO_REGISTRY_TOKEN\" not in os.environ and os.environ[\"PLAIN\"] == \"text\"\n            print(\"raw\"")
+        .replace("            sandbox: { mode: per-task, reason: tests }\n            secrets: [cargo-registry-token]\n", "            sandbox: { mode: per-task, reason: tests }\n");
+    assert_eq!(chosen.matches("CHOSEN").count(), 2);
+    assert_eq!(chosen.matches("secrets: [").count(), 1);
+    let file = stage.write("chosen.yaml", &chosen);
+    let check = host.run(&["check", file.to_str().unwrap()]).ended_with(0);
+    assert!(check.stdout.contains("secrets  cargo-registry-token"), "{}", check.stdout);
+    let ran = host.run(&["run", file.to_str().unwrap(), "--format", "json"]).ended_with(0);
+    let ended: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let printed = ended["output"]["stdoutExcerpt"].as_str().unwrap();
+    assert!(printed.starts_with("raw [secret cargo-registry-token]\n"), "{printed}");
+    canary.sings_not_in("what `run` printed", [&ran.stdout[..], &ran.stderr].concat().as_bytes());
+    let kept = fs::read_dir(host.data.join("runs")).unwrap().next().unwrap().unwrap().path();
+    let history = Host { data: kept, ..stage.host() }.run(&["audit", "export"]).ended_with(0).stdout;
+    assert!(history.contains(r#""CHOSEN":"cargo-registry-token""#), "{history}");
+    canary.sings_not_in("the history", history.as_bytes());
+    assert!(canary.sings_not_below(&host.data) > 5);
+}
 
 #[test]
 fn a_command_that_prints_its_secret_leaves_the_name_of_it_and_nothing_more() {

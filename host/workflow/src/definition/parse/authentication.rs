@@ -1,19 +1,14 @@
 //! Authentication policies: of `use.authentications`, and of whatever makes a call.
 
-use std::collections::BTreeSet;
-
 use super::super::authentication::{
     Authentication, Bearer, ClientAuthentication, Credentials, Grant, Login, OAuth2, OAuth2Client, OAuth2Endpoints,
     OAuth2Token, TokenEncoding,
 };
 use super::reuse::Uses;
-use super::{light, values};
+use super::secrets::{self, Declared, text_or_secret};
+use super::values;
 use crate::expression::Template;
-use crate::ids::SecretName;
 use crate::located::{Field, Slot};
-
-/// The names in `use.secrets`; none if the definition does not list them.
-type Declared<'d> = Option<&'d BTreeSet<SecretName>>;
 
 /// `authentication` of a call: `use: NAME`, or a policy.
 pub fn referenceable(field: &Field, uses: &Uses) -> Option<Authentication> {
@@ -35,13 +30,19 @@ pub fn policy(field: &Field, declared: Declared) -> Option<Authentication> {
         return None;
     }
     let [basic, bearer, digest, oauth2, oidc] = slots;
-    let basic = basic.optional(|field| credentials(field, declared, login).map(Authentication::Basic));
-    let bearer = bearer.optional(|field| credentials(field, declared, self::bearer).map(Authentication::Bearer));
-    let digest = digest.optional(|field| credentials(field, declared, login).map(Authentication::Digest));
-    let oauth2 = oauth2
-        .optional(|field| credentials(field, declared, |field| self::oauth2(field, true)).map(Authentication::OAuth2));
-    let oidc = oidc
-        .optional(|field| credentials(field, declared, |field| self::oauth2(field, false)).map(Authentication::Oidc));
+    let basic =
+        basic.optional(|field| credentials(field, declared, |field| login(field, declared)).map(Authentication::Basic));
+    let bearer = bearer.optional(|field| {
+        credentials(field, declared, |field| self::bearer(field, declared)).map(Authentication::Bearer)
+    });
+    let digest = digest
+        .optional(|field| credentials(field, declared, |field| login(field, declared)).map(Authentication::Digest));
+    let oauth2 = oauth2.optional(|field| {
+        credentials(field, declared, |field| self::oauth2(field, true, declared)).map(Authentication::OAuth2)
+    });
+    let oidc = oidc.optional(|field| {
+        credentials(field, declared, |field| self::oauth2(field, false, declared)).map(Authentication::Oidc)
+    });
     [basic?, bearer?, digest?, oauth2?, oidc?].into_iter().flatten().next()
 }
 
@@ -55,23 +56,23 @@ fn credentials<T>(
         return inline(field).map(Credentials::Inline);
     }
     let [secret] = field.fields(["use"])?;
-    secret.required(|field| light::secret(field, declared)).map(Credentials::Secret)
+    secret.required(|field| secrets::named(field, declared)).map(Credentials::Secret)
 }
 
-fn login(field: &Field) -> Option<Login> {
+fn login(field: &Field, declared: Declared) -> Option<Login> {
     let [username, password] = field.fields(["username", "password"])?;
-    let username = username.required(values::text_template);
-    let password = password.required(values::text_template);
+    let username = username.required(|field| text_or_secret(field, declared));
+    let password = password.required(|field| text_or_secret(field, declared));
     Some(Login { username: username?, password: password? })
 }
 
-fn bearer(field: &Field) -> Option<Bearer> {
+fn bearer(field: &Field, declared: Declared) -> Option<Bearer> {
     let [token] = field.fields(["token"])?;
-    Some(Bearer { token: token.required(values::text_template)? })
+    Some(Bearer { token: token.required(|field| text_or_secret(field, declared))? })
 }
 
 /// `has_endpoints`: OpenID Connect finds them by itself.
-fn oauth2(field: &Field, has_endpoints: bool) -> Option<Box<OAuth2>> {
+fn oauth2(field: &Field, has_endpoints: bool, declared: Declared) -> Option<Box<OAuth2>> {
     let endpoints = field.slot("endpoints");
     if let Some(endpoints) = endpoints.given().filter(|_| !has_endpoints) {
         endpoints.error(format!("`{}` belongs to `oauth2`", endpoints.label), Some("remove it, or use `oauth2`"));
@@ -101,7 +102,7 @@ fn oauth2(field: &Field, has_endpoints: bool) -> Option<Box<OAuth2>> {
             ("urn:ietf:params:oauth:grant-type:token-exchange", Grant::TokenExchange),
         ])
     });
-    let client = client.optional(self::client);
+    let client = client.optional(|field| self::client(field, declared));
     let endpoints = endpoints.or(OAuth2Endpoints::default(), self::endpoints);
     let encoding = request.or(TokenEncoding::Form, |field| {
         let [encoding] = field.fields(["encoding"])?;
@@ -115,10 +116,10 @@ fn oauth2(field: &Field, has_endpoints: bool) -> Option<Box<OAuth2>> {
     let issuers = issuers.or(Vec::new(), values::text_templates);
     let scopes = scopes.or(Vec::new(), values::text_templates);
     let audiences = audiences.or(Vec::new(), values::text_templates);
-    let username = username.optional(values::text_template);
-    let password = password.optional(values::text_template);
-    let subject = subject.optional(token);
-    let actor = actor.optional(token);
+    let username = username.optional(|field| text_or_secret(field, declared));
+    let password = password.optional(|field| text_or_secret(field, declared));
+    let subject = subject.optional(|field| token(field, declared));
+    let actor = actor.optional(|field| token(field, declared));
     Some(Box::new(OAuth2 {
         authority: authority?,
         grant: grant?,
@@ -135,11 +136,11 @@ fn oauth2(field: &Field, has_endpoints: bool) -> Option<Box<OAuth2>> {
     }))
 }
 
-fn client(field: &Field) -> Option<OAuth2Client> {
+fn client(field: &Field, declared: Declared) -> Option<OAuth2Client> {
     let [id, secret, assertion, authentication] = field.fields(["id", "secret", "assertion", "authentication"])?;
     let id = id.optional(values::text_template);
-    let secret = secret.optional(values::text_template);
-    let assertion = assertion.optional(values::text_template);
+    let secret = secret.optional(|field| text_or_secret(field, declared));
+    let assertion = assertion.optional(|field| text_or_secret(field, declared));
     let authentication = authentication.or(ClientAuthentication::SecretPost, |field| {
         field.choice(&[
             ("client_secret_basic", ClientAuthentication::SecretBasic),
@@ -162,9 +163,9 @@ fn endpoints(field: &Field) -> Option<OAuth2Endpoints> {
     Some(OAuth2Endpoints { token: token?, revocation: revocation?, introspection: introspection? })
 }
 
-fn token(field: &Field) -> Option<OAuth2Token> {
+fn token(field: &Field, declared: Declared) -> Option<OAuth2Token> {
     let [token, kind] = field.fields(["token", "type"])?;
-    let token = token.required(values::text_template);
+    let token = token.required(|field| text_or_secret(field, declared));
     let kind = kind.required(values::text_template);
     Some(OAuth2Token { token: token?, kind: kind? })
 }

@@ -2,11 +2,12 @@
 
 use super::super::model::{ContainerProcess, Process};
 use super::run::{Shared, shared};
+use super::secrets::Declared;
 use super::values;
 use crate::image::{PullPolicy, read_name};
 use crate::located::Field;
 
-pub fn container(field: &Field) -> Option<(Process, Shared)> {
+pub fn container(field: &Field, declared: Declared) -> Option<(Process, Shared)> {
     let [image, name, command, stdin, arguments, environment, pull, lifetime] = field.fields_refusing(
         ["image", "name", "command", "stdin", "arguments", "environment", "pullPolicy", "lifetime"],
         &["ports", "volumes"],
@@ -28,7 +29,7 @@ pub fn container(field: &Field) -> Option<(Process, Shared)> {
         ])
     });
     let lifetime = lifetime.optional(self::lifetime);
-    let shared = shared(&stdin, &arguments, &environment);
+    let shared = shared(&stdin, &arguments, &environment, declared);
     lifetime?;
     let process = ContainerProcess { image: image?, pull: pull?, name: name?, command: command? };
     Some((Process::Container(Box::new(process)), shared?))

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::super::model::{Call, DataFlow, DocumentSecurity, LightMetadata, Task, TaskKind, TaskList};
 use super::tasks::Context;
-use super::{call, values};
+use super::{call, secrets, values};
 use crate::capability::Grants;
 use crate::command::SandboxMode;
 use crate::effect::EffectClass;
@@ -171,41 +171,24 @@ fn task_security(field: &Field, context: Context) -> Option<TaskSecurity> {
     let sandbox = self::sandbox(&sandbox);
     let names = secrets.or(Vec::new(), |field| {
         field.no_item_twice(&field.items()?);
-        field.each(|item| secret(item, context.uses.secrets.as_ref()))
+        field.each(|item| secrets::named(item, context.uses.secrets.as_ref()))
     });
     let profile = profile.optional(Field::text_some);
     let (sandbox, names) = (sandbox?, names?);
     if let Some(field) = secrets.given().filter(|_| !names.is_empty()) {
-        refuse_shared_sandbox(&field, sandbox.mode.or(context.security.mode));
+        let help = "add `sandbox: { mode: per-task, reason: … }` beside `secrets`";
+        refuse_shared_sandbox(&field, sandbox.mode.or(context.security.mode), help);
     }
     Some(TaskSecurity { execution_profile: profile?.map(str::to_owned), sandbox, secrets: names.into_iter().collect() })
 }
 
-/// A secret that `use.secrets` names, if it names any.
-pub fn secret(field: &Field, declared: Option<&BTreeSet<SecretName>>) -> Option<SecretName> {
-    let name = field.name::<SecretName>()?;
-    match declared {
-        Some(declared) if !declared.contains(&name) && field.problems.is_full() => None,
-        Some(declared) if !declared.contains(&name) => {
-            let help = match closest(name.as_str(), declared.iter().map(SecretName::as_str)) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("add `{name}` to `use.secrets`"),
-            };
-            field.error(format!("`{}`: `use.secrets` does not name `{name}`", field.label), Some(&help));
-            None
-        }
-        Some(_) | None => Some(name),
-    }
-}
-
 /// B4: what runs before and beside a task in its session must not see its secrets.
-fn refuse_shared_sandbox(secrets: &Field, mode: Option<SandboxMode>) {
+pub fn refuse_shared_sandbox(place: &Field, mode: Option<SandboxMode>, help: &str) {
     match mode {
         Some(SandboxMode::PerTask) => {}
-        Some(SandboxMode::WorkflowSession) | None => secrets.error(
-            "secrets go only into a fresh sandbox, and this task shares that of the workflow",
-            Some("add `sandbox: { mode: per-task, reason: … }` beside `secrets`"),
-        ),
+        Some(SandboxMode::WorkflowSession) | None => {
+            place.error("secrets go only into a fresh sandbox, and this task shares that of the workflow", Some(help))
+        }
     }
 }
 

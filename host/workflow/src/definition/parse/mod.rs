@@ -24,6 +24,7 @@ mod resource;
 mod reuse;
 mod run;
 mod schedule;
+mod secrets;
 mod tasks;
 mod values;
 

@@ -6,7 +6,7 @@
 //! nothing; it gets no power of this host, and speaks to nobody in its name.
 //! The same holds for a task of ours that runs a script from the network.
 
-use super::super::model::{LightMetadata, TaskKind};
+use super::super::model::{LightMetadata, Run, TaskKind};
 use crate::capability::Grants;
 use crate::command::SandboxMode;
 use crate::documents::DocumentName;
@@ -15,7 +15,7 @@ use crate::located::{Field, NodeValue};
 const HELP: &str = "keep it in a file beside the definition, where it is reviewed";
 
 /// Where a task may act, and with what.
-pub fn confined(mut light: LightMetadata, task: &Field) -> LightMetadata {
+pub fn confined(mut light: LightMetadata, run: Option<&Run>, task: &Field) -> LightMetadata {
     let what = if task.problems.shelf.is_network() {
         "function"
     } else if runs_a_script_of_the_network(task) {
@@ -33,6 +33,9 @@ pub fn confined(mut light: LightMetadata, task: &Field) -> LightMetadata {
     ];
     for (field, _) in given.iter().filter(|(_, is_given)| *is_given) {
         task.error(format!("a {what} from the network may not have `metadata.lightWorkflow.{field}`"), Some(HELP));
+    }
+    if run.is_some_and(|run| !run.secrets.is_empty()) {
+        task.error(format!("a {what} from the network may not use secrets"), Some(HELP));
     }
     light.mode = Some(SandboxMode::PerTask);
     light

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::super::model::{Process, Run, RunReturn, RunWorkflow, TaskKind, WorkflowName};
+use super::secrets::{self, Declared, Variables};
 use super::tasks::Context;
 use super::{container, document, resource, values};
 use crate::expression::Template;
 use crate::located::{Field, Slot};
 
-pub fn run(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
+pub fn run(_: &Field, field: &Field, context: Context) -> Option<TaskKind> {
     let [shell, script, container, child, wait, returns] =
         field.fields(["shell", "script", "container", "workflow", "await", "return"])?;
     if let Some(child) = child.given() {
@@ -28,10 +29,11 @@ pub fn run(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
             ("result", RunReturn::Result),
         ])
     });
+    let declared = context.uses.secrets.as_ref();
     let process = match (shell.given(), script.given(), container.given()) {
-        (Some(shell), None, None) => self::shell(&shell),
-        (None, Some(script), None) => self::script(&script),
-        (None, None, Some(container)) => container::container(&container),
+        (Some(shell), None, None) => self::shell(&shell, declared),
+        (None, Some(script), None) => self::script(&script, declared),
+        (None, None, Some(container)) => container::container(&container, declared),
         (None, None, None) => {
             let help = "give it `shell`, `script`, `container` or `workflow`";
             field.error("`run` does not say what to run", Some(help));
@@ -46,7 +48,8 @@ pub fn run(_: &Field, field: &Field, _: Context) -> Option<TaskKind> {
     Some(TaskKind::Run(Run {
         process,
         awaits: wait?,
-        environment: shared.environment,
+        environment: shared.variables.0,
+        secrets: shared.variables.1,
         arguments: shared.arguments,
         stdin: shared.stdin,
         returns: returns?,
@@ -83,20 +86,20 @@ fn workflow(field: &Field, wait: &Slot, returns: &Slot) -> Option<TaskKind> {
 
 /// What all kinds of process have.
 pub(super) struct Shared {
-    environment: BTreeMap<String, Template>,
+    variables: Variables,
     arguments: Vec<Template>,
     stdin: Option<Template>,
 }
 
-fn shell(field: &Field) -> Option<(Process, Shared)> {
+fn shell(field: &Field, declared: Declared) -> Option<(Process, Shared)> {
     let [command, stdin, arguments, environment] =
         field.fields_refusing(["command", "stdin", "arguments", "environment"], &["commandTemplateId"])?;
     let command = command.required(values::code_template);
-    let shared = shared(&stdin, &arguments, &environment);
+    let shared = shared(&stdin, &arguments, &environment, declared);
     Some((Process::Shell { command: command? }, shared?))
 }
 
-fn script(field: &Field) -> Option<(Process, Shared)> {
+fn script(field: &Field, declared: Declared) -> Option<(Process, Shared)> {
     let [language, code, source, stdin, arguments, environment] =
         field.fields(["language", "code", "source", "stdin", "arguments", "environment"])?;
     let language = language.required(Field::text_some);
@@ -108,18 +111,21 @@ fn script(field: &Field) -> Option<(Process, Shared)> {
         (None, Some(source)) => resource::code(&source),
         (_, None) => code.required(values::code_template),
     };
-    let shared = shared(&stdin, &arguments, &environment);
+    let shared = shared(&stdin, &arguments, &environment, declared);
     Some((Process::Script { language: language?.to_owned(), code: code? }, shared?))
 }
 
-pub(super) fn shared(stdin: &Slot, arguments: &Slot, environment: &Slot) -> Option<Shared> {
+pub(super) fn shared(stdin: &Slot, arguments: &Slot, environment: &Slot, declared: Declared) -> Option<Shared> {
     let stdin = stdin.optional(values::text_template);
     let arguments = arguments.or(Vec::new(), values::text_templates);
-    let environment = environment.or(BTreeMap::new(), self::environment);
-    Some(Shared { environment: environment?, arguments: arguments?, stdin: stdin? })
+    let variables = environment.or(Variables::default(), |field| {
+        refuse_unusable_names(field);
+        secrets::variables(field, declared)
+    });
+    Some(Shared { variables: variables?, arguments: arguments?, stdin: stdin? })
 }
 
-/// Variables of a process.
+/// Variables of a process that gets no secret so.
 pub fn environment(field: &Field) -> Option<BTreeMap<String, Template>> {
     refuse_unusable_names(field);
     values::named_text_templates(field)

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::super::model::{DataFlow, DocumentSecurity, LightMetadata, Task, TaskKind, TaskList};
 use super::expand::{self, Expansion};
 use super::reuse::Uses;
-use super::{ask, call, data, flow, light, listen, network, outbound, run, values};
+use super::{ask, call, data, flow, light, listen, network, outbound, run, secrets, values};
 use crate::event::FlowTarget;
 use crate::ids::TaskPath;
 use crate::located::{Field, Node, Problems, among, closest};
@@ -136,8 +136,12 @@ pub fn task(task: &Field, name: &Node, context: Context) -> Option<Task> {
     let then = task.slot("then").or(FlowTarget::Continue, |field| values::flow_target(field, context.siblings));
     let named = light_kind(task, kind, context);
     let light = task.slot("metadata").or(LightMetadata::default(), |field| light::task(field, named, context));
-    let light = light.map(|light| network::confined(light, task));
     let read = task.slot(kind.name).required(|field| (kind.read)(task, field, context));
+    let run = read.as_ref().and_then(|read| if let TaskKind::Run(run) = read { Some(run) } else { None });
+    let light = light.map(|light| network::confined(light, run, task)).map(|light| match run {
+        Some(run) => secrets::held(light, run, task, context),
+        None => light,
+    });
     if let Some(read) = &read {
         network::refuse(read, task);
         let unawaited = matches!(read, TaskKind::Run(run) if !run.awaits);

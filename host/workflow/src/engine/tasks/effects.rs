@@ -8,6 +8,7 @@ use super::children;
 
 use crate::capability::TaskPolicy;
 use crate::command::{Command, CommandResult, CommandStatus, Container};
+use crate::definition::secrets::variables;
 use crate::definition::{Call, Process, Run, RunReturn, TaskKind};
 use crate::effect::{Effect, EffectClass, EffectOutcome, Fault, OWN_ERRORS, StandardError};
 use crate::engine::data_flow::Running;
@@ -15,7 +16,7 @@ use crate::engine::frame::Attempting;
 use crate::engine::scope::Scope;
 use crate::event::Event;
 use crate::expression::{Template, excerpt};
-use crate::ids::{ArtifactUri, PluginName, SecretName};
+use crate::ids::{ArtifactUri, PluginName};
 use crate::image::PinnedImage;
 
 /// The plugin whose call answers its input, where policy says so.
@@ -80,7 +81,7 @@ pub fn run(running: Running<'_>, run: &Run) -> Result<Event, Fault> {
         stdin: run.stdin.as_ref().map(text).transpose()?,
         working_directory: String::new(),
         egress: light.egress.clone(),
-        secrets: policy.secrets.iter().map(|secret| (variable_name(secret), secret.clone())).collect(),
+        secrets: variables(&policy.secrets, &run.secrets),
         inputs: evaluate_all(&light.inputs, |template| artifact(&text(template)?))?,
         capture: light.capture.clone(),
         time_limit_ms: running.frame.time_limit.map_or(0, |limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)),
@@ -108,7 +109,7 @@ pub(super) fn server(
         stdin: None,
         working_directory: String::new(),
         egress: running.task.light.egress.clone(),
-        secrets: policy.secrets.iter().map(|secret| (variable_name(secret), secret.clone())).collect(),
+        secrets: variables(&policy.secrets, &BTreeMap::new()),
         inputs: BTreeMap::new(),
         capture: Vec::new(),
         // With the request, when it is carried out.
@@ -247,11 +248,6 @@ fn evaluate_all<T>(
 
 fn artifact(reference: &str) -> Result<ArtifactUri, Fault> {
     ArtifactUri::new(reference).map_err(|error| StandardError::Expression.fault(error.to_string()))
-}
-
-/// `github-release-token` is `GITHUB_RELEASE_TOKEN` in the sandbox.
-fn variable_name(secret: &SecretName) -> String {
-    secret.as_str().to_ascii_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_")
 }
 
 /// What an attempt's outcome means for its task; none while it is open.

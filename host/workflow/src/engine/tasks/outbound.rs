@@ -1,6 +1,8 @@
 //! `call: http` and kin: the intent of an outbound call. All of it is evaluated
 //! here, so what is sent is what the history says.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::effects::{server, start_attempt};
@@ -14,11 +16,13 @@ use crate::definition::outbound::{
     A2aOutbound, AgentSource, Endpoint, GrpcOutbound, HttpOutbound, McpOutbound, OpenApiOutbound, Outbound, UriPart,
     UriSource, UriTemplate,
 };
+use crate::definition::secrets::MaybeSecret;
 use crate::effect::{Effect, Fault, StandardError};
 use crate::engine::data_flow::{Running, duration_of};
 use crate::engine::scope::Scope;
 use crate::event::Event;
 use crate::expression::Template;
+use crate::ids::SecretName;
 
 pub fn call(running: Running<'_>, outbound: &Outbound) -> Result<Event, Fault> {
     let input = running.input()?;
@@ -161,7 +165,8 @@ impl Place<'_> {
             Policy::Basic(login) => (AuthenticationScheme::Basic, self.properties(login, Self::login)?),
             Policy::Digest(login) => (AuthenticationScheme::Digest, self.properties(login, Self::login)?),
             Policy::Bearer(bearer) => {
-                let token = |place: &Self, bearer: &Bearer| Ok(json!({ "token": place.text(&bearer.token, "token")? }));
+                let token =
+                    |place: &Self, bearer: &Bearer| Ok(json!({ "token": place.credential(&bearer.token, "token")? }));
                 (AuthenticationScheme::Bearer, self.properties(bearer, token)?)
             }
             Policy::OAuth2(policy) => {
@@ -170,6 +175,15 @@ impl Place<'_> {
             Policy::Oidc(policy) => {
                 (AuthenticationScheme::Oidc, self.properties(policy, |place, policy| place.oauth2(policy))?)
             }
+        };
+        let named = policy.credentials().into_iter();
+        let secrets: BTreeMap<String, SecretName> =
+            named.filter_map(|(pointer, field)| Some((pointer.to_owned(), field.secret()?.clone()))).collect();
+        let properties = match properties {
+            AuthenticationProperties::Given(fields) if !secrets.is_empty() => {
+                AuthenticationProperties::Completed { fields, secrets }
+            }
+            other => other,
         };
         Ok(Authentication { scheme, properties })
     }
@@ -187,23 +201,34 @@ impl Place<'_> {
     }
 
     fn login(&self, login: &Login) -> Result<Value, Fault> {
-        let (username, password) = (self.text(&login.username, "username")?, self.text(&login.password, "password")?);
-        Ok(json!({ "username": username, "password": password }))
+        let username = self.credential(&login.username, "username")?;
+        Ok(json!({ "username": username, "password": self.credential(&login.password, "password")? }))
+    }
+
+    /// `null` where a secret will stand.
+    fn credential(&self, field: &MaybeSecret, what: &str) -> Result<Value, Fault> {
+        match field {
+            MaybeSecret::Text(template) => self.text(template, what).map(Value::from),
+            MaybeSecret::Secret(_) => Ok(Value::Null),
+        }
     }
 
     /// What is not given is left out.
     fn oauth2(&self, policy: &OAuth2) -> Result<Value, Fault> {
         let mut fields = Map::new();
         let mut put = |name: &str, value: Value| drop(fields.insert(name.to_owned(), value));
-        let optional = |template: &Option<Template>, what: &str| {
-            template.as_ref().map(|template| self.text(template, what).map(Value::from)).transpose()
+        let optional = |field: &Option<MaybeSecret>, what: &str| {
+            field.as_ref().map(|field| self.credential(field, what)).transpose()
         };
         put("authority", self.authority(&policy.authority)?.into());
         put("grant", policy.grant.name().into());
         if let Some(client) = &policy.client {
             let mut members = Map::new();
-            for (name, template) in [("id", &client.id), ("secret", &client.secret), ("assertion", &client.assertion)] {
-                optional(template, name)?.map(|value| members.insert(name.to_owned(), value));
+            if let Some(id) = &client.id {
+                members.insert("id".to_owned(), self.text(id, "id")?.into());
+            }
+            for (name, field) in [("secret", &client.secret), ("assertion", &client.assertion)] {
+                optional(field, name)?.map(|value| members.insert(name.to_owned(), value));
             }
             members.insert("authentication".to_owned(), client.authentication.name().into());
             put("client", members.into());
@@ -216,14 +241,17 @@ impl Place<'_> {
                 templates.iter().map(|template| self.text(template, name)).collect();
             put(name, texts?.into());
         }
-        for (name, template) in [("username", &policy.username), ("password", &policy.password)] {
-            if let Some(value) = optional(template, name)? {
+        for (name, field) in [("username", &policy.username), ("password", &policy.password)] {
+            if let Some(value) = optional(field, name)? {
                 put(name, value);
             }
         }
         for (name, token) in [("subject", &policy.subject), ("actor", &policy.actor)] {
             if let Some(token) = token {
-                put(name, json!({ "token": self.text(&token.token, name)?, "type": self.text(&token.kind, name)? }));
+                put(
+                    name,
+                    json!({ "token": self.credential(&token.token, name)?, "type": self.text(&token.kind, name)? }),
+                );
             }
         }
         Ok(fields.into())
