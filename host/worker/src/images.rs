@@ -70,19 +70,19 @@ pub enum NoImage {
     Registry {
         image: Reference,
         #[source]
-        source: RegistryError,
+        source: Box<RegistryError>,
     },
     #[error("image `{image}`")]
     Unreadable {
         image: Reference,
         #[source]
-        source: DocumentError,
+        source: Box<DocumentError>,
     },
     #[error("image `{image}`")]
     Store {
         image: Reference,
         #[source]
-        source: ImageError,
+        source: Box<ImageError>,
     },
 }
 
@@ -180,7 +180,7 @@ impl Images {
     /// Brings an image here, unless it is. Several hosts fetch it once.
     pub async fn fetch(&self, image: &ImageIdentity) -> Result<(), NoImage> {
         self.approved(&image.reference)?;
-        let failed = |source| NoImage::Store { image: image.reference.clone(), source };
+        let failed = |source| NoImage::Store { image: image.reference.clone(), source: Box::new(source) };
         let incoming = loop {
             if self.store.unpacked(&image.id).is_some() {
                 return Ok(());
@@ -228,8 +228,8 @@ impl Images {
 
     /// Asks the registry.
     async fn look_up(&self, name: &Reference) -> Result<Answer, NoImage> {
-        let unreadable = |source| NoImage::Unreadable { image: name.clone(), source };
-        let asked = |source| NoImage::Registry { image: name.clone(), source };
+        let unreadable = |source| NoImage::Unreadable { image: name.clone(), source: Box::new(source) };
+        let asked = |source| NoImage::Registry { image: name.clone(), source: Box::new(source) };
         let mut registry = self.registry(name)?;
         let mut text = registry.manifest_of(name.wanted(), MANIFEST_TYPES, DOCUMENT_BYTES_MAX).await.map_err(asked)?;
         let mut found = read_manifest(&text, &self.platform).map_err(unreadable)?;
@@ -253,12 +253,12 @@ impl Images {
             self.store.keep(&answer.config)?;
             self.store.remember(name, &answer.documents.identity)
         };
-        keep().map_err(|source| NoImage::Store { image: name.clone(), source })
+        keep().map_err(|source| NoImage::Store { image: name.clone(), source: Box::new(source) })
     }
 
     /// What an image says of itself, from here or from where it was.
     async fn documents(&self, image: &ImageIdentity) -> Result<Documents, NoImage> {
-        let failed = |source| NoImage::Store { image: image.reference.clone(), source };
+        let failed = |source| NoImage::Store { image: image.reference.clone(), source: Box::new(source) };
         let manifest = match &image.reference.digest {
             Some(digest) => self.store.read(digest, DOCUMENT_BYTES_MAX).map_err(failed)?,
             None => None,
@@ -274,7 +274,7 @@ impl Images {
             let detail = format!("its manifest names `{found}` and not `{}`", image.id);
             return Err(NoImage::Configuration { image: image.reference.clone(), detail });
         };
-        let unreadable = |source| NoImage::Unreadable { image: image.reference.clone(), source };
+        let unreadable = |source| NoImage::Unreadable { image: image.reference.clone(), source: Box::new(source) };
         match read_manifest(&manifest, &self.platform).map_err(unreadable)? {
             Found::Image(manifest) if manifest.config.digest == image.id => {
                 let config = read_config(&config, manifest.layers.len(), &self.platform).map_err(unreadable)?;
@@ -288,12 +288,12 @@ impl Images {
     }
 
     async fn layer(&self, registry: &mut Registry, of: &Reference, blob: &Descriptor) -> Result<(), NoImage> {
-        let failed = |source| NoImage::Store { image: of.clone(), source };
+        let failed = |source| NoImage::Store { image: of.clone(), source: Box::new(source) };
         let mut incoming = self.store.begin(&blob.digest).map_err(failed)?;
         let streamed = registry
             .stream_blob(blob, &mut |bytes| incoming.write(bytes).map_err(|error| crate::act::chain(&error)))
             .await;
-        streamed.map_err(|source| NoImage::Registry { image: of.clone(), source })?;
+        streamed.map_err(|source| NoImage::Registry { image: of.clone(), source: Box::new(source) })?;
         incoming.finish().map_err(failed)
     }
 

@@ -59,7 +59,7 @@ impl World {
         std::fs::write(folder.path().join("app/common/mood.proto"), MOOD).unwrap();
         let rules = Rules { files: Some(folder.path().to_owned()), ..rules };
         let house = House::with(Options { rules, authority, ..Options::default() });
-        Self { house, web, folder: folder }
+        Self { house, web, folder }
     }
 
     fn grpc(&self, method: &str, arguments: Value) -> GrpcCall {

@@ -79,10 +79,13 @@ fn a_registry_that_never_ends_or_is_something_else_is_not_listened_to() {
     }
 }
 
+/// What a registry keeps, by name.
+type Kept = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
+
 /// A registry in memory. The `turn`-th question for signatures finds what another
 /// push has just written, who had seen nothing of ours.
-fn shared(turn: usize, others: &'static str) -> (Web, String, Arc<Mutex<BTreeMap<String, Vec<u8>>>>) {
-    let kept: Arc<Mutex<BTreeMap<String, Vec<u8>>>> = Arc::default();
+fn shared(turn: usize, others: &'static str) -> (Web, String, Kept) {
+    let kept = Kept::default();
     let (store, asked_for) = (kept.clone(), AtomicUsize::new(0));
     let (web, reference) = registry(move |asked| {
         let mut store = store.lock().unwrap();

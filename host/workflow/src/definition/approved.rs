@@ -16,89 +16,92 @@ use crate::event::FlowTarget;
 /// branch of a `fork` has been approved when it asks itself; what follows the
 /// fork, when one of the branches does, or all that compete.
 pub fn tasks_with_secrets_before_an_approval(definition: &Definition) -> Vec<&Task> {
-    let mut found = Vec::new();
-    after_list(&definition.tasks, false, &mut found);
+    let mut found = walk_list(&definition.tasks).found;
     found.sort_by_key(|task| task.line);
     found.dedup_by_key(|task| &task.reference);
     found
 }
 
-/// Whether every way through the list has been approved, when it starts with `approved`.
-fn after_list<'d>(tasks: &'d TaskList, approved: bool, found: &mut Vec<&'d Task>) -> bool {
+/// What a task or a list does when nothing was approved before it. After an
+/// approval there is nothing to find, and nothing takes it back.
+struct Walk<'d> {
+    /// Whether every way through it has been approved.
+    approves: bool,
+    /// The tasks that hold secrets on a way that has not.
+    found: Vec<&'d Task>,
+}
+
+/// Follows the ways that have not been approved; each task is looked at once.
+fn walk_list(tasks: &TaskList) -> Walk<'_> {
     let positions: HashMap<&str, usize> =
         tasks.0.iter().enumerate().map(|(index, task)| (task.name.as_str(), index)).collect();
     let end = tasks.0.len();
-    // What holds on every path to a task, and to the end: at first all does, then less and less.
-    let mut before = vec![true; end + 1];
-    before[0] = approved;
-    loop {
-        let mut next = vec![true; end + 1];
-        next[0] = approved;
-        for (index, task) in tasks.0.iter().enumerate() {
-            let after = after_task(task, before[index], &mut Vec::new());
-            for target in targets(task) {
-                let reached = match target {
-                    FlowTarget::Continue => index + 1,
-                    FlowTarget::Exit => end,
-                    // Nothing follows that could need an approval.
-                    FlowTarget::End => continue,
-                    FlowTarget::Task(name) => positions.get(name.as_str()).copied().unwrap_or(end),
-                };
-                next[reached] &= after;
+    let mut reached = vec![false; end + 1];
+    reached[0] = true;
+    let mut open = vec![0];
+    let mut found = Vec::new();
+    while let Some(index) = open.pop() {
+        let Some(task) = tasks.0.get(index) else { continue };
+        let walk = walk_task(task);
+        found.extend(walk.found);
+        if walk.approves {
+            continue;
+        }
+        for target in targets(task) {
+            let next = match target {
+                FlowTarget::Continue => index + 1,
+                FlowTarget::Exit => end,
+                // Nothing follows that could need an approval.
+                FlowTarget::End => continue,
+                FlowTarget::Task(name) => positions.get(name.as_str()).copied().unwrap_or(end),
+            };
+            if !std::mem::replace(&mut reached[next], true) {
+                open.push(next);
             }
         }
-        if next == before {
-            break;
-        }
-        before = next;
     }
-    for (index, task) in tasks.0.iter().enumerate() {
-        after_task(task, before[index], found);
-    }
-    before[end]
+    Walk { approves: !reached[end], found }
 }
 
-/// Whether a task leaves an approved path, and what it and the tasks inside it do without one.
-fn after_task<'d>(task: &'d Task, approved: bool, found: &mut Vec<&'d Task>) -> bool {
-    let writes_as = |outbound: &Outbound| outbound.may_write() && outbound.secrets().next().is_some();
-    let calls_with_secrets = matches!(&task.kind, TaskKind::Outbound(outbound) if writes_as(outbound));
-    let holds_secrets = calls_with_secrets || !task.light.secrets.is_empty();
-    if !approved && holds_secrets {
-        found.push(task);
-    }
+fn walk_task(task: &Task) -> Walk<'_> {
+    let mut found = Vec::new();
+    let mut inside = |tasks| {
+        let walk = walk_list(tasks);
+        found.extend(walk.found);
+        walk.approves
+    };
     // What happens around a task may be left out, so it approves nothing.
     for extension in &task.extensions {
-        after_list(&extension.before, approved, found);
-        after_list(&extension.after, approved, found);
+        inside(&extension.before);
+        inside(&extension.after);
     }
-    let after = match &task.kind {
-        TaskKind::Ask(ask) => approved || is_answered_by_a_person(ask),
-        TaskKind::Do(tasks) => after_list(tasks, approved, found),
-        TaskKind::Function(function) => after_list(&function.body, approved, found),
+    let approves = match &task.kind {
+        TaskKind::Ask(ask) => is_answered_by_a_person(ask),
+        TaskKind::Do(tasks) => inside(tasks),
+        TaskKind::Function(function) => inside(&function.body),
         TaskKind::For(block) => {
-            after_list(&block.tasks, approved, found);
-            approved
+            inside(&block.tasks);
+            false
         }
         TaskKind::Try(block) => {
-            let done = after_list(&block.tasks, approved, found);
-            let caught = match &block.handler {
-                Some(handler) => after_list(handler, approved, found),
-                None => approved,
-            };
+            let done = inside(&block.tasks);
+            let caught = block.handler.as_ref().is_some_and(&mut inside);
             done && caught
         }
         TaskKind::Fork(fork) => {
-            let branches: Vec<bool> =
-                fork.branches.0.iter().map(|branch| after_task(branch, approved, found)).collect();
+            let branches: Vec<Walk<'_>> = fork.branches.0.iter().map(walk_task).collect();
             // All of them come to their end, or only the one that wins.
-            if fork.compete { branches.iter().all(|after| *after) } else { branches.contains(&true) }
+            let mut each = branches.iter().map(|branch| branch.approves);
+            let approves = if fork.compete { each.all(|approves| approves) } else { each.any(|approves| approves) };
+            found.extend(branches.into_iter().flat_map(|branch| branch.found));
+            approves
         }
         // It may end before any event or message has come.
         TaskKind::Listen(_) | TaskKind::Outbound(_) => {
             task.kind.foreach().into_iter().for_each(|foreach| {
-                after_list(&foreach.tasks, approved, found);
+                inside(&foreach.tasks);
             });
-            approved
+            false
         }
         TaskKind::Set(_)
         | TaskKind::Switch(_)
@@ -109,11 +112,16 @@ fn after_task<'d>(task: &'d Task, approved: bool, found: &mut Vec<&'d Task>) -> 
         | TaskKind::RunWorkflow(_)
         | TaskKind::Raise(_)
         | TaskKind::Wait(_)
-        | TaskKind::Emit(_) => approved,
+        | TaskKind::Emit(_) => false,
     };
+    let writes_as = |outbound: &Outbound| outbound.may_write() && outbound.secrets().next().is_some();
+    let calls_with_secrets = matches!(&task.kind, TaskKind::Outbound(outbound) if writes_as(outbound));
+    if calls_with_secrets || !task.light.secrets.is_empty() {
+        found.push(task);
+    }
     // A task with an `if`, or with an extension that stands for it, may be left out.
     let is_replaced = task.extensions.iter().any(|extension| may_exit(&extension.before));
-    if task.condition.is_some() || is_replaced { approved } else { after }
+    Walk { approves: approves && task.condition.is_none() && !is_replaced, found }
 }
 
 fn may_exit(tasks: &TaskList) -> bool {
@@ -233,5 +241,19 @@ do:
         ] {
             assert_eq!(found(tasks), expected, "{why}");
         }
+    }
+
+    /// With a search that starts anew for each list around a task, none of these ever ends.
+    #[test]
+    fn deep_and_long_definitions_are_searched_once() {
+        let mut deep = "{ send: SEND }".to_owned();
+        for level in 0..15 {
+            deep = format!(
+                "{{ a{level}: {{ set: {{ x: 1 }} }} }}, {{ n{level}: {{ do: [ {deep} ] }} }}, {{ c{level}: {{ set: {{ x: 1 }} }} }}"
+            );
+        }
+        assert_eq!(found(&format!("- all: {{ do: [ {deep} ] }}")), "send");
+        let long: String = (0..5_000).map(|task| format!("- s{task}: {{ set: {{ x: 1 }} }}\n")).collect();
+        assert_eq!(found(&format!("{long}- send: SEND")), "send");
     }
 }
