@@ -23,8 +23,8 @@ pub struct KeptBytes {
     /// Files that stand in no event, by their URIs: a plugin's log, or what an attempt left that a crash cut
     /// off. Their bytes are as their rows say, and nothing else vouches for either.
     pub unnamed: Vec<String>,
-    /// The summary was made by another version of the program, and is not compared.
-    pub other_summary: bool,
+    /// Files of a summary that says that another version of the program made it: they are not compared.
+    pub other_summary: Vec<String>,
 }
 
 /// Reads every file that an instance keeps, and compares its bytes with its row,
@@ -86,8 +86,8 @@ pub async fn check_kept_bytes(store: &dyn Store, instance: &InstanceId) -> Resul
         let uri = Summary::uri(instance, name);
         // A crash may come between the end and its summary.
         let Some(row) = rows.get(&uri) else { continue };
-        if format != Some(u64::from(summary::FORMAT)) {
-            kept.other_summary = true;
+        if format == SummaryFormat::Other {
+            kept.other_summary.push(uri.clone());
         } else if row.artifact.digest != Digest::of(&bytes) {
             let told = format!("{} with {} bytes", Digest::of(&bytes), bytes.len());
             let difference =
@@ -100,11 +100,23 @@ pub async fn check_kept_bytes(store: &dyn Store, instance: &InstanceId) -> Resul
     Ok(kept)
 }
 
-/// The format that a kept summary says it has.
-async fn summary_format(store: &dyn Store, row: Option<&ArtifactRow>) -> Option<u64> {
-    let row = row?;
-    let bytes = store.read_artifact(&row.artifact.uri, 0, row.artifact.size_bytes).await.ok()?;
-    serde_json::from_slice::<Value>(&bytes).ok()?.get("format")?.as_u64()
+/// Who made a kept summary, as far as it tells.
+#[derive(PartialEq)]
+enum SummaryFormat {
+    /// This version of the program; or it does not tell, which no version does.
+    Ours,
+    Other,
+}
+
+async fn summary_format(store: &dyn Store, row: Option<&ArtifactRow>) -> SummaryFormat {
+    let Some(row) = row else { return SummaryFormat::Ours };
+    let Ok(bytes) = store.read_artifact(&row.artifact.uri, 0, row.artifact.size_bytes).await else {
+        return SummaryFormat::Ours;
+    };
+    match serde_json::from_slice::<Value>(&bytes) {
+        Ok(Value::Object(told)) if told.get("format") != Some(&summary::FORMAT.into()) => SummaryFormat::Other,
+        Ok(_) | Err(_) => SummaryFormat::Ours,
+    }
 }
 
 /// Every artifact whose URI stands anywhere in the events.

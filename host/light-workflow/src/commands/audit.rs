@@ -94,8 +94,8 @@ struct Compared {
     instances: usize,
     /// URIs of files that stand in no event.
     unnamed: Vec<String>,
-    /// Instances whose summary another version of the program made.
-    other_summaries: usize,
+    /// URIs of summaries that another version of the program made.
+    other_summaries: Vec<String>,
 }
 
 impl Compared {
@@ -112,9 +112,12 @@ impl Compared {
                 outln!("  {}", plain(uri));
             }
         }
-        if self.other_summaries > 0 {
-            let summaries = counted(self.other_summaries, "summary", "summaries");
-            outln!("{what}: not compared, made by another version of this program: {summaries}");
+        if !self.other_summaries.is_empty() {
+            let files = counted(self.other_summaries.len(), "file", "files");
+            outln!("{what}: not compared, since they say that another version of this program made them: {files}");
+            for uri in &self.other_summaries {
+                outln!("  {}", plain(uri));
+            }
         }
     }
 }
@@ -169,7 +172,7 @@ async fn verify_store(host: &Host, key: Option<&str>) -> Result<Found, Failure> 
                 let kept = store::check_kept_bytes(store.as_ref(), instance).await?;
                 found.findings.extend(kept.differences.iter().map(Difference::to_string));
                 compared.unnamed.extend(kept.unnamed);
-                compared.other_summaries += usize::from(kept.other_summary);
+                compared.other_summaries.extend(kept.other_summary);
             }
             found.compared = Some(compared);
         }

@@ -225,7 +225,7 @@ async fn a_summary_that_the_history_does_not_give_is_told_and_so_is_a_file_that_
     let right = kept(&store, "i-1", |text| text).await;
     assert_eq!(right.differences, Vec::new());
     assert_eq!(right.unnamed, ["artifact://i-1/t/1/plugin.log.jsonl"]);
-    assert!(!right.other_summary);
+    assert_eq!(right.other_summary, Vec::<String>::new());
 
     let wrong = kept(&store, "i-2", |text| text.replace("published\": 3", "published\": 4")).await;
     let said: Vec<String> = wrong.differences.iter().map(ToString::to_string).collect();
@@ -234,7 +234,13 @@ async fn a_summary_that_the_history_does_not_give_is_told_and_so_is_a_file_that_
     assert!(said[1].starts_with("instance `i-2`: `artifact://i-2/summary/1/summary.json` is sha256:"), "{said:#?}");
 
     let older = kept(&store, "i-3", |text| text.replace("\"format\": 1,", "\"format\": 0,")).await;
-    assert!(older.differences.is_empty() && older.other_summary, "{older:?}");
+    assert_eq!(older.differences, Vec::new());
+    let both = ["artifact://i-3/summary/1/summary.md", "artifact://i-3/summary/1/summary.json"];
+    assert_eq!(older.other_summary, both, "each is named: nothing vouches for what they say");
+
+    let broken =
+        kept(&store, "i-4", |text| text.replace("\"format\": 1,", "\"format\": 1").replace("# Release", "# No")).await;
+    assert_eq!(broken.differences.len(), 2, "what is no summary is compared: {broken:?}");
 }
 
 #[tokio::test]
