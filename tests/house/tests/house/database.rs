@@ -25,6 +25,11 @@ pub fn artifacts(host: &Host) -> BTreeMap<String, String> {
     rows.into_iter().map(|(uri, digest)| (uri, digest.trim_start_matches("sha256:").to_owned())).collect()
 }
 
+/// Digests of the definitions that are kept.
+pub fn definitions(host: &Host) -> Vec<String> {
+    with(host, async |connection| sqlx::query_scalar("select digest from definition").fetch_all(connection).await)
+}
+
 /// Changes rows past everything that protects them.
 pub fn tamper(host: &Host, statements: &'static str) {
     with(host, async |connection| {

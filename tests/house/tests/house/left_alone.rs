@@ -5,6 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
+use crate::database;
 use crate::world::{Host, RELEASE, Stage};
 
 fn head(name: &str) -> String {
@@ -23,12 +24,15 @@ fn a_process_that_nobody_waits_for_runs_once_in_an_instance_of_its_own() {
     let stage = Stage::unattended();
     let host = stage.host();
     let tasks = "do:
+- soon: { wait: PT0.2S }
 - leave: { run: { script: { language: sh, code: 'echo $1', arguments: ['${ .release.releaseId }'] }, await: false, return: stdout } }
 - rest: { wait: PT1S }
 ";
     let definition = stage.write("left.yaml", &(head("left") + tasks)).display().to_string();
     let request = stage.written.request.display().to_string();
     let start = ["release", "start", &request, "--definition", &definition, "--yes"];
+    assert!(host.run_and_crash_after(&start, 1).was_killed());
+    assert_eq!(database::definitions(&host).len(), 2, "what will be started is kept from the start");
     let mut crash = 1;
     while host.run_and_crash_after(&start, crash).was_killed() {
         assert!(crash < 40, "it never comes to its end");
