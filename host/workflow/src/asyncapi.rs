@@ -248,14 +248,15 @@ impl Collector {
         self.messages.len()
     }
 
-    /// Looks at one message; false if the filter passes it by.
+    /// Looks at one message; false if the filter passes it by, or fails on it.
     ///
     /// # Errors
     ///
-    /// A condition fails, or there would be more than a history holds.
+    /// `while` or `until` fails, or there would be more than a history holds.
     pub fn offer(&mut self, message: Value) -> Result<bool, Fault> {
+        // As in `listen`: anybody who may publish must not be able to end the task.
         if let Some(filter) = &self.filter
-            && !filter.holds(&message)?
+            && !filter.holds(&message).unwrap_or(false)
         {
             return Ok(false);
         }
@@ -374,6 +375,9 @@ mod tests {
         let mut collector = Collector::new(&endless, vec![json!(1); MESSAGES_MAX]).unwrap();
         assert!(collector.offer(json!(1)).is_err());
         let wrong = subscription(Some(".payload | keys"), Consume::Amount(1));
+        let mut collector = Collector::new(&wrong, Vec::new()).unwrap();
+        assert!(!collector.offer(json!({ "payload": 7 })).unwrap(), "a filter that fails on a message passes it by");
+        let wrong = subscription(None, Consume::Until(condition("map(.payload | keys) | length > 0", json!(null))));
         let fault = Collector::new(&wrong, Vec::new()).unwrap().offer(json!({ "payload": 7 })).unwrap_err();
         assert_eq!(fault.kind, StandardError::Expression.kind());
     }
