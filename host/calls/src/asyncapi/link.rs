@@ -1,12 +1,10 @@
 //! A connection over which messages go or come, whatever it speaks.
 
 use std::io;
-use std::time::Duration;
 
 use hyper::Method;
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, AUTHORIZATION, HeaderValue};
-use tokio::time::{Instant, timeout_at};
 use url::Url;
 use workflow::asyncapi::{AsyncApiCall, MESSAGES_BYTES_MAX, Protocol};
 use workflow::effect::{EffectClass, Fault, StandardError};
@@ -22,9 +20,6 @@ use crate::exchange::{Opened, Request, parse_url};
 use crate::http;
 use crate::session::{Failure, Session, communication, configuration};
 use crate::tls::Speak;
-
-/// How long a courtesy to the other side may take, within the time of the call.
-pub(super) const GOODBYE: Duration = Duration::from_secs(5);
 
 /// Why a connection is of no use any more.
 #[derive(Debug)]
@@ -68,7 +63,7 @@ impl Link {
         purpose: Purpose,
     ) -> Result<Self, Failure> {
         let opened = Self::opened(session, call, place, address, purpose);
-        match timeout_at(session.deadline, opened).await {
+        match tokio::time::timeout_at(session.deadline, opened).await {
             Ok(opened) => opened,
             Err(_) => Err(session.timed_out().into()),
         }
@@ -163,12 +158,9 @@ impl Link {
         }
     }
 
-    /// Says goodbye where that is said, which is a courtesy.
-    pub async fn close(self, deadline: Instant) {
+    pub async fn close(self) {
         match self {
-            Link::Mqtt(mqtt) => {
-                let _ = timeout_at(deadline.min(Instant::now() + GOODBYE), mqtt.close()).await;
-            }
+            Link::Mqtt(mqtt) => mqtt.close().await,
             Link::Nats(_) | Link::Ws(_) | Link::Events(_) => {}
         }
     }

@@ -25,8 +25,6 @@ const HEADERS: &str = "NATS/1.0";
 pub(super) struct Nats {
     wire: Wire<Stream>,
     has_headers: bool,
-    /// Most bytes of a message, with its headers.
-    payload_max: Option<usize>,
 }
 
 /// What a server says first.
@@ -38,7 +36,6 @@ struct Info {
     tls_required: bool,
     #[serde(default)]
     tls_available: bool,
-    max_payload: Option<usize>,
 }
 
 enum Line {
@@ -59,7 +56,7 @@ impl Nats {
         stream: Stream,
         login: Option<&Login>,
     ) -> Result<Self, LinkError> {
-        let mut nats = Self { wire: Wire::new(stream), has_headers: false, payload_max: None };
+        let mut nats = Self { wire: Wire::new(stream), has_headers: false };
         let info = match nats.line().await? {
             Line::Info(info) => info,
             Line::Message(_) | Line::Ping | Line::Pong | Line::Ok => return Err(unexpected()),
@@ -79,7 +76,6 @@ impl Nats {
             (false, false, _) => {}
         }
         nats.has_headers = info.headers;
-        nats.payload_max = info.max_payload;
         let mut hello = json!({
             "verbose": false, "pedantic": false, "echo": true, "headers": info.headers, "no_responders": false,
             "tls_required": is_secure, "lang": "rust", "name": "light-workflow", "protocol": 1,
@@ -104,8 +100,8 @@ impl Nats {
         if let Some(content_type) = message.content_type.as_deref().filter(|_| self.has_headers) {
             headers.insert(0, ("Content-Type", content_type));
         }
-        let head = if headers.is_empty() {
-            String::new()
+        let mut packet = if headers.is_empty() {
+            format!("PUB {subject} {}\r\n", message.payload.len()).into_bytes()
         } else {
             if !self.has_headers {
                 let detail = "the server has no headers, and the message has some";
@@ -123,20 +119,13 @@ impl Nats {
                 head.push_str(&format!("{name}: {value}\r\n"));
             }
             head.push_str("\r\n");
-            head
+            let line = format!("HPUB {subject} {} {}\r\n{head}", head.len(), head.len() + message.payload.len());
+            line.into_bytes()
         };
-        let bytes = head.len() + message.payload.len();
-        if let Some(max) = self.payload_max.filter(|max| bytes > *max) {
-            let detail = format!("the message has {bytes} bytes, and the server takes {max}");
-            return Err(LinkError::Refused(StandardError::Configuration.fault(detail)));
-        }
-        let line = match head.len() {
-            0 => format!("PUB {subject} {bytes}\r\n"),
-            head_bytes => format!("HPUB {subject} {head_bytes} {bytes}\r\n{head}"),
-        };
-        let packet = [line.as_bytes(), &message.payload, b"\r\nPING\r\n"].concat();
+        packet.extend_from_slice(&message.payload);
+        packet.extend_from_slice(b"\r\nPING\r\n");
         self.wire.send(&packet).await?;
-        self.pong().await.map_err(after_publishing)
+        self.pong().await
     }
 
     pub async fn subscribe(&mut self, subject: &str) -> Result<(), LinkError> {
@@ -237,27 +226,15 @@ fn unexpected() -> LinkError {
     LinkError::Lost("the server sent what is no NATS".to_owned())
 }
 
-/// Only a missing permission is about the message. Everything else ends the
-/// connection, a user's rights that were taken back in the meantime too, and
-/// the server may have passed the message on before.
-fn after_publishing(error: LinkError) -> LinkError {
-    match error {
-        LinkError::Refused(fault) if fault.kind != StandardError::Authorization.kind() => {
-            LinkError::Lost(fault.detail.unwrap_or_default())
-        }
-        LinkError::Refused(_) | LinkError::Lost(_) => error,
-    }
-}
-
 fn refusal(said: &str) -> LinkError {
     let said: String = said.trim_matches('\'').chars().filter(|c| !c.is_control()).take(300).collect();
     let lower = said.to_ascii_lowercase();
-    let detail = format!("the server refuses: {said}");
-    if lower.starts_with("permissions violation") {
-        LinkError::Refused(StandardError::Authorization.fault(detail))
+    let error = if lower.starts_with("permissions violation") {
+        StandardError::Authorization
     } else if lower.starts_with("authorization") || lower.starts_with("user authentication") {
-        LinkError::Refused(StandardError::Authentication.fault(detail))
+        StandardError::Authentication
     } else {
-        LinkError::Lost(detail)
-    }
+        StandardError::Communication
+    };
+    LinkError::Refused(error.fault(format!("the server refuses: {said}")))
 }

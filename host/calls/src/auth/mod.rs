@@ -190,10 +190,22 @@ impl Properties {
     /// `of_text`: what a secret that is plain text means.
     pub fn read<T: DeserializeOwned>(&self, of_text: impl Fn(&str) -> Option<Value>) -> Result<T, Failure> {
         let value = match &self.value {
-            Value::String(text) => of_text(text).ok_or_else(|| self.wrong("it is no JSON object"))?,
+            Value::String(text) => of_text(text).ok_or_else(|| self.wrong(self.why_no_text()))?,
             other => other.clone(),
         };
         T::deserialize(value).map_err(|error| self.wrong(&plain(&error.to_string())))
+    }
+
+    /// Of a secret that is text, and not of the form that the scheme has for one.
+    fn why_no_text(&self) -> &'static str {
+        match self.scheme {
+            AuthenticationScheme::Basic | AuthenticationScheme::Digest => {
+                "it is neither `username:password` nor a JSON object"
+            }
+            AuthenticationScheme::Bearer | AuthenticationScheme::Oauth2 | AuthenticationScheme::Oidc => {
+                "it is no JSON object"
+            }
+        }
     }
 
     fn user(&self, session: &Session<'_>) -> Result<User, Failure> {

@@ -102,6 +102,8 @@ async fn a_secret_that_does_not_fit_is_a_configuration_error_that_does_not_show_
         let detail = fault.detail.unwrap();
         assert!(!detail.contains("hidden-value") && !detail.contains("12345678"), "{detail}");
     }
+    let fault = house.fault(as_whom(&at(&web, "/"), from_secret(Basic, "plain"))).await;
+    assert!(fault.detail.unwrap().ends_with("it is neither `username:password` nor a JSON object"));
     assert_eq!(web.lines(), [""; 0]);
 }
 
