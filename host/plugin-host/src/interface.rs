@@ -95,23 +95,69 @@ impl Interface {
         }
     }
 
-    /// What to write into the task's grants.
-    fn example(self) -> &'static str {
+    /// What to write into the task's grants: no more than `approved` has, where it has any of it.
+    fn example(self, approved: &Grants) -> String {
         match self {
-            Interface::Log => "log: { lines-max: 1000, bytes-max: 262144 }",
-            Interface::ArtifactsRead => "artifacts-read: { names: [\"**\"] }",
-            Interface::ArtifactsWrite => "artifacts-write: { names: [report.json], bytes-max: 1048576 }",
-            Interface::Sandbox => "sandbox: { commands: [template/command], commands-max: 1 }",
-            Interface::Secrets => "secrets: { names: [secret-name] }",
-            Interface::SandboxSecret => {
-                "sandbox: { commands: [template/command], commands-max: 1 } and secrets: { names: [secret-name] }"
+            Interface::Log => {
+                let grant = approved.log.as_ref();
+                let lines = grant.map_or(1000, |grant| grant.lines_max.min(1000));
+                let bytes = grant.map_or(262_144, |grant| grant.bytes_max.min(262_144));
+                format!("log: {{ lines-max: {lines}, bytes-max: {bytes} }}")
             }
-            Interface::Model => "model: { models: [default], questions-max: 1, answer-tokens-max: 2000 }",
-            Interface::Mcp => "mcp: { tools: [server/tool], calls-max: 1 }",
-            Interface::Http => "http: { origins: [\"https://example.com\"], requests-max: 1, bytes-max: 1048576 }",
-            Interface::WasiBaseline => "wasi-baseline: {} and log: { lines-max: 1000, bytes-max: 262144 }",
+            Interface::ArtifactsRead => {
+                let names = approved.artifacts_read.as_ref().map(|grant| &grant.names);
+                format!("artifacts-read: {{ names: [{}] }}", quoted(names, "**"))
+            }
+            Interface::ArtifactsWrite => {
+                let grant = approved.artifacts_write.as_ref();
+                let names = listed(grant.map(|grant| &grant.names), "report.json");
+                let bytes = grant.map_or(1_048_576, |grant| grant.bytes_max.min(1_048_576));
+                format!("artifacts-write: {{ names: [{names}], bytes-max: {bytes} }}")
+            }
+            Interface::Sandbox => {
+                let commands = listed(approved.sandbox.as_ref().map(|grant| &grant.commands), "template/command");
+                format!("sandbox: {{ commands: [{commands}], commands-max: 1 }}")
+            }
+            Interface::Secrets => {
+                let names = listed(approved.secrets.as_ref().map(|grant| &grant.names), "secret-name");
+                format!("secrets: {{ names: [{names}] }}")
+            }
+            Interface::SandboxSecret => {
+                format!("{} and {}", Interface::Sandbox.example(approved), Interface::Secrets.example(approved))
+            }
+            Interface::Model => {
+                let grant = approved.model.as_ref();
+                let models = listed(grant.map(|grant| &grant.models), "default");
+                let tokens = grant.map_or(2000, |grant| grant.answer_tokens_max.min(2000));
+                format!("model: {{ models: [{models}], questions-max: 1, answer-tokens-max: {tokens} }}")
+            }
+            Interface::Mcp => {
+                let tools = listed(approved.mcp.as_ref().map(|grant| &grant.tools), "server/tool");
+                format!("mcp: {{ tools: [{tools}], calls-max: 1 }}")
+            }
+            Interface::Http => {
+                let grant = approved.http.as_ref();
+                let origins = quoted(grant.map(|grant| &grant.origins), "https://example.com");
+                let bytes = grant.map_or(1_048_576, |grant| grant.bytes_max.min(1_048_576));
+                format!("http: {{ origins: [{origins}], requests-max: 1, bytes-max: {bytes} }}")
+            }
+            Interface::WasiBaseline => format!("wasi-baseline: {{}} and {}", Interface::Log.example(approved)),
         }
     }
+}
+
+/// Names as YAML has them, or one that shows the form.
+fn listed<T: fmt::Display>(names: Option<&BTreeSet<T>>, form: &str) -> String {
+    match names.filter(|names| !names.is_empty()) {
+        Some(names) => names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        None => form.to_owned(),
+    }
+}
+
+/// As [`listed`], for names that YAML wants in quotes.
+fn quoted<T: fmt::Display>(names: Option<&BTreeSet<T>>, form: &str) -> String {
+    let names: BTreeSet<String> = names.into_iter().flatten().map(|name| format!("\"{name}\"")).collect();
+    listed(Some(&names), &format!("\"{form}\""))
 }
 
 impl fmt::Display for Interface {
@@ -128,26 +174,26 @@ pub struct MissingGrant {
     pub functions: BTreeSet<String>,
 }
 
-impl fmt::Display for MissingGrant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl MissingGrant {
+    /// For people, with what to write: no more than the review `approved`.
+    pub fn text(&self, approved: &Grants) -> String {
         let functions: Vec<_> = self.functions.iter().map(String::as_str).collect();
+        let (plugin, functions, example) = (&self.plugin, functions.join(", "), self.interface.example(approved));
         if self.interface == Interface::WasiBaseline {
-            return write!(
-                f,
-                "plugin `{}` was built for an operating system (it imports {}), which the task does not grant; add `{}` to the task's grants, or build it for `wasm32-unknown-unknown`",
-                self.plugin,
-                functions.join(", "),
-                self.interface.example()
+            return format!(
+                "plugin `{plugin}` was built for an operating system (it imports {functions}), which the task does not grant; add `{example}` to the task's grants, or build it for `wasm32-unknown-unknown`"
             );
         }
-        write!(
-            f,
-            "plugin `{}` imports `lightapi:release/{}` ({}), which the task does not grant; add `{}` to the task's grants",
-            self.plugin,
-            self.interface,
-            functions.join(", "),
-            self.interface.example()
+        format!(
+            "plugin `{plugin}` imports `lightapi:release/{}` ({functions}), which the task does not grant; add `{example}` to the task's grants",
+            self.interface
         )
+    }
+}
+
+impl fmt::Display for MissingGrant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text(&Grants::default()))
     }
 }
 

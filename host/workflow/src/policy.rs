@@ -8,7 +8,7 @@ use crate::capability::{CallPolicy, ChildDefinition, EffectivePolicy, Grants, Pl
 use crate::command::SandboxMode;
 use crate::definition::outbound::{Endpoint, Outbound};
 use crate::definition::{Definition, Problem, Process, Run, Task, TaskKind, TaskList, WorkflowName, problem_at};
-use crate::ids::{Digest, PluginName, TemplateName};
+use crate::ids::{Digest, PluginName, TaskPath, TemplateName};
 use crate::image::TaskImage;
 use crate::origin::Origin;
 
@@ -248,8 +248,18 @@ impl Resolver<'_> {
     }
 
     fn problem(&mut self, task: &Task, message: String) {
+        let message = match failed_task(&task.reference) {
+            Some(failed) => format!("(`onFailure` of `{failed}`) {message}"),
+            None => message,
+        };
         self.problems.push(problem_of(task, message));
     }
+}
+
+/// The name of the task whose `onFailure` makes this call, if one does.
+fn failed_task(reference: &str) -> Option<&str> {
+    let (failed, _) = reference.rsplit_once(&format!("/{}/0/", TaskPath::ON_FAILURE))?;
+    failed.rsplit('/').next()
 }
 
 /// The image that a task names. Which one that is the host finds out later: see [`EffectivePolicy::images_mut`].
@@ -312,7 +322,7 @@ mod tests {
             (
                 "{ sandbox: { template: small } }",
                 "{ onFailure: { call: diagnose } }",
-                vec!["may not call plugin `diagnose`: there is none"],
+                vec!["(`onFailure` of `t`) may not call plugin `diagnose`: there is none"],
             ),
         ];
         for (security, light, expected) in cases {

@@ -149,11 +149,12 @@ struct Asking<'a> {
 impl Asking<'_> {
     fn explanation(&self, ceiling: Option<(&Place, &Grants)>) -> Explanation {
         let pattern = self.wanted();
-        let mut keys = vec![self.key("task", &self.task.light.grants, self.task_place(), &pattern, Form::Yaml)];
         let nothing = Grants::default();
         let nowhere = Place { file: self.plugin.file.clone(), line: 1 };
         let approved = self.plugin.approval.as_ref();
         let (place, grants) = approved.map_or((&nowhere, &nothing), |(place, entry)| (place, &entry.grants));
+        let form = Form::Yaml { approved: grants };
+        let mut keys = vec![self.key("task", &self.task.light.grants, self.task_place(), &pattern, form)];
         let mut approval = self.key("approval", grants, place.clone(), &pattern, Form::Toml("plugin.grants"));
         if !approval.allows {
             approval.write = Some(format!("light-workflow plugin approve {}", self.plugin.name));
@@ -194,7 +195,7 @@ impl Asking<'_> {
         self.places.grant(&self.task.reference, &field(&self.denied.capability).join("."), &self.denied.subject)
     }
 
-    fn key(&self, key: &str, grants: &Grants, place: Place, wanted: &str, form: Form) -> KeyState {
+    fn key(&self, key: &str, grants: &Grants, place: Place, wanted: &str, form: Form<'_>) -> KeyState {
         let allows = allows(grants, &self.denied.capability, &self.denied.subject);
         let write = (!allows).then(|| line(grants, &self.denied.capability, wanted, form));
         KeyState { key: key.to_owned(), allows, place, write }
@@ -265,8 +266,9 @@ impl Asking<'_> {
 
 /// How a line is written.
 #[derive(Clone, Copy)]
-enum Form {
-    Yaml,
+enum Form<'a> {
+    /// In a task, which may have no more than what is approved.
+    Yaml { approved: &'a Grants },
     /// Below a table of this name.
     Toml(&'static str),
 }
@@ -294,7 +296,7 @@ fn allows(grants: &Grants, capability: &str, subject: &str) -> bool {
 }
 
 /// The whole line as it must be: what it lists now, and the new name.
-fn line(grants: &Grants, capability: &str, wanted: &str, form: Form) -> String {
+fn line(grants: &Grants, capability: &str, wanted: &str, form: Form<'_>) -> String {
     let entries = grants.entries();
     let mut names: Vec<String> =
         entries.into_iter().filter(|entry| entry.capability == capability).map(|entry| entry.subject).collect();
@@ -304,13 +306,26 @@ fn line(grants: &Grants, capability: &str, wanted: &str, form: Form) -> String {
     let is_new = !grants.keys().contains(&capability);
     let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
     let list = quoted.join(", ");
+    let approved = match form {
+        Form::Yaml { approved } => Some(approved),
+        Form::Toml(_) => None,
+    };
     let (yaml, toml) = match (capability, is_new) {
-        ("log", _) => ("log: { lines-max: 200, bytes-max: 65536 }".to_owned(), "lines-max = 200".to_owned()),
+        ("log", _) => {
+            let log = approved.and_then(|approved| approved.log.as_ref());
+            let lines = log.map_or(200, |grant| grant.lines_max.min(200));
+            let bytes = log.map_or(65_536, |grant| grant.bytes_max.min(65_536));
+            (format!("log: {{ lines-max: {lines}, bytes-max: {bytes} }}"), "lines-max = 200".to_owned())
+        }
         ("wasi-baseline", _) => ("wasi-baseline: {}".to_owned(), String::new()),
-        ("model", true) => (
-            format!("model: {{ models: [{list}], questions-max: 1, answer-tokens-max: 2000 }}"),
-            format!("models = [{list}]"),
-        ),
+        ("model", true) => {
+            let model = approved.and_then(|approved| approved.model.as_ref());
+            let tokens = model.map_or(2000, |grant| grant.answer_tokens_max.min(2000));
+            (
+                format!("model: {{ models: [{list}], questions-max: 1, answer-tokens-max: {tokens} }}"),
+                format!("models = [{list}]"),
+            )
+        }
         ("mcp", true) => (format!("mcp: {{ tools: [{list}], calls-max: 1 }}"), format!("tools = [{list}]")),
         ("http", true) => (
             format!("http: {{ origins: [{list}], requests-max: 1, bytes-max: 1048576 }}"),
@@ -331,7 +346,7 @@ fn line(grants: &Grants, capability: &str, wanted: &str, form: Form) -> String {
         (_, false) => (format!("names: [{list}]"), format!("names = [{list}]")),
     };
     match form {
-        Form::Yaml => yaml,
+        Form::Yaml { .. } => yaml,
         Form::Toml(table) => format!("[{table}.{capability}] {toml}"),
     }
 }
