@@ -230,20 +230,11 @@ fn walk(mut instance: Instance, mut now: Timestamp, answer: &Value, leaning: &Le
 
 /// Open questions, answered so that the flow goes on.
 fn answered(instance: &Instance, now: Timestamp) -> Vec<Event> {
-    let decide = |path: &TaskPath, question: &Question| {
-        let reference = path.reference();
-        let mut proceeds = Vec::new();
-        each_task(&instance.definition().tasks, &mut |task| {
-            if let TaskKind::Ask(ask) = &task.kind
-                && task.reference == reference
-            {
-                proceeds.clone_from(&ask.proceed_on);
-            }
-        });
-        let values = || question.options.iter().map(|option| &option.value);
-        let goes_on = values().find(|value| proceeds.contains(value)).or_else(|| values().next());
+    let decide = |question: &Question| {
+        let first = question.options.first().map(|option| option.value.clone()).unwrap_or_default();
+        let approves = question.options.iter().any(|option| option.value == "approved");
         Decision {
-            value: goes_on.cloned().unwrap_or_default(),
+            value: if approves { "approved".to_owned() } else { first },
             decided_by: by(),
             decided_at: now,
             subject_digest: question.subject_digest.clone(),
@@ -251,7 +242,7 @@ fn answered(instance: &Instance, now: Timestamp) -> Vec<Event> {
         }
     };
     let answer = |open: crate::engine::OpenQuestion<'_>| Event::QuestionAnswered {
-        decision: decide(&open.path, open.question),
+        decision: decide(open.question),
         path: open.path,
     };
     instance.open_questions().map(answer).collect()

@@ -56,7 +56,7 @@ fn the_document_says_what_it_is() {
     "#);
     assert_snapshot!(said_of(&format!("{HEAD}evaluate: {{ language: cel, mode: loose }}\ndo: [{{ a: {{ set: {{ x: 1 }} }} }}]")), @"accepted");
     assert_snapshot!(said_of(&format!("{HEAD}evaluate: {{ language: feel, mode: lose }}\ndo: [{{ a: {{ set: {{ x: 1 }} }} }}]")), @r#"
-    d.yaml:2:23: expression language `feel` is not supported yet (see docs/dsl.md)
+    d.yaml:2:23: expression language `feel` is refused (see docs/dsl.md)
     d.yaml:2:35: `lose` is not a value of `evaluate.mode`; did you mean `loose`?
     "#);
 }
@@ -138,7 +138,7 @@ fn common_fields_are_checked() {
     assert_snapshot!(task("{ set: { x: 1 }, input: { form: .x } }"), @r#"d.yaml:3:32: unknown field `form` in `input`; did you mean `from`?"#);
     assert_snapshot!(task("{ set: { x: 1 }, output: { as: 5, schema: { format: avro, document: {} } } }"), @r#"
     d.yaml:3:37: `output.as` must be an expression or a mapping, not a number
-    d.yaml:3:58: schema format `avro` is not supported yet (see docs/dsl.md)
+    d.yaml:3:58: schema format `avro` is refused (see docs/dsl.md)
     "#);
     assert_snapshot!(task("{ set: { x: 1 }, output: { schema: { resource: { endpoint: 'https://x' } } } }"), @"d.yaml:3:65: `output.schema.resource.endpoint`: there is no document `https://x`: it has not been fetched");
     assert_snapshot!(task("{ set: { x: 1 }, timeout: { after: { second: 5 } } }"), @r#"
@@ -309,14 +309,14 @@ fn run_takes_a_shell_command_or_a_script() {
     "#);
     assert_snapshot!(task("{ run: { shell: { command: '' } } }"), @r#"d.yaml:3:33: `run.shell.command` is empty; write something there"#);
     assert_snapshot!(task("{ run: {} }"), @r#"d.yaml:3:13: `run` does not say what to run; give it `shell`, `script`, `container` or `workflow`"#);
-    assert_snapshot!(task("{ run: { container: { image: x, ports: {} } } }"), @r#"d.yaml:3:38: `run.container.ports` is not supported yet (see docs/dsl.md)"#);
+    assert_snapshot!(task("{ run: { container: { image: x, ports: {} } } }"), @r#"d.yaml:3:38: `run.container.ports` is refused (see docs/dsl.md)"#);
     assert_snapshot!(task("{ run: { shell: { command: ls }, script: { language: sh, code: ls } } }"), @r#"d.yaml:3:13: `run` has more than one of `shell`, `script` and `container`; make two tasks of it"#);
     assert_snapshot!(task("{ run: { script: { language: sh, source: { endpoint: x } } } }"), @"d.yaml:3:59: `run.script.source.endpoint`: there is no document `x`: it has not been fetched");
     assert_snapshot!(task("{ run: { shell: { command: ls }, await: false, return: output } }"), @r#"
     d.yaml:3:61: `output` is not a value of `run.return`; it can be `stdout`, `stderr`, `code`, `all`, `none`, `result`
     "#);
     assert_snapshot!(task("{ run: { shell: { command: ls, environment: { 'A=B': x, N: 5 } } } }"), @r#"
-    d.yaml:3:52: `A=B` cannot name an environment variable; use letters, digits and `_`
+    d.yaml:3:52: `A=B` cannot name an environment variable; use letters, digits and `_`, no digit first
     d.yaml:3:65: `run.shell.environment.N` must be text, not `5`; put it in quotes
     "#);
 }
@@ -347,7 +347,7 @@ fn ask_offers_options_that_exist() {
     "#);
     assert_snapshot!(task("{ ask: { prompt: x, options: [] } }"), @r#"d.yaml:3:35: `ask.options` is empty; give it at least one item"#);
     assert_snapshot!(task("{ ask: { prompt: x, assignee: a, assignment: { assigneeId: b, roleId: r, reasonCode: c } } }"), @"d.yaml:3:51: `ask.assignee` and `ask.assignment.assigneeId` both name a person; keep one of them");
-    assert_snapshot!(task("{ ask: { prompt: x, mode: text, required: false, sensitive: true } }"), @"d.yaml:3:55: `ask.sensitive` is not supported yet (see docs/dsl.md)");
+    assert_snapshot!(task("{ ask: { prompt: x, mode: text, required: false, sensitive: true } }"), @"d.yaml:3:55: `ask.sensitive` is refused (see docs/dsl.md)");
     assert_snapshot!(task("{ ask: { prompt: 'a ${ .x b' } }"), @r#"d.yaml:3:23: `ask.prompt`: what follows `${` in `a ${ .x b` is not an expression; write `${ .release.version }`"#);
 }
 
@@ -457,7 +457,7 @@ fn every_field_of_light_workflow_means_something() {
 fn all_problems_come_at_once_and_in_order() {
     assert_snapshot!(said("- a: { run: { shell: { comand: ls } } }\n- b: { call: openrpc }\n- c: { wait: PT }\n- d: { set: { x: '${ ( }' }, then: z }"), @r#"
     d.yaml:3:24: unknown field `comand` in `run.shell`; did you mean `command`?
-    d.yaml:4:14: `call: openrpc` is not supported yet (see docs/dsl.md)
+    d.yaml:4:14: `call: openrpc` is refused (see docs/dsl.md)
     d.yaml:5:14: `wait`: `PT` is not an ISO 8601 duration such as `PT30S` or `P1DT12H`
     d.yaml:6:18: `set`: `${ ( }` is not a jq expression: expected closing parenthesis, found its end
     d.yaml:6:36: `then`: there is no task `z` in this list; name a task of the same list (`a`, `b`, `c`, `d`), or `continue`, `exit`, `end`

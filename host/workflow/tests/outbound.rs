@@ -215,7 +215,7 @@ fn what_is_wrong_with_a_grpc_service_or_a_server_of_mcp_is_said_at_its_place() {
             vec!["`transport` needs either `http` or `stdio`"],
         ),
         (mcp("{}", "{}"), vec!["`transport` needs either `http` or `stdio`"]),
-        (mcp("{ stdio: { command: a }, options: {} }", "{}"), vec!["`with.transport.options` is not supported yet"]),
+        (mcp("{ stdio: { command: a }, options: {} }", "{}"), vec!["`with.transport.options` is refused"]),
         (
             mcp("{ stdio: { command: a } }", "{ grants: {} }"),
             vec!["`metadata.lightWorkflow.grants` has no effect on a server in a sandbox"],

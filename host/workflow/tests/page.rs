@@ -256,7 +256,7 @@ fn what_is_listed_as_refused_is_refused_by_that_name_and_argued() {
         };
         let problems = definition::parse(&text, "d.yaml").expect_err(&example);
         let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        let named = format!("{what} is not supported yet (see docs/dsl.md)");
+        let named = format!("{what} is refused (see docs/dsl.md)");
         assert!(said.iter().any(|said| said.ends_with(&named)), "{what}: {example} says {said:?}");
     }
 }

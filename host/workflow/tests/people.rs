@@ -160,8 +160,8 @@ fn an_answer_that_may_not_be_repeated_faults() {
 #[test]
 fn fields_that_do_not_fit_the_mode_are_refused() {
     for (ask, expected) in [
-        ("{ prompt: x, sensitive: true }", "`ask.sensitive` is not supported yet (see docs/dsl.md)"),
-        ("{ prompt: x, mode: file }", "`ask.mode: file` is not supported yet (see docs/dsl.md)"),
+        ("{ prompt: x, sensitive: true }", "`ask.sensitive` is refused (see docs/dsl.md)"),
+        ("{ prompt: x, mode: file }", "`ask.mode: file` is refused (see docs/dsl.md)"),
         ("{ prompt: x, mode: choice }", "`ask` lets choose and has no options; add `options` or `optionsFrom`"),
         (
             "{ prompt: x, mode: text, options: [{ value: a }] }",
@@ -175,7 +175,7 @@ fn fields_that_do_not_fit_the_mode_are_refused() {
             "{ prompt: x, mode: approval, schema: {} }",
             "`ask.schema` is not used by a choice; use `mode: text` or `object`",
         ),
-        ("{ prompt: x, required: false }", "`ask.required: false` of a choice is not supported yet (see docs/dsl.md)"),
+        ("{ prompt: x, required: false }", "`ask.required: false` of a choice is refused (see docs/dsl.md)"),
         (
             "{ prompt: x, default: approved }",
             "`ask.default` of a choice is what `onTimeout` answers, and there is none; add `onTimeout: { action: default }`",
@@ -236,7 +236,7 @@ fn assert_compares_at_paths_and_with_schemas() {
             (found, why) => panic!("{assert}: {found:?}, not {why:?}"),
         }
     }
-    assert!(said("{ assert: { value: 1, rule: { ruleId: x } } }").contains("`assert.rule` is not supported yet"));
+    assert!(said("{ assert: { value: 1, rule: { ruleId: x } } }").contains("`assert.rule` is refused"));
     assert!(said("{ assert: { value: 1, json: { 'a | b': 1 } } }").contains("is not a path"));
 }
 

@@ -129,7 +129,7 @@ fn an_example_of_the_specification_parses_or_is_refused_by_name() {
                 let mut messages = said(&problems);
                 messages.dedup();
                 for message in &messages {
-                    assert!(message.ends_with(" is not supported yet (see docs/dsl.md)"), "{name}: {message}");
+                    assert!(message.ends_with(" is refused (see docs/dsl.md)"), "{name}: {message}");
                 }
                 let features = messages.iter().filter_map(|message| message.split(" is not supported").next());
                 refused.push(format!("{name}: {}", features.collect::<Vec<_>>().join(", ")));

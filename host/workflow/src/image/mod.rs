@@ -17,7 +17,7 @@ pub use documents::{
     DocumentError, Found, ImageConfig, ImageManifest, Layer, MANIFEST_TYPES, Packing, Platform, read_config,
     read_manifest,
 };
-pub use name::{DEFAULT_REGISTRY, NameError, read_name};
+pub use name::{DEFAULT_REGISTRY, NameError, check_host_name, read_name};
 
 /// When a registry is asked which image a name means.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! How definitions name images.
 
 use crate::distribution::Reference;
+use crate::expression::excerpt;
 
 /// The registry of a name that has none, as everywhere.
 pub const DEFAULT_REGISTRY: &str = "docker.io";
@@ -46,6 +47,28 @@ pub fn read_name(text: &str) -> Result<Reference, NameError> {
         reference.tag = Some("latest".to_owned());
     }
     Ok(reference)
+}
+
+/// Of a container's name: what the kernel lets a machine be called.
+const HOST_NAME_BYTES_MAX: usize = 63;
+
+/// Whether a container can be called `name`.
+///
+/// # Errors
+///
+/// What such a name is made of, for people.
+pub fn check_host_name(name: &str) -> Result<(), String> {
+    let inside = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    let is_one = name.len() <= HOST_NAME_BYTES_MAX
+        && name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
+        && name.bytes().all(inside);
+    if is_one {
+        return Ok(());
+    }
+    Err(format!(
+        "`{}` is no name of a container: at most {HOST_NAME_BYTES_MAX} letters, digits, `_`, `.` and `-`, and the first is a letter or digit",
+        excerpt(name, 300)
+    ))
 }
 
 #[cfg(test)]

@@ -151,15 +151,15 @@ impl<'a> Field<'a> {
         self.problems.error(key, format!("unknown field `{name}`{place}"), Some(help));
     }
 
-    /// Refuses a part of the specification that does not work here yet.
+    /// Refuses a part of the specification that does not work here: `docs/dsl.md` says why.
     pub fn unsupported_at(&self, key: &Node, name: &str) {
         let label = self.label_of(name);
-        self.problems.error(key, format!("`{label}` is not supported yet (see docs/dsl.md)"), None);
+        self.problems.error(key, format!("`{label}` is refused (see docs/dsl.md)"), None);
     }
 
-    /// Refuses this value as `what`, which does not work here yet.
+    /// Refuses this value as `what`, which does not work here.
     pub fn unsupported<T>(&self, what: &str) -> Option<T> {
-        self.error(format!("{what} is not supported yet (see docs/dsl.md)"), None);
+        self.error(format!("{what} is refused (see docs/dsl.md)"), None);
         None
     }
 

@@ -4,7 +4,8 @@ use super::super::model::{ContainerProcess, Process};
 use super::run::{Shared, shared};
 use super::secrets::Declared;
 use super::values;
-use crate::image::{PullPolicy, read_name};
+use crate::expression::Template;
+use crate::image::{PullPolicy, check_host_name, read_name};
 use crate::located::Field;
 
 pub fn container(field: &Field, declared: Declared) -> Option<(Process, Shared)> {
@@ -19,7 +20,7 @@ pub fn container(field: &Field, declared: Declared) -> Option<(Process, Shared)>
             None
         }
     });
-    let name = name.optional(values::text_template);
+    let name = name.optional(self::name);
     let command = command.optional(values::code_template);
     let pull = pull.or(PullPolicy::default(), |field| {
         field.choice(&[
@@ -33,6 +34,19 @@ pub fn container(field: &Field, declared: Declared) -> Option<(Process, Shared)>
     lifetime?;
     let process = ContainerProcess { image: image?, pull: pull?, name: name?, command: command? };
     Some((Process::Container(Box::new(process)), shared?))
+}
+
+/// One that is computed is checked when it is known.
+fn name(field: &Field) -> Option<Template> {
+    let template = values::text_template(field)?;
+    let literal = template.source.as_str().filter(|_| template.is_literal());
+    match literal.map_or(Ok(()), check_host_name) {
+        Ok(()) => Some(template),
+        Err(wrong) => {
+            field.error(wrong, None);
+            None
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

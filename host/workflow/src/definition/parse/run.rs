@@ -131,13 +131,14 @@ pub fn environment(field: &Field) -> Option<BTreeMap<String, Template>> {
     values::named_text_templates(field)
 }
 
-/// What no process could see as an environment variable.
+/// What no shell could see as an environment variable.
 fn refuse_unusable_names(environment: &Field) {
     for (key, _) in environment.members().unwrap_or_default() {
         let name = key.text().unwrap_or_default();
-        if name.is_empty() || name.contains(['=', '\0']) {
+        let is_usable = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+        if name.is_empty() || name.starts_with(|first: char| first.is_ascii_digit()) || !name.chars().all(is_usable) {
             let message = format!("`{name}` cannot name an environment variable");
-            environment.problems.error(key, message, Some("use letters, digits and `_`".to_owned()));
+            environment.problems.error(key, message, Some("use letters, digits and `_`, no digit first".to_owned()));
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::engine::scope::Scope;
 use crate::event::Event;
 use crate::expression::{Template, excerpt};
 use crate::ids::{ArtifactUri, PluginName};
-use crate::image::PinnedImage;
+use crate::image::{PinnedImage, check_host_name};
 
 /// The plugin whose call answers its input, where policy says so.
 const ECHO: &str = "echo";
@@ -202,24 +202,10 @@ fn container(
 ) -> Result<Option<Container>, Fault> {
     let Process::Container(container) = &run.process else { return Ok(None) };
     let host_name = container.name.as_ref().map(text).transpose()?;
-    if let Some(name) = host_name.as_ref().filter(|name| !is_host_name(name)) {
-        let detail = format!(
-            "`{}` is no name of a container: at most {HOST_NAME_BYTES_MAX} letters, digits, `_`, `.` and `-`, and the first is a letter or digit",
-            excerpt(name, SAID_BYTES_MAX)
-        );
-        return Err(StandardError::Validation.fault(detail));
+    if let Some(wrong) = host_name.as_ref().and_then(|name| check_host_name(name).err()) {
+        return Err(StandardError::Validation.fault(wrong));
     }
     Ok(Some(Container { image: pinned(policy)?.image.clone(), host_name }))
-}
-
-/// Of a container's name: what the kernel lets a machine be called.
-const HOST_NAME_BYTES_MAX: usize = 63;
-
-fn is_host_name(name: &str) -> bool {
-    let inside = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-    name.len() <= HOST_NAME_BYTES_MAX
-        && name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
-        && name.bytes().all(inside)
 }
 
 /// Whether a shell would find one plain word in it.
@@ -283,22 +269,7 @@ pub(super) fn unknown(running: Running<'_>, attempting: &Attempting, detail: &st
 fn command_output(running: Running<'_>, result: &CommandResult) -> Result<Value, Fault> {
     let returns = match &running.task.kind {
         TaskKind::Run(run) => run.returns,
-        TaskKind::Do(_)
-        | TaskKind::Set(_)
-        | TaskKind::Switch(_)
-        | TaskKind::Assert(_)
-        | TaskKind::Call(_)
-        | TaskKind::Outbound(_)
-        | TaskKind::RunWorkflow(_)
-        | TaskKind::Ask(_)
-        | TaskKind::Try(_)
-        | TaskKind::Raise(_)
-        | TaskKind::For(_)
-        | TaskKind::Fork(_)
-        | TaskKind::Function(_)
-        | TaskKind::Wait(_)
-        | TaskKind::Emit(_)
-        | TaskKind::Listen(_) => RunReturn::Result,
+        _ => RunReturn::Result,
     };
     let ended_by_itself = matches!(result.status, CommandStatus::Succeeded | CommandStatus::Failed);
     let asked_for_code = matches!(returns, RunReturn::Code | RunReturn::All);
