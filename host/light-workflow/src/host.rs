@@ -25,7 +25,7 @@ use worker::{
 use workflow::capability::{
     Approval, Date, EffectivePolicy, Grants, PluginManifest, PluginPolicy, PluginsLock, effective,
 };
-use workflow::definition::{Definition, PluginFacts};
+use workflow::definition::{Definition, PluginFacts, each_task};
 use workflow::distribution::{PublicKey, TrustedKeys, unpack};
 use workflow::policy::{PolicyProblem, PolicySources};
 use workflow::redaction::Redactor;
@@ -145,10 +145,32 @@ impl Parts {
             approved_calls: &self.approved_calls,
             echo: false,
         };
-        let (mut policy, problems) = workflow::policy::examine(definition, &sources);
+        let (mut policy, mut problems) = workflow::policy::examine(definition, &sources);
+        problems.extend(self.unreachable(definition, &policy));
         self.pin_servers(&mut policy);
         policy.definitions.values_mut().for_each(|child| self.pin_servers(child));
         (policy, problems)
+    }
+
+    /// Hosts that a task wants to reach and its template does not have: its sandbox would not start.
+    fn unreachable(&self, definition: &Definition, policy: &EffectivePolicy) -> Vec<PolicyProblem> {
+        let mut problems = Vec::new();
+        each_task(&definition.tasks, &mut |task| {
+            let template = policy.tasks.get(&task.reference).and_then(|policy| self.templates.get(&policy.template));
+            let Some(template) = template else { return };
+            let missing = task.light.egress.iter().filter(|target| !template.egress().contains(*target));
+            problems.extend(missing.map(|target| PolicyProblem {
+                task: task.name.clone(),
+                reference: task.reference.clone(),
+                line: task.line,
+                message: format!(
+                    "wants egress to `{target}`, which is not in the `egress` of its template `{}`; there are {}",
+                    template.name(),
+                    listed(template.egress())
+                ),
+            }));
+        });
+        problems
     }
 
     /// The templates of the operator's MCP servers that a task is granted are those of the start as well.
@@ -260,7 +282,8 @@ impl Parts {
         let inspection = plugin_host::inspect(&bytes).map_err(|error| vec![error.to_string()])?;
         let missing = inspection.missing_grants(name.as_str(), &grants);
         if !missing.is_empty() {
-            return Err(missing.iter().map(ToString::to_string).collect());
+            let approved = approval.lock.map(|entry| entry.grants.clone()).unwrap_or_default();
+            return Err(missing.iter().map(|missing| missing.text(&approved)).collect());
         }
         Ok(PluginPolicy { name: name.clone(), digest, grants })
     }

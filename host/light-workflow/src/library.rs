@@ -1,7 +1,6 @@
 //! Definitions by name: those in the host's folder, and those that ran here before.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::iter;
 use std::sync::Arc;
 
 use store::{Store, StoreError};
@@ -80,6 +79,11 @@ impl Library {
         self.known.values().flatten()
     }
 
+    /// Files of the folder that are no definition: place and first reason.
+    pub fn unreadable(&self) -> impl Iterator<Item = &String> {
+        self.unreadable.iter()
+    }
+
     /// # Errors
     ///
     /// What is there instead, for people.
@@ -105,12 +109,9 @@ impl Library {
         text
     }
 
-    /// Every definition that `policy` of `definition` names, for the store to keep: children, and what they or it
-    /// start and do not wait for. That text is made by this version of the program; another might make another.
-    pub fn pinned(&self, definition: &Definition, policy: &EffectivePolicy) -> BTreeMap<Digest, Arc<Definition>> {
-        let starters = iter::once(definition).chain(self.all().map(Arc::as_ref));
-        let detached = starters.flat_map(|starter| starter.detached.values());
-        let named = self.all().chain(detached).filter(|known| policy.definitions.contains_key(&known.digest));
-        named.map(|known| (known.digest.clone(), known.clone())).collect()
+    /// Digest and source of every definition that `policy` names, for the store to keep.
+    pub fn sources(&self, policy: &EffectivePolicy) -> Vec<(Digest, String)> {
+        let named = self.all().filter(|definition| policy.definitions.contains_key(&definition.digest));
+        named.map(|definition| (definition.digest.clone(), definition.source.clone())).collect()
     }
 }

@@ -10,6 +10,7 @@ mod library;
 mod output;
 mod releases;
 mod schedules;
+mod stopping;
 
 use std::process::ExitCode;
 

@@ -95,6 +95,11 @@ pub fn plain(text: &str) -> String {
     plain
 }
 
+/// As [`plain`], where one line is meant: line ends and tabs are shown, too.
+pub fn one_line(text: &str) -> String {
+    plain(text).replace('\n', "\\n").replace('\t', "\\t")
+}
+
 /// Characters that make a line read otherwise than it is written.
 fn turns_text_around(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -145,5 +150,6 @@ mod tests {
     fn a_terminal_does_not_obey_a_log() {
         assert_eq!(plain("a\u{1b}[2Jb\tc\n"), "a\\u{1b}[2Jb\tc\n");
         assert_eq!(plain("yes\u{202e}on"), "yes\\u{202e}on");
+        assert_eq!(one_line("a\u{1b}\r\nb\tc"), "a\\u{1b}\\r\\nb\\tc");
     }
 }

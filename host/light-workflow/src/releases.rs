@@ -96,8 +96,7 @@ pub async fn start(host: &Host, run: NewRun) -> Result<(InstanceId, Started), No
     let now = host.now();
     let (instance, events) = workflow::engine::start(&definition, id.clone(), run.input, run.started_by, policy, now);
     host.definitions.insert(definition.clone());
-    let pinned = library.pinned(&definition, instance.policy());
-    for child in pinned.values() {
+    for child in library.all() {
         host.definitions.insert(child.clone());
     }
     let also = worker::alongside(store.as_ref(), &host.definitions, BTreeSet::new(), &instance, &events, now).await?;
@@ -110,7 +109,7 @@ pub async fn start(host: &Host, run: NewRun) -> Result<(InstanceId, Started), No
             definition: definition.digest.clone(),
             definition_name: definition.full_name(),
             definition_source: definition.source.clone(),
-            definitions: pinned.into_iter().map(|(digest, child)| (digest, child.source.clone())).collect(),
+            definitions: library.sources(instance.policy()),
             parent: None,
             events,
             projection: worker::projection(&instance),
@@ -160,6 +159,23 @@ pub fn definition_path(definitions: &Path, release_type: ReleaseType) -> PathBuf
         ReleaseType::RustProducts => "rust-products.yaml",
         ReleaseType::JavaTrain => "java-train.yaml",
     })
+}
+
+/// The definition that somebody named, or the host's for releases of this type.
+pub fn definition_for(parts: &Parts, named: Option<&Path>, release_type: ReleaseType) -> Result<PathBuf, Failure> {
+    if let Some(named) = named {
+        return Ok(named.to_owned());
+    }
+    let path = definition_path(&parts.config.paths.definitions, release_type);
+    if path.is_file() {
+        return Ok(path);
+    }
+    let kind = serde_json::to_value(release_type)?;
+    Err(Failure::used_wrongly(format!(
+        "this host has no definition for releases of type `{}`: there is no `{}`; name one with --definition",
+        kind.as_str().unwrap_or_default(),
+        path.display()
+    )))
 }
 
 /// Refuses, before anything is written, what could not be run to its end on this host.

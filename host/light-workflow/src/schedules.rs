@@ -14,6 +14,7 @@ use workflow::{Actor, Digest};
 
 use crate::host::Host;
 use crate::library::Library;
+use crate::output::one_line;
 use crate::releases::{self, NewRun, NotStarted};
 
 /// How often the folder is read again.
@@ -60,30 +61,50 @@ fn scheduled(library: &Library) -> BTreeMap<Digest, Arc<Definition>> {
     scheduled.map(|definition| (definition.digest.clone(), definition.clone())).collect()
 }
 
-/// Works until it is told to stop. A definition that cannot be started is said once in the log, and tried again.
+/// What the folder holds, as of one reading.
+#[derive(Default)]
+struct Folder {
+    scheduled: BTreeMap<Digest, Arc<Definition>>,
+    /// What cannot be read, with place and reason.
+    unreadable: BTreeSet<String>,
+}
+
+impl Folder {
+    fn read(host: &Host) -> Self {
+        let library = Library::read(&host.parts);
+        Self { scheduled: scheduled(&library), unreadable: library.unreadable().cloned().collect() }
+    }
+}
+
+/// Works until it is told to stop. A definition that cannot be read or started is said once in the log, and tried again.
 pub async fn run(host: Arc<Host>, mut stop: watch::Receiver<bool>) {
-    let mut known = BTreeMap::new();
+    let mut folder = Folder::default();
     let mut read_at: Option<Instant> = None;
     let (mut said, mut followed) = (BTreeSet::new(), BTreeSet::new());
     while !*stop.borrow() {
         if read_at.is_none_or(|at| at.elapsed() >= READ) {
             let reader = host.clone();
-            let reading = tokio::task::spawn_blocking(move || scheduled(&Library::read(&reader.parts)));
+            let reading = tokio::task::spawn_blocking(move || Folder::read(&reader));
             // A document that is slow to come does not hold up the end.
             let read = tokio::select! {
                 _ = stop.changed() => return,
                 read = reading => read,
             };
             match read {
-                Ok(read) => known = read,
+                Ok(read) => {
+                    for problem in read.unreadable.difference(&folder.unreadable) {
+                        error!("A definition cannot be read, and no schedule of it goes on: {}", one_line(problem));
+                    }
+                    folder = read;
+                }
                 Err(problem) => error!("The folder of definitions could not be read: {problem}"),
             }
             read_at = Some(Instant::now());
         }
-        let starter = Starter { host: &host, known: &known };
+        let starter = Starter { host: &host, known: &folder.scheduled };
         let store = host.shared_store();
         let mut pause = LOOK;
-        for (digest, definition) in &known {
+        for (digest, definition) in &folder.scheduled {
             match start_due(store.as_ref(), &starter, definition, host.now()).await {
                 Ok(next) => {
                     if followed.insert(digest.clone()) {

@@ -16,7 +16,7 @@ use workflow::{Digest, InstanceId, Recorded};
 use super::Context;
 use crate::cli::{Audit, AuditExport, AuditVerify};
 use crate::host::Host;
-use crate::output::{DONE, FAILED, Failure, counted, errln, outln, plain};
+use crate::output::{DONE, FAILED, Failure, counted, errln, one_line, outln};
 
 /// Leaves read at a time.
 const PAGE: u32 = 1_000;
@@ -56,7 +56,7 @@ async fn verify(context: &Context, verify: AuditVerify) -> Result<u8, Failure> {
         }
     };
     for finding in &found.findings {
-        errln!("error: {what}: {}", plain(finding));
+        errln!("error: {what}: {}", one_line(finding));
     }
     let Some(verified) = found.verified.filter(|_| found.findings.is_empty()) else { return Ok(FAILED) };
     let events = counted(usize::try_from(verified.leaves).unwrap_or(usize::MAX), "event", "events");
@@ -109,14 +109,14 @@ impl Compared {
                  nothing vouches for what they say"
             );
             for uri in &self.unnamed {
-                outln!("  {}", plain(uri));
+                outln!("  {}", one_line(uri));
             }
         }
         if !self.other_summaries.is_empty() {
             let files = counted(self.other_summaries.len(), "file", "files");
             outln!("{what}: not compared, since they say that another version of this program made them: {files}");
             for uri in &self.other_summaries {
-                outln!("  {}", plain(uri));
+                outln!("  {}", one_line(uri));
             }
         }
     }
@@ -150,6 +150,7 @@ fn verify_file(path: &Path, key: Option<&str>) -> Result<Found, Failure> {
         Err(ExportError::File(error)) => {
             Err(Failure::used_wrongly(format!("failed to read the export `{}`: {error}", path.display())))
         }
+        Err(error @ ExportError::NoHeader) => Err(Failure::used_wrongly(format!("{}: {error}", path.display()))),
         verified => Found::of(verified),
     }
 }

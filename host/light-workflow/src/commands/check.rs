@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use workflow::capability::EffectivePolicy;
+use workflow::capability::{EffectivePolicy, Grants};
 use workflow::definition::{self, Definition, PluginFacts, Severity};
 use workflow::{Digest, HttpOrigin, Origin, PluginName};
 
@@ -22,6 +22,8 @@ struct Checked {
     file: PathBuf,
     name: Option<String>,
     policy: Option<EffectivePolicy>,
+    /// Hosts that tasks may reach, by task reference.
+    egress: BTreeMap<String, Vec<String>>,
     /// Documents that it names, as they are now.
     documents: BTreeMap<String, Digest>,
     problems: Vec<String>,
@@ -99,6 +101,7 @@ fn check_file(parts: &Parts, plugins: &BTreeMap<PluginName, PluginFacts>, file: 
         file,
         name: None,
         policy: None,
+        egress: BTreeMap::new(),
         documents: BTreeMap::new(),
         problems: Vec::new(),
         warnings: Vec::new(),
@@ -124,6 +127,11 @@ fn check_file(parts: &Parts, plugins: &BTreeMap<PluginName, PluginFacts>, file: 
         Ok(definition) => {
             checked.name = Some(definition.full_name());
             checked.documents.clone_from(&definition.documents);
+            definition::each_task(&definition.tasks, &mut |task| {
+                if !task.light.egress.is_empty() {
+                    checked.egress.insert(task.reference.clone(), task.light.egress.clone());
+                }
+            });
             checked.warnings = definition::warnings(&definition, &shown).iter().map(ToString::to_string).collect();
             checked.warnings.extend(unchecked(&definition, plugins));
             let calls = definition::check_calls(&definition, &shown, plugins);
@@ -185,7 +193,7 @@ fn unapproved_grants(parts: &Parts, definition: &Definition, file: &str, policy:
 
 fn as_json(checked: &Checked) -> serde_json::Value {
     json!({ "file": checked.file, "name": checked.name, "problems": checked.problems,
-        "warnings": checked.warnings, "documents": checked.documents, "policy": checked.policy })
+        "warnings": checked.warnings, "documents": checked.documents, "policy": checked.policy, "egress": checked.egress })
 }
 
 fn print(checked: &Checked) {
@@ -210,21 +218,15 @@ fn print(checked: &Checked) {
                 None => outln!("    image    {}", image.name),
             }
         }
+        if let Some(hosts) = checked.egress.get(reference) {
+            outln!("    egress   {}", hosts.join(" "));
+        }
         if !task.secrets.is_empty() {
             outln!("    secrets  {}", task.secrets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
         }
         let Some(plugin) = &task.plugin else { continue };
         outln!("    plugin   {} {}", plugin.name, plugin.digest);
-        if let Some(sandbox) = &plugin.grants.sandbox {
-            let commands: Vec<_> = sandbox.commands.iter().map(ToString::to_string).collect();
-            outln!("    commands {} (at most {})", commands.join(" "), sandbox.commands_max);
-        }
-        if let Some(read) = &plugin.grants.artifacts_read {
-            outln!("    reads    {}", read.names.iter().cloned().collect::<Vec<_>>().join(" "));
-        }
-        if let Some(write) = &plugin.grants.artifacts_write {
-            outln!("    writes   {}", write.names.iter().cloned().collect::<Vec<_>>().join(" "));
-        }
+        print_grants(&plugin.grants);
     }
     for (reference, call) in checked.policy.iter().flat_map(|policy| &policy.calls.tasks) {
         outln!("  {reference}");
@@ -238,5 +240,25 @@ fn print(checked: &Checked) {
         if !call.secrets.is_empty() {
             outln!("    secrets  {}", call.secrets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
         }
+    }
+}
+
+/// A line for each capability: what it is granted for, and how much of it.
+fn print_grants(grants: &Grants) {
+    let entries = grants.entries();
+    for of_one in entries.chunk_by(|one, next| one.capability == next.capability) {
+        let capability = of_one[0].capability;
+        let label = match capability {
+            // Named with the task's own.
+            "secrets" => continue,
+            "sandbox" => "commands",
+            "artifacts-read" => "reads",
+            "artifacts-write" => "writes",
+            other => other,
+        };
+        let names = of_one.iter().map(|entry| entry.subject.as_str()).filter(|name| *name != capability);
+        let bound = of_one[0].bound.as_ref().map(|bound| format!("({bound})"));
+        let said: Vec<&str> = names.chain(bound.as_deref()).collect();
+        outln!("    {label:<8} {}", said.join(" "));
     }
 }

@@ -12,6 +12,7 @@ use crate::follow::{Follow, Resting};
 use crate::host::{Host, Parts};
 use crate::output::{DONE, FAILED, Failure, errln, fault_text, outln, plain, write_out};
 use crate::releases;
+use crate::stopping::StopSignals;
 use std::path::Path;
 
 pub async fn run(context: &Context, release: Release) -> Result<u8, Failure> {
@@ -54,6 +55,7 @@ async fn start(context: &Context, start: ReleaseStart) -> Result<u8, Failure> {
         outln!("{instance}");
         return Ok(DONE);
     }
+    let mut signals = StopSignals::listen()?;
     let mut working = host.work().await?;
     let follow = Follow {
         store: host.shared_store(),
@@ -66,7 +68,7 @@ async fn start(context: &Context, start: ReleaseStart) -> Result<u8, Failure> {
     let history = tokio::select! {
         history = follow.to_the_end() => history?,
         ended = working.ended() => return Err(ended),
-        _ = tokio::signal::ctrl_c() => {
+        _ = signals.next() => {
             working.stop().await?;
             errln!("stopped; release {} goes on when it is started again, or by `light-workflow serve`", request.release_id);
             return Ok(FAILED);
@@ -120,18 +122,7 @@ fn checked(
     request: &request::ReleaseRequest,
     (text, file): (&str, &str),
 ) -> Result<releases::NewRun, Failure> {
-    let path = start
-        .definition
-        .clone()
-        .unwrap_or_else(|| releases::definition_path(&parts.config.paths.definitions, request.release_type));
-    if start.definition.is_none() && !path.is_file() {
-        let kind = serde_json::to_value(request.release_type)?;
-        return Err(Failure::used_wrongly(format!(
-            "this host has no definition for releases of type `{}`: there is no `{}`; name one with --definition",
-            kind.as_str().unwrap_or_default(),
-            path.display()
-        )));
-    }
+    let path = releases::definition_for(parts, start.definition.as_deref(), request.release_type)?;
     let definition = releases::read_definition(parts, &path)?;
     releases::refuse_unusable(parts, &definition, &path)?;
     let unapproved = releases::unapproved(&definition, &path.display().to_string());

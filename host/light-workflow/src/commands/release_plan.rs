@@ -60,8 +60,7 @@ pub async fn run(context: &Context, plan: ReleasePlan) -> Result<u8, Failure> {
     let text = read_input(&plan.request, "the release request")?;
     let request = request::parse(&text, &file).map_err(Failure::wrong_input)?;
     let parts = context.parts()?;
-    let folder = &parts.config.paths.definitions;
-    let path = plan.definition.clone().unwrap_or_else(|| releases::definition_path(folder, request.release_type));
+    let path = releases::definition_for(&parts, plan.definition.as_deref(), request.release_type)?;
     let definition = releases::read_definition(&parts, &path)?;
     let policy = parts.policy(&definition, &Library::read(&parts), false).map_err(|problems| {
         Failure::wrong_input(problems.iter().map(|problem| problem.at(&definition, &path.display().to_string())))

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 use store::InstanceFilter;
-use tokio::signal::unix::{SignalKind, signal};
 use workflow::InstanceId;
 use workflow::event::Recorded;
 use workflow::located;
@@ -14,6 +13,7 @@ use crate::follow::{Follow, Resting};
 use crate::host::Host;
 use crate::output::{DONE, FAILED, Failure, errln, fault_text, outln, plain};
 use crate::releases::{self, NewRun};
+use crate::stopping::StopSignals;
 
 pub async fn run(context: &Context, run: Run) -> Result<u8, Failure> {
     let parts = context.parts_with(&run.calls)?;
@@ -49,6 +49,8 @@ pub async fn run(context: &Context, run: Run) -> Result<u8, Failure> {
             return Err(releases::failure_of(error));
         }
     };
+    // Listened for before anything can run: a signal must not come before.
+    let mut signals = StopSignals::listen()?;
     let mut working = host.work().await?;
     let tell = run.output.format == Format::Text;
     let follow = Follow {
@@ -60,7 +62,7 @@ pub async fn run(context: &Context, run: Run) -> Result<u8, Failure> {
         data: host.data.clone(),
     };
     let history = tokio::select! {
-        history = follow_or_cancel(&follow) => history?,
+        history = follow_or_cancel(&follow, &mut signals) => history?,
         ended = working.ended() => return Err(ended),
     };
     working.stop().await?;
@@ -78,26 +80,24 @@ pub async fn run(context: &Context, run: Run) -> Result<u8, Failure> {
     Ok(if summary.status == "completed" { DONE } else { FAILED })
 }
 
-/// Nobody can go on with the instance of a `run`, so an interrupt cancels it and
+/// Nobody can go on with the instance of a `run`, so a signal cancels it and
 /// its commands are stopped; a second one leaves at once.
-async fn follow_or_cancel(follow: &Follow) -> Result<Vec<Recorded>, Failure> {
-    // Listened for from now on: an interrupt must not come before.
-    let mut interrupts = signal(SignalKind::interrupt())?;
+async fn follow_or_cancel(follow: &Follow, signals: &mut StopSignals) -> Result<Vec<Recorded>, Failure> {
     let ended = async {
         let history = follow.to_the_end().await?;
         follow.family_to_the_end(Resting::NotAllowed).await?;
         Ok(history)
     };
     tokio::pin!(ended);
-    tokio::select! {
+    let reason = tokio::select! {
         history = &mut ended => return history,
-        _ = interrupts.recv() => {}
-    }
+        reason = signals.next() => reason,
+    };
     errln!("interrupted: cancelling, and stopping what runs (once more leaves at once)");
-    follow.cancel_family("interrupted at the terminal").await?;
+    follow.cancel_family(reason).await?;
     tokio::select! {
         history = ended => history,
-        _ = interrupts.recv() => {
+        _ = signals.next() => {
             Err(Failure::failed("left before everything had stopped; a command ends by its own time limit"))
         }
     }

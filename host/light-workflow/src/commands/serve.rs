@@ -13,9 +13,11 @@ use crate::host::Working;
 use crate::output::{DONE, Failure, errln};
 use crate::releases::ReleaseStarter;
 use crate::schedules;
+use crate::stopping::StopSignals;
 
 pub async fn run(context: &Context, serve: Serve) -> Result<u8, Failure> {
     let host = Arc::new(context.host_with(&serve.calls).await?);
+    let mut signals = StopSignals::listen()?;
     let mut working = match serve.role {
         Role::All | Role::Worker => Some(host.work().await?),
         Role::Api => None,
@@ -47,7 +49,7 @@ pub async fn run(context: &Context, serve: Serve) -> Result<u8, Failure> {
         Role::Worker => None,
     };
     tokio::select! {
-        stopped = until_stopped() => stopped?,
+        _ = signals.next() => {}
         ended = work_ended(&mut working) => return Err(ended),
         ended = server_ended(&mut server) => return Err(ended),
     }
@@ -65,17 +67,6 @@ pub async fn run(context: &Context, serve: Serve) -> Result<u8, Failure> {
         working.stop().await?;
     }
     Ok(DONE)
-}
-
-/// Returns at an interrupt or a termination signal.
-async fn until_stopped() -> Result<(), Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-        _ = terminate.recv() => {}
-    }
-    Ok(())
 }
 
 /// A host whose worker ended by itself must not look alive.
