@@ -40,7 +40,7 @@ fn what_is_wrong_with_a_call_is_said_at_its_place() {
         (task("operation: o, message: {}, subscription: { consume: { amount: 1 } }"), "`message` and `subscription`"),
         (task("operation: o, message: { payload: 7 }"), "must be a mapping or an expression"),
         (task("operation: o, message: { body: {} }"), "`body`"),
-        (task("operation: o, message: {}, protocol: kafka"), "`protocol: kafka` is not supported"),
+        (task("operation: o, message: {}, protocol: kafka"), "`protocol: kafka` is refused"),
         (task("operation: o, message: {}, protocol: pigeon"), "pigeon"),
         (task("operation: o, message: {}, server: { variables: {} }"), "`with.server.name` is missing"),
         (subscription("filter: true"), "`with.subscription.consume` is missing"),

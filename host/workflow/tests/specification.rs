@@ -131,7 +131,7 @@ fn an_example_of_the_specification_parses_or_is_refused_by_name() {
                 for message in &messages {
                     assert!(message.ends_with(" is refused (see docs/dsl.md)"), "{name}: {message}");
                 }
-                let features = messages.iter().filter_map(|message| message.split(" is not supported").next());
+                let features = messages.iter().filter_map(|message| message.split(" is refused").next());
                 refused.push(format!("{name}: {}", features.collect::<Vec<_>>().join(", ")));
             }
         }

@@ -168,12 +168,14 @@ fn an_interrupted_run_stops_its_command_and_says_that_it_was_cancelled() {
       run: { script: { language: sh, code: "sleep 600" } }
 "#;
     let file = stage.write("sandboxes.yaml", &format!("{HEAD}{tasks}"));
-    let host = stage.host();
-    let mut running = Running::spawn(host.command(&["run", file.to_str().unwrap()]));
-    running.line_with("sleep …");
-    let run = run_of(stage.host());
-    running.interrupt();
-    running.line_with("interrupted: cancelling");
-    assert_eq!(running.end(), Some(1));
-    nothing_is_left_of(&run);
+    for signal in ["INT", "TERM"] {
+        let host = Host { data: stage.path(signal), ..stage.host() };
+        let mut running = Running::spawn(host.command(&["run", file.to_str().unwrap()]));
+        running.line_with("sleep …");
+        let run = run_of(host);
+        running.signal(signal);
+        running.line_with("interrupted: cancelling");
+        assert_eq!(running.end(), Some(1), "{signal}");
+        nothing_is_left_of(&run);
+    }
 }

@@ -12,7 +12,7 @@ use web_stub::{Reply, Web};
 use crate::history::{leaves, no_effect_happened_twice};
 use crate::leftovers::nothing_is_left_of;
 use crate::serve::{Serving, wait_for_end};
-use crate::world::{Host, RELEASE, Stage, eventually, root};
+use crate::world::{Host, RELEASE, Running, Stage, eventually, root};
 
 /// A host whose folder of definitions is this.
 fn with_definitions(stage: &Stage, definitions: &[(&str, &str)]) -> Host {
@@ -216,4 +216,18 @@ fn documents_that_are_slow_to_come_hold_up_nobody() {
     };
     assert_eq!(eventually("the end of one", || ended("parent")), json!({ "noted": 1 }));
     serving.kill();
+}
+
+#[test]
+fn a_definition_that_cannot_be_read_is_told_once_for_each_change() {
+    let stage = Stage::unattended();
+    let broken = TICKING.replace("set:", "sett:");
+    let host = with_definitions(&stage, &[("broken.yaml", &broken), ("ticking.yaml", TICKING)]);
+    let mut serving = Running::spawn(host.command(&["serve", "--role", "worker"]));
+    let said = serving.line_with("broken.yaml:3:");
+    assert!(said.contains("ERROR") && said.contains("no schedule of it goes on"), "{said}");
+    fs::write(stage.path("definitions").join("ticking.yaml"), "document: [\n").unwrap();
+    let said = serving.line_with("ticking.yaml:");
+    assert!(said.contains("ERROR"), "{said}");
+    assert!(!serving.seen().iter().any(|line| line.contains("broken.yaml")), "{:?}", serving.seen());
 }

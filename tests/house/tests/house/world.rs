@@ -284,6 +284,11 @@ impl Running {
         }
     }
 
+    /// Lines that were passed over.
+    pub fn seen(&self) -> &[String] {
+        &self.seen
+    }
+
     pub fn id(&self) -> u32 {
         self.child.id()
     }
@@ -292,9 +297,9 @@ impl Running {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// SIGINT, as a terminal sends it.
-    pub fn interrupt(&self) {
-        let sent = Command::new("kill").args(["-INT", &self.id().to_string()]).status().unwrap();
+    /// `INT`, as a terminal sends it, or `TERM`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 

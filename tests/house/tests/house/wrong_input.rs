@@ -37,6 +37,14 @@ fn a_wrong_definition_is_refused_with_line_problem_and_remedy() {
             "{ run: { shell: { command: 'true' } }, metadata: { lightWorkflow: { security: { sandbox: { template: rust-relase } } } } }",
             "task `look` names sandbox template `rust-relase`, which this host does not have; it has `container`, `java-release`, `rust-release`",
         ),
+        (
+            "{ run: { shell: { command: 'true' } }, metadata: { lightWorkflow: { egress: ['example.com:443'], security: { sandbox: { template: rust-release } } } } }",
+            "task `look` wants egress to `example.com:443`, which is not in the `egress` of its template `rust-release`; there are `",
+        ),
+        (
+            "{ run: { shell: { command: 'true' } }, metadata: { lightWorkflow: { security: { sandbox: { template: rust-release } }, onFailure: { call: diagnose } } } }",
+            "task `diagnose` (`onFailure` of `look`) may not call plugin `diagnose`: plugin `diagnose` imports `lightapi:release/log` (emit), which the task does not grant; add `log: { lines-max: 100, bytes-max: 65536 }`",
+        ),
     ];
     for (task, message) in cases {
         let file = stage.write("wrong.yaml", &with_task(task));
@@ -85,6 +93,13 @@ fn a_wrong_release_request_is_refused_with_line_problem_and_remedy() {
             .says(message);
         assert!(!host.data.exists(), "something was written: {message}");
     }
+    let train = stage.request_with(|request| {
+        request["releaseType"] = "java-train".into();
+        request["runtimeFamilies"] = json!(["java"]);
+    });
+    for command in ["plan", "start"] {
+        host.run(&["release", command, train.to_str().unwrap()]).ended_with(2).says("name one with --definition");
+    }
     let broken = stage.write("broken.json", "{ \"releaseId\": \"x\",\n  ]");
     host.run(&["release", "start", broken.to_str().unwrap()]).ended_with(2).says("broken.json:2:");
     assert!(!host.data.exists(), "something was written");
@@ -116,6 +131,8 @@ fn a_file_that_is_not_there_or_a_configuration_that_is_wrong_is_refused() {
     host.run(&["run", "nowhere.yaml"]).ended_with(2).says("failed to read the definition `nowhere.yaml`");
     host.run(&["check", "nowhere"]).ended_with(2).says("failed to read `nowhere`");
     host.run(&["audit", "verify", "nowhere.jsonl"]).ended_with(2).says("failed to open the export `nowhere.jsonl`");
+    let no_export = stage.written.configuration.to_str().unwrap();
+    host.run(&["audit", "verify", no_export]).ended_with(2).says("the file is not an audit export");
     host.run(&["release", "list"]).ended_with(2).says("there is no light-workflow data in");
     host.run(&["release", "strat"]).ended_with(2).says("similar subcommand exists: 'start'");
 
@@ -281,3 +298,31 @@ fn too_little_address_space_is_told_with_what_to_do() {
     }
     host.run_within(200 << 30, &["run", hello.to_str().unwrap()]).ended_with(0);
 }
+
+/// The example of the page is one that this host takes, and what it may do is told whole.
+#[test]
+fn a_check_shows_all_that_a_task_may_do() {
+    let stage = Stage::unattended();
+    let page = std::fs::read_to_string(root().join("docs/dsl.md")).unwrap();
+    let example = page.split("\n## Failures\n").nth(1).and_then(|rest| rest.split("```").nth(1)).unwrap();
+    let example = example.trim_start_matches("yaml\n");
+    let text = format!(
+        "document: {{ dsl: '1.0.3', namespace: tests, name: page, version: '0.1.0', metadata: {{ lightWorkflow: {{ security: {{ sandbox: {{ template: rust-release }} }} }} }} }}\n\
+         do:\n{example}{FETCH}"
+    );
+    let file = stage.write("page.yaml", &text);
+    let ran = stage.host().run(&["check", file.to_str().unwrap()]).ended_with(0);
+    for line in [
+        "    log      (at most 100 lines and 65536 bytes)\n",
+        "    reads    **\n",
+        "    model    default (at most 1 questions and 1000 tokens of answers an attempt)\n",
+        "    egress   crates.demo.test:80\n",
+    ] {
+        assert!(ran.stdout.contains(line), "{line}: {}", ran.stdout);
+    }
+}
+
+const FETCH: &str = "- fetch:
+    run: { shell: { command: 'true' } }
+    metadata: { lightWorkflow: { egress: ['crates.demo.test:80'] } }
+";
