@@ -1,6 +1,7 @@
 //! Definitions by name: those in the host's folder, and those that ran here before.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::sync::Arc;
 
 use store::{Store, StoreError};
@@ -109,9 +110,12 @@ impl Library {
         text
     }
 
-    /// Digest and source of every definition that `policy` names, for the store to keep.
-    pub fn sources(&self, policy: &EffectivePolicy) -> Vec<(Digest, String)> {
-        let named = self.all().filter(|definition| policy.definitions.contains_key(&definition.digest));
-        named.map(|definition| (definition.digest.clone(), definition.source.clone())).collect()
+    /// Every definition that `policy` of `definition` names, for the store to keep: children, and what they or it
+    /// start and do not wait for. That text is made by this version of the program; another might make another.
+    pub fn pinned(&self, definition: &Definition, policy: &EffectivePolicy) -> BTreeMap<Digest, Arc<Definition>> {
+        let starters = iter::once(definition).chain(self.all().map(Arc::as_ref));
+        let detached = starters.flat_map(|starter| starter.detached.values());
+        let named = self.all().chain(detached).filter(|known| policy.definitions.contains_key(&known.digest));
+        named.map(|known| (known.digest.clone(), known.clone())).collect()
     }
 }

@@ -96,7 +96,8 @@ pub async fn start(host: &Host, run: NewRun) -> Result<(InstanceId, Started), No
     let now = host.now();
     let (instance, events) = workflow::engine::start(&definition, id.clone(), run.input, run.started_by, policy, now);
     host.definitions.insert(definition.clone());
-    for child in library.all() {
+    let pinned = library.pinned(&definition, instance.policy());
+    for child in pinned.values() {
         host.definitions.insert(child.clone());
     }
     let also = worker::alongside(store.as_ref(), &host.definitions, BTreeSet::new(), &instance, &events, now).await?;
@@ -109,7 +110,7 @@ pub async fn start(host: &Host, run: NewRun) -> Result<(InstanceId, Started), No
             definition: definition.digest.clone(),
             definition_name: definition.full_name(),
             definition_source: definition.source.clone(),
-            definitions: library.sources(instance.policy()),
+            definitions: pinned.into_iter().map(|(digest, child)| (digest, child.source.clone())).collect(),
             parent: None,
             events,
             projection: worker::projection(&instance),

@@ -29,10 +29,7 @@ pub async fn alongside(
         if let Event::AttemptStarted { path, attempt, effect } = event
             && let Effect::Workflow { definition, child, awaited, .. } = effect.as_ref()
         {
-            let parsed = match instance.definition().detached_as(definition) {
-                Some(detached) => detached.clone(),
-                None => definitions.get(store, definition).await?,
-            };
+            let parsed = definitions.get(store, definition).await?;
             let started = start_child(instance, (path, *attempt, effect), &parsed, now)
                 .map_err(|source| DriveError::History { instance: child.clone(), source })?;
             if let Some((child, first)) = started {
@@ -80,7 +77,7 @@ fn new_child(parent: &InstanceId, child: &Instance, first: Recorded, now: Timest
         definition: child.definition().digest.clone(),
         definition_name: child.definition().full_name(),
         definition_source: child.definition().source.clone(),
-        // Kept when the first of its ancestors started, or with this one.
+        // Kept when the first of its ancestors started.
         definitions: Vec::new(),
         parent: Some(parent.clone()),
         events: vec![Recorded { at: now, ..first }],

@@ -230,11 +230,20 @@ fn walk(mut instance: Instance, mut now: Timestamp, answer: &Value, leaning: &Le
 
 /// Open questions, answered so that the flow goes on.
 fn answered(instance: &Instance, now: Timestamp) -> Vec<Event> {
-    let decide = |question: &Question| {
-        let first = question.options.first().map(|option| option.value.clone()).unwrap_or_default();
-        let approves = question.options.iter().any(|option| option.value == "approved");
+    let decide = |path: &TaskPath, question: &Question| {
+        let reference = path.reference();
+        let mut proceeds = Vec::new();
+        each_task(&instance.definition().tasks, &mut |task| {
+            if let TaskKind::Ask(ask) = &task.kind
+                && task.reference == reference
+            {
+                proceeds.clone_from(&ask.proceed_on);
+            }
+        });
+        let values = || question.options.iter().map(|option| &option.value);
+        let goes_on = values().find(|value| proceeds.contains(value)).or_else(|| values().next());
         Decision {
-            value: if approves { "approved".to_owned() } else { first },
+            value: goes_on.cloned().unwrap_or_default(),
             decided_by: by(),
             decided_at: now,
             subject_digest: question.subject_digest.clone(),
@@ -242,7 +251,7 @@ fn answered(instance: &Instance, now: Timestamp) -> Vec<Event> {
         }
     };
     let answer = |open: crate::engine::OpenQuestion<'_>| Event::QuestionAnswered {
-        decision: decide(open.question),
+        decision: decide(&open.path, open.question),
         path: open.path,
     };
     instance.open_questions().map(answer).collect()

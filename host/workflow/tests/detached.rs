@@ -47,7 +47,9 @@ fn children(parent: &Run) -> Vec<Run> {
     let started = parent.history.iter().filter_map(|recorded| match &recorded.event {
         Event::AttemptStarted { path, attempt, effect } => {
             let Effect::Workflow { definition, awaited: false, .. } = effect.as_ref() else { return None };
-            let detached = parent.instance.definition().detached_as(definition).expect("it is derived from the parent");
+            let mut detached = parent.instance.definition().detached.values();
+            let detached =
+                detached.find(|detached| detached.digest == *definition).expect("it is derived from the parent");
             // What the store keeps is what a host reads again.
             let again = definition::parse(&detached.source, "kept.yaml").unwrap();
             assert_eq!(again.digest, *definition);

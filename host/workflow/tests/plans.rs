@@ -192,7 +192,7 @@ fn a_step_that_depends_on_what_comes_later_is_named_and_may_not_run() {
     plan(&mut run).answer("approved", "user:ann", None).output(json!({ "found": 1 }));
     assert_eq!(
         fault(&run),
-        "plan-not-approved: `/do/2/send` may run only what a person approved, and no plan of it was part of an approval"
+        "plan-not-approved: `/do/2/send` may run only what a person approved, and no plan of it was part of an approval that still holds"
     );
 }
 
@@ -222,6 +222,79 @@ fn to_ask_again_takes_back_what_was_approved_before() {
     run.output(json!({}));
     plan(&mut run).answer("rejected", "user:ann", None);
     assert!(fault(&run).starts_with("plan-not-approved"), "{}", fault(&run));
+}
+
+/// What an answer by `by` to a question with these fields comes to.
+fn answered(fields: &str, value: &str, by: &str) -> Run {
+    let ask =
+        format!("- ask: {{ ask: {{ prompt: 'Go?', {fields} }}, metadata: {{ lightWorkflow: {{ plan: [send] }} }} }}");
+    let mut run = start(&format!("{ask}\n- send: {{ call: maker, with: {{}}, HELD }}\n"), json!({ "more": ["x"] }));
+    plan(&mut run).answer(value, by, None);
+    run
+}
+
+#[test]
+fn the_walk_gives_the_answer_that_approves_and_only_a_person_who_gives_it_does() {
+    for fields in [
+        "options: [ { value: skip }, { value: publish } ], proceedOn: [publish]",
+        "options: [ { value: publish } ], optionsFrom: '${ .more }', proceedOn: [publish]",
+    ] {
+        let run = answered(fields, "publish", "user:ann");
+        assert_eq!(approved(&run), Some(vec![command(&json!({}))]), "{fields}");
+        let by_a_timer = answered(fields, "publish", "host:timer");
+        assert!(fault(&by_a_timer).starts_with("plan-not-approved"), "{}", fault(&by_a_timer));
+    }
+    let skipped =
+        answered("options: [ { value: skip }, { value: publish } ], proceedOn: [publish]", "skip", "user:ann");
+    assert!(fault(&skipped).starts_with("authorization"), "{}", fault(&skipped));
+}
+
+#[test]
+fn a_turn_of_the_flow_back_to_a_step_uses_up_its_approval() {
+    let tasks = "- ask: ASK
+- first: { set: { x: 1 }, then: later }
+- send: { call: maker, with: {}, HELD }
+- look: { call: maker, with: { what: look } }
+- again: { switch: [ { more: { when: '${ .again }', then: send } }, { done: { then: end } } ] }
+- later: { set: { x: 1 }, then: send }
+";
+    let mut run = start(tasks, json!({}));
+    plan(&mut run).answer("approved", "user:ann", None);
+    assert_eq!(approved(&run), Some(vec![command(&json!({}))]), "it was not used when the flow turned back to it");
+    run.output(json!({})).output(json!({ "again": true }));
+    assert!(fault(&run).starts_with("plan-not-approved"), "{}", fault(&run));
+}
+
+#[test]
+fn a_retry_runs_what_was_approved_once_more_also_after_the_step_was_done() {
+    let tasks = "- ask: ASK
+- sure:
+    try:
+    - send: { call: maker, with: {}, HELD }
+    - wait-for-it:
+        do:
+        - look: { call: maker, with: { what: look } }
+        - again: { switch: [ { more: { when: '${ .again }', then: look } }, { done: { then: exit } } ] }
+    catch: { retry: { limit: { attempt: { count: 5 } } } }
+";
+    let mut run = start(tasks, json!({}));
+    plan(&mut run).answer("approved", "user:ann", None);
+    let error = workflow::effect::Fault {
+        kind: format!("{OWN_ERRORS}transient"),
+        status: 503,
+        title: None,
+        detail: None,
+        instance: None,
+    };
+    let fails = || EffectOutcome::Faulted { error: error.clone() };
+    assert!(approved(&run).is_some());
+    run.complete(fails());
+    assert!(approved(&run).is_some(), "it is tried again");
+    run.output(json!({})).output(json!({ "again": true })).complete(fails());
+    assert_eq!(approved(&run), Some(vec![command(&json!({}))]), "the block is tried again");
+    let folded =
+        Instance::fold(run.instance.id().clone(), run.instance.definition().clone(), run.history.clone()).unwrap();
+    assert_eq!(folded, run.instance);
 }
 
 #[test]
@@ -279,6 +352,18 @@ fn a_name_that_cannot_stand_in_a_plan_is_an_error_with_its_place() {
         (
             "- ask: { ask: { prompt: x, mode: text }, metadata: { lightWorkflow: { plan: [send] } } }\n- send: { call: maker, with: {}, HELD }\n",
             "4: `plan` belongs to a choice: a free answer approves nothing; use `mode: approval` or `choice`",
+        ),
+        (
+            "- ask: { ask: { prompt: x, options: [ { value: publish }, { value: skip } ] }, metadata: { lightWorkflow: { plan: [send] } } }\n- send: { call: maker, with: {}, HELD }\n",
+            "4: `plan` shows what follows from one answer, and here more than one lets the flow go on; add `proceedOn` with the one value that approves; a `catch` of `authorization` can take up the others",
+        ),
+        (
+            "- ask: { ask: { prompt: x, optionsFrom: '${ .all }' }, metadata: { lightWorkflow: { plan: [send] } } }\n- send: { call: maker, with: {}, HELD }\n",
+            "4: `plan` shows what follows from one answer, and here more than one lets the flow go on; add `proceedOn` with the one value that approves; a `catch` of `authorization` can take up the others",
+        ),
+        (
+            "- ask: { ask: { prompt: x, timeout: { after: PT1H }, onTimeout: { action: default, default: approved } }, metadata: { lightWorkflow: { plan: [send] } } }\n- send: { call: maker, with: {}, HELD }\n",
+            "4: `onTimeout` would approve a plan that nobody has seen; use `action: fault`, or answer with a value that is not in `proceedOn`",
         ),
         (
             "- a: { set: { x: 1 }, metadata: { lightWorkflow: { plan: [send] } } }\n- send: { call: maker, with: {}, HELD }\n",

@@ -139,7 +139,7 @@ impl World {
     async fn start(&mut self, id: &InstanceId, definition: Arc<Definition>) {
         let policy = self.programs.policy(&definition);
         let by = Actor::new("simulation").expect("an actor");
-        let child = &self.programs.child;
+        let children = [&self.programs.child, self.programs.detached()];
         let (instance, events) = engine::start(&definition, id.clone(), serde_json::json!({}), by, policy, self.now);
         let new = NewInstance {
             id: id.clone(),
@@ -149,7 +149,7 @@ impl World {
             definition: definition.digest.clone(),
             definition_name: definition.full_name(),
             definition_source: definition.source.clone(),
-            definitions: vec![(child.digest.clone(), child.source.clone())],
+            definitions: children.map(|child| (child.digest.clone(), child.source.clone())).into(),
             parent: None,
             events,
             projection: projection(&instance),

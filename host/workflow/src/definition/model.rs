@@ -62,11 +62,6 @@ impl Definition {
         self.plans.values().any(|tasks| tasks.iter().any(|task| task == reference))
     }
 
-    /// What one of its tasks runs without waiting for it.
-    pub fn detached_as(&self, digest: &Digest) -> Option<&Arc<Definition>> {
-        self.detached.values().find(|detached| detached.digest == *digest)
-    }
-
     /// The YAML as it was given, without its documents.
     pub fn text(&self) -> &str {
         crate::documents::split(&self.source).0
@@ -479,6 +474,16 @@ pub struct Ask {
     /// `authorization`. `approved` when the definition names no options. Empty:
     /// all of them, for options that are not known yet, and for other answers.
     pub proceed_on: Vec<String>,
+}
+
+impl Ask {
+    /// The answer that lets the flow go on, where there is exactly one.
+    pub fn one_way_on(&self) -> Option<&str> {
+        match self.proceed_on.as_slice() {
+            [one] => Some(one),
+            [] | [_, _, ..] => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]

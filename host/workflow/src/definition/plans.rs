@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::model::{Definition, Task, TaskKind};
+use super::model::{Ask, Definition, Task, TaskKind};
 use crate::capability::Planned;
 use crate::located::{Node, Problems, among, closest};
 
@@ -24,6 +24,9 @@ pub(super) fn resolve(definition: &Definition, root: &Node, problems: &Problems)
         if ask.answer.is_some() {
             let message = "`plan` belongs to a choice: a free answer approves nothing";
             problems.error(root.nearest(&pointer), message, Some("use `mode: approval` or `choice`".to_owned()));
+        } else if let Some((field, message, help)) = unclear(ask) {
+            let node = root.nearest(&format!("{}/ask/{field}", task.reference));
+            problems.error(node, message, Some(help.to_owned()));
         }
         let named = task.light.plan.iter().enumerate().filter_map(|(index, name)| {
             let node = root.nearest(&format!("{pointer}/{index}"));
@@ -38,6 +41,22 @@ pub(super) fn resolve(definition: &Definition, root: &Node, problems: &Problems)
         plans.insert(task.reference.clone(), named.collect());
     }
     plans
+}
+
+/// Why no answer, or nobody, would approve just what the plan shows: the field, what is wrong with it and what helps.
+fn unclear(ask: &Ask) -> Option<(&'static str, &'static str, &'static str)> {
+    let Some(approving) = ask.one_way_on() else {
+        return Some((
+            "proceedOn",
+            "`plan` shows what follows from one answer, and here more than one lets the flow go on",
+            "add `proceedOn` with the one value that approves; a `catch` of `authorization` can take up the others",
+        ));
+    };
+    (ask.on_timeout.as_deref() == Some(approving)).then_some((
+        "onTimeout",
+        "`onTimeout` would approve a plan that nobody has seen",
+        "use `action: fault`, or answer with a value that is not in `proceedOn`",
+    ))
 }
 
 fn collect<'d>(definition: &'d Definition, act: &mut impl FnMut(&'d Task)) {

@@ -10,7 +10,8 @@ use super::frame::{
     Asking, Attempting, Branch, BranchState, Extending, ForkEnd, Forking, Frame, Listening, Looping, Sequence, State,
     Step, TryStep, Trying,
 };
-use super::instance::{End, HistoryError, Instance, SinceRest};
+use super::instance::{Approved, End, HistoryError, Instance, SinceRest};
+use super::tasks::ask::TIMER;
 use super::weight::flow_bytes;
 use crate::approval;
 use crate::cloud_event::CloudEvent;
@@ -235,6 +236,9 @@ impl Instance {
             unknown_count,
         });
         self.attempts.insert(path.clone(), attempt);
+        if let Some(approved) = self.approved.get_mut(path) {
+            approved.used = true;
+        }
         if rests {
             self.since_rest = SinceRest::default();
         }
@@ -313,13 +317,26 @@ impl Instance {
         Ok(())
     }
 
-    /// A question that lets the flow go on approves the plan that it showed.
+    /// The plan of a question is approved by a person who gives the one answer that lets the flow go on: the walks
+    /// that found the plan assumed it.
     pub(super) fn note_approval(&mut self, path: &TaskPath) -> Result<(), Refusal> {
-        let State::Asking(asking) = &self.frame(path)?.state else { return Ok(()) };
-        let steps = asking.question.plan.iter().flat_map(|plan| &plan.steps);
-        let steps: Vec<_> = steps.map(|step| (step.path.clone(), step.commands.clone())).collect();
-        self.approved.extend(steps);
+        let definition = self.definition().clone();
+        let frame = self.frame(path)?;
+        let State::Asking(Asking { question, answer: Some(decision), .. }) = &frame.state else { return Ok(()) };
+        let Some(TaskKind::Ask(ask)) = frame.task(&definition).map(|task| &task.kind) else { return Ok(()) };
+        if decision.decided_by.as_str() == TIMER || ask.one_way_on() != Some(&decision.value) {
+            return Ok(());
+        }
+        let steps = question.plan.iter().flat_map(|plan| &plan.steps);
+        let approved = steps.map(|step| (step.path.clone(), Approved { commands: step.commands.clone(), used: false }));
+        let approved: Vec<_> = approved.collect();
+        self.approved.extend(approved);
         Ok(())
+    }
+
+    /// The flow turned back to these tasks: what ran in them with an approval needs another.
+    fn use_up(&mut self, again: &[TaskPath]) {
+        self.approved.retain(|step, approved| !(approved.used && again.iter().any(|task| step.is_within(task))));
     }
 
     fn timer_started(&mut self, path: &TaskPath, due: Timestamp, at: Timestamp) -> Result<(), Refusal> {
@@ -433,6 +450,9 @@ impl Instance {
         let next = sequence.next;
         if next <= from {
             self.since_rest.turn_back_to(&tasks.0[next].reference);
+            let body = self.frame(&ended.parent)?.body_path(&ended.parent);
+            let again = (next..=from).map(|index| body.child(&branch.key(), index, &tasks.0[index].name));
+            self.use_up(&again.collect::<Vec<_>>());
         }
         self.extension_walked(&ended.parent, at)
     }

@@ -233,7 +233,22 @@ pub(super) fn computed_limits(
     };
     let retry = match &task.kind {
         TaskKind::Try(block) => block.retry.as_ref(),
-        _ => None,
+        TaskKind::Do(_)
+        | TaskKind::Set(_)
+        | TaskKind::Switch(_)
+        | TaskKind::Assert(_)
+        | TaskKind::Call(_)
+        | TaskKind::Outbound(_)
+        | TaskKind::Run(_)
+        | TaskKind::RunWorkflow(_)
+        | TaskKind::Ask(_)
+        | TaskKind::Raise(_)
+        | TaskKind::For(_)
+        | TaskKind::Fork(_)
+        | TaskKind::Function(_)
+        | TaskKind::Wait(_)
+        | TaskKind::Emit(_)
+        | TaskKind::Listen(_) => None,
     };
     let attempt = retry.and_then(|retry| retry.attempt_duration_max.as_ref());
     let all = retry.and_then(|retry| retry.duration_max.as_ref());

@@ -106,7 +106,21 @@ fn decide_frame(instance: &Instance, path: &TaskPath, frame: &Frame, now: Timest
             TaskKind::RunWorkflow(run) => tasks::children::conclude(running, run, attempting),
             TaskKind::Ask(ask) => tasks::plans::conclude(running, ask, attempting, now),
             TaskKind::Run(run) if !run.awaits => tasks::children::conclude_detached(running, attempting),
-            _ => tasks::effects::conclude(running, attempting),
+            TaskKind::Do(_)
+            | TaskKind::Set(_)
+            | TaskKind::Switch(_)
+            | TaskKind::Assert(_)
+            | TaskKind::Call(_)
+            | TaskKind::Outbound(_)
+            | TaskKind::Run(_)
+            | TaskKind::Try(_)
+            | TaskKind::Raise(_)
+            | TaskKind::For(_)
+            | TaskKind::Fork(_)
+            | TaskKind::Function(_)
+            | TaskKind::Wait(_)
+            | TaskKind::Emit(_)
+            | TaskKind::Listen(_) => tasks::effects::conclude(running, attempting),
         },
         State::Asking(asking) => tasks::ask::conclude(running, asking, now),
         State::Timing { due, fired } => tasks::wait::conclude(running, *due, *fired, now),

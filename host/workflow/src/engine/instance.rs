@@ -97,6 +97,14 @@ impl SinceRest {
     }
 }
 
+/// The plan of a step that a person approved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Approved {
+    pub commands: Vec<PlannedCommand>,
+    /// An attempt ran with it: it is good for retries of that, and not for when the flow turns back to the step.
+    pub used: bool,
+}
+
 /// A definition, equal to another when its digest is.
 #[derive(Debug, Clone)]
 pub(super) struct SameDigest(pub Arc<Definition>);
@@ -134,7 +142,7 @@ pub struct Instance {
     pub(super) since_rest: SinceRest,
     pub(super) suspended: bool,
     /// What people approved of steps to come.
-    pub(super) approved: BTreeMap<TaskPath, Vec<PlannedCommand>>,
+    pub(super) approved: BTreeMap<TaskPath, Approved>,
     /// In a walk of a forecast: references of the tasks whose `if` counts as true. Nothing of it happens, so no
     /// step is shown to anybody or held to anything.
     pub(super) imagined: Option<Arc<BTreeSet<String>>>,

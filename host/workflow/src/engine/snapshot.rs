@@ -12,10 +12,9 @@ use serde_json::Value;
 
 use super::frame::Frame;
 use super::frames::Frames;
-use super::instance::{End, HistoryError, Instance, SameDigest, SinceRest};
+use super::instance::{Approved, End, HistoryError, Instance, SameDigest, SinceRest};
 use super::views::EndedCommand;
 use crate::capability::EffectivePolicy;
-use crate::command::PlannedCommand;
 use crate::definition::Definition;
 use crate::event::{Parent, Recorded};
 use crate::ids::{Actor, Digest, InstanceId, TaskPath, Timestamp};
@@ -46,7 +45,7 @@ struct Kept<'a> {
     ended_commands: Cow<'a, VecDeque<EndedCommand>>,
     since_rest: Cow<'a, SinceRest>,
     suspended: bool,
-    approved: Cow<'a, BTreeMap<TaskPath, Vec<PlannedCommand>>>,
+    approved: Cow<'a, BTreeMap<TaskPath, Approved>>,
     end: Cow<'a, Option<(End, Timestamp)>>,
 }
 

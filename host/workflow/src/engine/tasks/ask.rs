@@ -15,7 +15,7 @@ use crate::ids::{Actor, Timestamp};
 use crate::plan::ShownPlan;
 
 /// Who decides when nobody does in time and the definition says what then.
-const TIMER: &str = "host:timer";
+pub const TIMER: &str = "host:timer";
 
 /// Asks, or first finds out what the steps would run that the question is about.
 pub fn ask(running: Running<'_>, ask: &Ask, now: Timestamp) -> Result<Event, Fault> {

@@ -269,7 +269,22 @@ pub(super) fn unknown(running: Running<'_>, attempting: &Attempting, detail: &st
 fn command_output(running: Running<'_>, result: &CommandResult) -> Result<Value, Fault> {
     let returns = match &running.task.kind {
         TaskKind::Run(run) => run.returns,
-        _ => RunReturn::Result,
+        TaskKind::Do(_)
+        | TaskKind::Set(_)
+        | TaskKind::Switch(_)
+        | TaskKind::Assert(_)
+        | TaskKind::Call(_)
+        | TaskKind::Outbound(_)
+        | TaskKind::RunWorkflow(_)
+        | TaskKind::Ask(_)
+        | TaskKind::Try(_)
+        | TaskKind::Raise(_)
+        | TaskKind::For(_)
+        | TaskKind::Fork(_)
+        | TaskKind::Function(_)
+        | TaskKind::Wait(_)
+        | TaskKind::Emit(_)
+        | TaskKind::Listen(_) => RunReturn::Result,
     };
     let ended_by_itself = matches!(result.status, CommandStatus::Succeeded | CommandStatus::Failed);
     let asked_for_code = matches!(returns, RunReturn::Code | RunReturn::All);

@@ -60,7 +60,21 @@ impl Instance {
     fn failure_record(&self, path: &TaskPath, error: &Fault) -> Value {
         let command = match self.frames.get(path).map(|frame| &frame.state) {
             Some(State::Attempting(attempting)) => attempting.command(),
-            _ => None,
+            Some(
+                State::Entered
+                | State::Extending(_)
+                | State::Sequence(_)
+                | State::Looping(_)
+                | State::Trying(_)
+                | State::Forking(_)
+                | State::Asking(_)
+                | State::Timing { .. }
+                | State::Listening(_)
+                | State::Emitted(_)
+                | State::Diagnosing { .. }
+                | State::Faulted(_),
+            )
+            | None => None,
         };
         let mut failure = Map::new();
         let summary = error.detail.as_deref().or(error.title.as_deref()).unwrap_or(&error.kind);

@@ -54,10 +54,10 @@ pub(super) fn approved(running: Running<'_>) -> Result<Option<Vec<PlannedCommand
         return Ok(None);
     }
     match instance.approved.get(running.path) {
-        Some(commands) => Ok(Some(commands.clone())),
+        Some(approved) => Ok(Some(approved.commands.clone())),
         None => {
             let detail = format!(
-                "`{}` may run only what a person approved, and no plan of it was part of an approval",
+                "`{}` may run only what a person approved, and no plan of it was part of an approval that still holds",
                 running.path
             );
             Err(own_fault("plan-not-approved", 403, "this was not approved", &detail))
