@@ -4,12 +4,16 @@
 //! The document may be written from either side, so whether it calls the
 //! operation `send` or `receive` decides nothing here.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use workflow::asyncapi::Target;
 
 use super::message::MessageFacts;
 use crate::openapi::resolve;
 use crate::session::{Failure, configuration};
+
+/// Most messages that an operation may describe: each costs a look at the whole
+/// document before one is published. Catalogues have a few dozen.
+const DESCRIBED_MAX: usize = 64;
 
 /// An operation, and the channel it is on.
 pub(super) struct Operation<'d> {
@@ -97,15 +101,13 @@ impl<'d> Operation<'d> {
             .collect()
     }
 
-    /// What the messages of the operation are; none if the document does not say.
-    pub fn messages(&self) -> Result<Vec<MessageFacts>, Failure> {
-        let default_type = self.document["defaultContentType"].as_str();
-        let of = |message: &'d Value| MessageFacts::of(self.document, resolve(self.document, message)?, default_type);
+    /// What the messages of the operation are, each once; none if the document does not say.
+    pub fn messages(&self) -> Result<Vec<MessageFacts<'d>>, Failure> {
         if self.is_3 {
             let of_operation = self.operation.and_then(|operation| operation["messages"].as_array());
             return match of_operation {
-                Some(messages) => messages.iter().map(of).collect(),
-                None => self.channel["messages"].as_object().into_iter().flatten().map(|(_, one)| of(one)).collect(),
+                Some(messages) => self.facts(messages),
+                None => self.facts(self.channel["messages"].as_object().into_iter().flat_map(Map::values)),
             };
         }
         let Some(message) = self.operation.and_then(|operation| operation.get("message")) else {
@@ -113,9 +115,29 @@ impl<'d> Operation<'d> {
         };
         let message = resolve(self.document, message)?;
         match message["oneOf"].as_array() {
-            Some(messages) => messages.iter().map(of).collect(),
-            None => Ok(vec![of(message)?]),
+            Some(messages) => self.facts(messages),
+            None => self.facts([message]),
         }
+    }
+
+    fn facts(&self, described: impl IntoIterator<Item = &'d Value>) -> Result<Vec<MessageFacts<'d>>, Failure> {
+        let mut messages: Vec<&'d Value> = Vec::new();
+        for message in described {
+            let message = resolve(self.document, message)?;
+            if messages.iter().any(|known| std::ptr::eq(*known, message)) {
+                continue;
+            }
+            if messages.len() == DESCRIBED_MAX {
+                let detail = format!(
+                    "the document describes more than {DESCRIBED_MAX} messages for `{}`; name an operation with fewer",
+                    self.name
+                );
+                return Err(configuration(detail));
+            }
+            messages.push(message);
+        }
+        let default_type = self.document["defaultContentType"].as_str();
+        messages.into_iter().map(|message| MessageFacts::of(self.document, message, default_type)).collect()
     }
 
     /// A field of the operation's binding, else of the channel's.

@@ -1,10 +1,12 @@
 //! A connection over which messages go or come, whatever it speaks.
 
 use std::io;
+use std::time::Duration;
 
 use hyper::Method;
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 use workflow::asyncapi::{AsyncApiCall, MESSAGES_BYTES_MAX, Protocol};
 use workflow::effect::{EffectClass, Fault, StandardError};
@@ -20,6 +22,9 @@ use crate::exchange::{Opened, Request, parse_url};
 use crate::http;
 use crate::session::{Failure, Session, communication, configuration};
 use crate::tls::Speak;
+
+/// How long a courtesy to the other side may take, within the time of the call.
+pub(super) const GOODBYE: Duration = Duration::from_secs(5);
 
 /// Why a connection is of no use any more.
 #[derive(Debug)]
@@ -63,7 +68,7 @@ impl Link {
         purpose: Purpose,
     ) -> Result<Self, Failure> {
         let opened = Self::opened(session, call, place, address, purpose);
-        match tokio::time::timeout_at(session.deadline, opened).await {
+        match timeout_at(session.deadline, opened).await {
             Ok(opened) => opened,
             Err(_) => Err(session.timed_out().into()),
         }
@@ -158,9 +163,12 @@ impl Link {
         }
     }
 
-    pub async fn close(self) {
+    /// Says goodbye where that is said, which is a courtesy.
+    pub async fn close(self, deadline: Instant) {
         match self {
-            Link::Mqtt(mqtt) => mqtt.close().await,
+            Link::Mqtt(mqtt) => {
+                let _ = timeout_at(deadline.min(Instant::now() + GOODBYE), mqtt.close()).await;
+            }
             Link::Nats(_) | Link::Ws(_) | Link::Events(_) => {}
         }
     }

@@ -14,10 +14,11 @@ use crate::session::{Failure, configuration};
 const DRAFT: &str = "http://json-schema.org/draft-07/schema#";
 
 /// What a document says of one message.
-pub(super) struct MessageFacts {
-    payload: Option<Value>,
-    headers: Option<Value>,
-    content_type: Option<String>,
+pub(super) struct MessageFacts<'d> {
+    document: &'d Value,
+    payload: Option<&'d Value>,
+    headers: Option<&'d Value>,
+    content_type: Option<&'d str>,
     correlation: Option<Location>,
 }
 
@@ -51,10 +52,10 @@ impl Location {
     }
 }
 
-impl MessageFacts {
-    pub fn of(document: &Value, message: &Value, default_type: Option<&str>) -> Result<Self, Failure> {
+impl<'d> MessageFacts<'d> {
+    pub fn of(document: &'d Value, message: &'d Value, default_type: Option<&'d str>) -> Result<Self, Failure> {
         let traits = message["traits"].as_array().into_iter().flatten();
-        let traits: Vec<&Value> = traits.map(|one| resolve(document, one)).collect::<Result<_, _>>()?;
+        let traits: Vec<&'d Value> = traits.map(|one| resolve(document, one)).collect::<Result<_, _>>()?;
         // What the message says itself is nearer.
         let field =
             |name: &str| [message].into_iter().chain(traits.iter().copied()).find_map(|around| around.get(name));
@@ -66,26 +67,28 @@ impl MessageFacts {
             None => None,
         };
         Ok(Self {
+            document,
             payload: field("payload").map(|schema| self::schema(document, schema, format)).transpose()?,
             headers: field("headers").map(|schema| self::schema(document, schema, None)).transpose()?,
-            content_type: field("contentType").and_then(Value::as_str).or(default_type).map(str::to_owned),
+            content_type: field("contentType").and_then(Value::as_str).or(default_type),
             correlation,
         })
     }
 
     fn check(&self, message: &Message) -> Result<(), Failure> {
-        if let Some(schema) = &self.payload {
-            check_schema(schema, &message.payload, "payload")?;
+        if let Some(schema) = self.payload {
+            check_schema(&whole(self.document, schema), &message.payload, "payload")?;
         }
-        if let Some(schema) = &self.headers {
-            check_schema(schema, &Value::Object(message.headers.clone()), "headers of the message")?;
+        if let Some(schema) = self.headers {
+            let headers = Value::Object(message.headers.clone());
+            check_schema(&whole(self.document, schema), &headers, "headers of the message")?;
         }
         Ok(())
     }
 }
 
-/// A schema that is whole without the document around it.
-fn schema(document: &Value, schema: &Value, format: Option<&str>) -> Result<Value, Failure> {
+/// A schema that this host can check.
+fn schema<'d>(document: &'d Value, schema: &'d Value, format: Option<&'d str>) -> Result<&'d Value, Failure> {
     let schema = resolve(document, schema)?;
     let (format, schema) = match (schema["schemaFormat"].as_str(), schema.get("schema")) {
         (Some(format), Some(inner)) => (Some(format), resolve(document, inner)?),
@@ -99,6 +102,12 @@ fn schema(document: &Value, schema: &Value, format: Option<&str>) -> Result<Valu
         let detail = format!("the document describes the message in `{format}`; this host checks JSON schemas");
         return Err(configuration(detail));
     }
+    Ok(schema)
+}
+
+/// A schema without the document around it. It is as large as that, so there is
+/// never more than one.
+fn whole(document: &Value, schema: &Value) -> Value {
     let mut schema = schema.clone();
     if let Value::Object(members) = &mut schema {
         members.entry("$schema").or_insert_with(|| DRAFT.into());
@@ -109,7 +118,7 @@ fn schema(document: &Value, schema: &Value, format: Option<&str>) -> Result<Valu
             }
         }
     }
-    Ok(schema)
+    schema
 }
 
 /// A message on its way out.
@@ -125,7 +134,7 @@ impl Outbound {
     /// # Errors
     ///
     /// `validation`: the message is none of those that the document describes.
-    pub fn of(message: &Message, facts: &[MessageFacts]) -> Result<Self, Failure> {
+    pub fn of(message: &Message, facts: &[MessageFacts<'_>]) -> Result<Self, Failure> {
         let mut refusals = Vec::new();
         let mut fitting = None;
         for one in facts {
@@ -145,7 +154,7 @@ impl Outbound {
             }
             _ => {}
         }
-        let content_type = fitting.and_then(|facts| facts.content_type.clone());
+        let content_type = fitting.and_then(|facts| facts.content_type).map(str::to_owned);
         let is_json = content_type.as_deref().map(essence).is_none_or(|essence| is_json(&essence));
         let payload = match &message.payload {
             Value::Null => Bytes::new(),
@@ -188,12 +197,12 @@ pub(super) struct Inbound {
 impl Inbound {
     /// `{ payload, headers, correlationId }`; what is not there is left out.
     /// A payload that is not what it says is a text.
-    pub fn value(&self, facts: &[MessageFacts]) -> Value {
+    pub fn value(&self, facts: &[MessageFacts<'_>]) -> Value {
         let only = match facts {
             [only] => Some(only),
             _ => None,
         };
-        let described = only.and_then(|facts| facts.content_type.as_deref());
+        let described = only.and_then(|facts| facts.content_type);
         let given = self.content_type.as_deref().or(described);
         let payload = decode_bytes(&self.payload, given).or_else(|_| decode_bytes(&self.payload, Some("text/plain")));
         let mut message = json!({ "payload": payload.unwrap_or_default() });

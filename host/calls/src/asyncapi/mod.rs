@@ -58,7 +58,7 @@ async fn publish(
     call: &AsyncApiCall,
     operation: &Operation<'_>,
     place: &Place,
-    (message, facts): (&Message, &[MessageFacts]),
+    (message, facts): (&Message, &[MessageFacts<'_>]),
 ) -> Result<Value, Failure> {
     let outbound = Outbound::of(message, facts)?;
     let mut sent = json!({ "payload": message.payload });
@@ -77,7 +77,7 @@ async fn publish(
     let published = timeout_at(session.deadline, link.publish(&address, &outbound, quality)).await;
     match published {
         Ok(Ok(())) => {
-            link.close().await;
+            link.close(session.deadline).await;
             Ok(sent)
         }
         Ok(Err(LinkError::Lost(detail))) => Err(session.lost(class, format!("`{}`: {detail}", place.origin))),

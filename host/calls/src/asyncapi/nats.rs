@@ -25,6 +25,8 @@ const HEADERS: &str = "NATS/1.0";
 pub(super) struct Nats {
     wire: Wire<Stream>,
     has_headers: bool,
+    /// Most bytes of a message, with its headers.
+    payload_max: Option<usize>,
 }
 
 /// What a server says first.
@@ -36,6 +38,7 @@ struct Info {
     tls_required: bool,
     #[serde(default)]
     tls_available: bool,
+    max_payload: Option<usize>,
 }
 
 enum Line {
@@ -56,7 +59,7 @@ impl Nats {
         stream: Stream,
         login: Option<&Login>,
     ) -> Result<Self, LinkError> {
-        let mut nats = Self { wire: Wire::new(stream), has_headers: false };
+        let mut nats = Self { wire: Wire::new(stream), has_headers: false, payload_max: None };
         let info = match nats.line().await? {
             Line::Info(info) => info,
             Line::Message(_) | Line::Ping | Line::Pong | Line::Ok => return Err(unexpected()),
@@ -76,6 +79,7 @@ impl Nats {
             (false, false, _) => {}
         }
         nats.has_headers = info.headers;
+        nats.payload_max = info.max_payload;
         let mut hello = json!({
             "verbose": false, "pedantic": false, "echo": true, "headers": info.headers, "no_responders": false,
             "tls_required": is_secure, "lang": "rust", "name": "light-workflow", "protocol": 1,
@@ -100,8 +104,8 @@ impl Nats {
         if let Some(content_type) = message.content_type.as_deref().filter(|_| self.has_headers) {
             headers.insert(0, ("Content-Type", content_type));
         }
-        let mut packet = if headers.is_empty() {
-            format!("PUB {subject} {}\r\n", message.payload.len()).into_bytes()
+        let head = if headers.is_empty() {
+            String::new()
         } else {
             if !self.has_headers {
                 let detail = "the server has no headers, and the message has some";
@@ -119,13 +123,20 @@ impl Nats {
                 head.push_str(&format!("{name}: {value}\r\n"));
             }
             head.push_str("\r\n");
-            let line = format!("HPUB {subject} {} {}\r\n{head}", head.len(), head.len() + message.payload.len());
-            line.into_bytes()
+            head
         };
-        packet.extend_from_slice(&message.payload);
-        packet.extend_from_slice(b"\r\nPING\r\n");
+        let bytes = head.len() + message.payload.len();
+        if let Some(max) = self.payload_max.filter(|max| bytes > *max) {
+            let detail = format!("the message has {bytes} bytes, and the server takes {max}");
+            return Err(LinkError::Refused(StandardError::Configuration.fault(detail)));
+        }
+        let line = match head.len() {
+            0 => format!("PUB {subject} {bytes}\r\n"),
+            head_bytes => format!("HPUB {subject} {head_bytes} {bytes}\r\n{head}"),
+        };
+        let packet = [line.as_bytes(), &message.payload, b"\r\nPING\r\n"].concat();
         self.wire.send(&packet).await?;
-        self.pong().await
+        self.pong().await.map_err(after_publishing)
     }
 
     pub async fn subscribe(&mut self, subject: &str) -> Result<(), LinkError> {
@@ -226,15 +237,27 @@ fn unexpected() -> LinkError {
     LinkError::Lost("the server sent what is no NATS".to_owned())
 }
 
+/// Only a missing permission is about the message. Everything else ends the
+/// connection, a user's rights that were taken back in the meantime too, and
+/// the server may have passed the message on before.
+fn after_publishing(error: LinkError) -> LinkError {
+    match error {
+        LinkError::Refused(fault) if fault.kind != StandardError::Authorization.kind() => {
+            LinkError::Lost(fault.detail.unwrap_or_default())
+        }
+        LinkError::Refused(_) | LinkError::Lost(_) => error,
+    }
+}
+
 fn refusal(said: &str) -> LinkError {
     let said: String = said.trim_matches('\'').chars().filter(|c| !c.is_control()).take(300).collect();
     let lower = said.to_ascii_lowercase();
-    let error = if lower.starts_with("permissions violation") {
-        StandardError::Authorization
+    let detail = format!("the server refuses: {said}");
+    if lower.starts_with("permissions violation") {
+        LinkError::Refused(StandardError::Authorization.fault(detail))
     } else if lower.starts_with("authorization") || lower.starts_with("user authentication") {
-        StandardError::Authentication
+        LinkError::Refused(StandardError::Authentication.fault(detail))
     } else {
-        StandardError::Communication
-    };
-    LinkError::Refused(error.fault(format!("the server refuses: {said}")))
+        LinkError::Lost(detail)
+    }
 }

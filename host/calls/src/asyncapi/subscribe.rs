@@ -7,11 +7,11 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use workflow::asyncapi::{AsyncApiCall, Collector, Subscription};
 use workflow::effect::StandardError;
 
-use super::link::{Link, LinkError, Purpose};
+use super::link::{GOODBYE, Link, LinkError, Purpose};
 use super::message::{Inbound, MessageFacts};
 use super::server::Place;
 use crate::session::{Failure, Session, communication};
@@ -27,9 +27,6 @@ const QUIET: Duration = Duration::from_millis(200);
 const PAUSE: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// Ending what a broker keeps is a courtesy.
-const GOODBYE: Duration = Duration::from_secs(5);
-
 /// How many marks of recorded messages are kept, to know them when they are given again.
 const MARKS_MAX: usize = 64;
 
@@ -38,7 +35,14 @@ pub(super) struct Source<'a> {
     pub call: &'a AsyncApiCall,
     pub place: &'a Place,
     pub address: &'a str,
-    pub facts: &'a [MessageFacts],
+    pub facts: &'a [MessageFacts<'a>],
+}
+
+impl Source<'_> {
+    /// Until when a courtesy to the other side may take.
+    fn goodbye(&self) -> Instant {
+        self.session.deadline.min(Instant::now() + GOODBYE)
+    }
 }
 
 /// What was taken, and how much of it is on disk.
@@ -76,7 +80,7 @@ pub(super) async fn collect(source: &Source<'_>, subscription: &Subscription) ->
                 }
                 match ended {
                     Ended::Done => {
-                        let _ = timeout(GOODBYE, link.close()).await;
+                        link.close(source.session.deadline).await;
                         break;
                     }
                     Ended::Lost(detail) => detail,
@@ -106,10 +110,10 @@ async fn forget(source: &Source<'_>) {
             let goodbye = async {
                 let link = Link::open(source.session, source.call, source.place, source.address, Purpose::Forget).await;
                 if let Ok(link) = link {
-                    link.close().await;
+                    link.close(source.session.deadline).await;
                 }
             };
-            let _ = timeout(GOODBYE, goodbye).await;
+            let _ = timeout_at(source.goodbye(), goodbye).await;
         }
         Protocol::Http | Protocol::Nats | Protocol::Ws => {}
     }
@@ -141,7 +145,14 @@ impl<'a> Taking<'a> {
         let deadline = self.source.session.deadline;
         loop {
             if self.is_over() {
-                return self.record(link).await;
+                self.write_down().await?;
+                // Whatever the other side hears of it, this is what came.
+                let _ = timeout_at(self.source.goodbye(), acknowledge(link, &self.waiting)).await;
+                return Ok(Ended::Done);
+            }
+            if Instant::now() >= deadline {
+                self.record(link).await?;
+                return Err(self.source.session.timed_out().into());
             }
             let quiet = (!self.waiting.is_empty()).then(|| Instant::now() + QUIET);
             let until = [self.end, quiet].into_iter().flatten().fold(deadline, Instant::min);
@@ -158,10 +169,7 @@ impl<'a> Taking<'a> {
                     self.waiting.clear();
                     return Ok(Ended::Lost(detail));
                 }
-                Err(_) if Instant::now() >= deadline && !self.is_over() => {
-                    self.record(link).await?;
-                    return Err(self.source.session.timed_out().into());
-                }
+                Err(_) if self.is_over() || Instant::now() >= deadline => {}
                 Err(_) => {
                     if let lost @ Ended::Lost(_) = self.record(link).await? {
                         return Ok(lost);
@@ -174,16 +182,25 @@ impl<'a> Taking<'a> {
     async fn look_at(&mut self, inbound: Inbound, link: &mut Link) -> Result<Ended, Failure> {
         let is_known = inbound.is_again && inbound.mark.as_ref().is_some_and(|mark| self.known.contains(mark));
         if is_known || !self.collector.offer(inbound.value(self.source.facts))? {
-            return Ok(acknowledge(link, &[inbound]).await);
+            return Ok(self.acknowledge(link, &[inbound]).await);
         }
         self.waiting.push(Inbound { payload: Vec::new(), ..inbound });
-        if self.waiting.len() >= BATCH { self.record(link).await } else { Ok(Ended::Done) }
+        let is_full = self.waiting.len() >= BATCH && !self.is_over();
+        if is_full { self.record(link).await } else { Ok(Ended::Done) }
     }
 
     /// Writes down what was taken, and then tells the other side.
     async fn record(&mut self, link: &mut Link) -> Result<Ended, Failure> {
         self.write_down().await?;
-        Ok(acknowledge(link, &std::mem::take(&mut self.waiting)).await)
+        let taken = std::mem::take(&mut self.waiting);
+        Ok(self.acknowledge(link, &taken).await)
+    }
+
+    /// As long as there is time, and [`Self::take`] sees when that is up: the
+    /// other side may send, and read nothing.
+    async fn acknowledge(&self, link: &mut Link, taken: &[Inbound]) -> Ended {
+        let until = self.end.into_iter().fold(self.source.session.deadline, Instant::min);
+        timeout_at(until, acknowledge(link, taken)).await.unwrap_or(Ended::Done)
     }
 
     async fn write_down(&mut self) -> Result<(), Failure> {

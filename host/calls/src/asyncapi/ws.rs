@@ -8,8 +8,8 @@ use hyper::StatusCode;
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::header::{
-    AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_VERSION, UPGRADE, USER_AGENT,
+    AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE, USER_AGENT,
 };
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -73,9 +73,8 @@ impl Websocket {
             let detail = format!("`{url}` answered {status}, and not with a websocket");
             return Err(refusal_of(status.as_u16(), detail));
         }
-        let accepted = answer.headers().get(SEC_WEBSOCKET_ACCEPT).and_then(|value| value.to_str().ok());
-        if accepted != Some(&accept_of(&key)) {
-            return Err(LinkError::Lost(format!("`{url}` does not show that it speaks of websockets")));
+        if let Err(why) = agreed(answer.headers(), &key) {
+            return Err(LinkError::Lost(format!("`{url}` {why}")));
         }
         let upgraded = TokioIo::new(hyper::upgrade::on(answer).await?);
         let config = WebSocketConfig::default()
@@ -133,6 +132,22 @@ fn key() -> Result<String, LinkError> {
 
 fn accept_of(key: &str) -> String {
     STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, format!("{key}{SALT}").as_bytes()))
+}
+
+/// Whether the server's answer is one to this host's request (RFC 6455, 4.1).
+fn agreed(answer: &HeaderMap, key: &str) -> Result<(), &'static str> {
+    let texts = |name: HeaderName| answer.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    let names = |name: HeaderName, wanted: &str| {
+        texts(name).flat_map(|text| text.split(',')).any(|one| one.trim().eq_ignore_ascii_case(wanted))
+    };
+    let is_upgraded = names(UPGRADE, "websocket") && names(CONNECTION, "upgrade");
+    if !is_upgraded || !texts(SEC_WEBSOCKET_ACCEPT).eq([accept_of(key)]) {
+        return Err("does not show that it speaks of websockets");
+    }
+    if answer.contains_key(SEC_WEBSOCKET_EXTENSIONS) || answer.contains_key(SEC_WEBSOCKET_PROTOCOL) {
+        return Err("wants an extension or a protocol of websockets that nobody asked for");
+    }
+    Ok(())
 }
 
 fn headers(url: &Url, key: &str) -> Result<HeaderMap, LinkError> {

@@ -179,9 +179,9 @@ impl Mqtt {
                     return Err(LinkError::Lost("the broker did not answer whether it is there".to_owned()));
                 }
                 Err(_) => {
-                    self.wire.send(&Writer::new(0xc0).finish()).await?;
                     self.ping_at = Instant::now() + self.ping_every;
                     self.awaits_pong = true;
+                    self.wire.send(&Writer::new(0xc0).finish()).await?;
                     continue;
                 }
             };
@@ -247,7 +247,13 @@ fn inbound(publish: Publish) -> Inbound {
 fn unexpected(packet: &Packet) -> LinkError {
     match packet {
         Packet::Disconnect { code } => LinkError::Lost(format!("the broker ended the connection (0x{code:02x})")),
-        _ => LinkError::Lost("the broker sent a packet that nobody asked for".to_owned()),
+        Packet::Connected { .. }
+        | Packet::Publish(_)
+        | Packet::PubAck { .. }
+        | Packet::PubRec { .. }
+        | Packet::PubComp { .. }
+        | Packet::SubAck { .. }
+        | Packet::Pong => LinkError::Lost("the broker sent a packet that nobody asked for".to_owned()),
     }
 }
 
