@@ -172,6 +172,8 @@ impl ImageStore {
         if actual == *digest {
             return Ok(Some(bytes));
         }
+        // Of no use to anybody, and who comes next fetches them again.
+        fs::remove_file(&path).map_err(io_error("remove", &path))?;
         Err(ImageError::Digest { expected: digest.clone(), actual })
     }
 

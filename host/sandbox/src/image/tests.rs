@@ -339,6 +339,7 @@ fn bytes_are_kept_under_their_digest_or_not_at_all() {
     // What a disk made of it is not used.
     std::fs::write(house.folder.path().join("images/blobs").join(digest.hex()), "later").unwrap();
     assert!(matches!(house.store.read(&digest, 10), Err(ImageError::Digest { .. })));
+    assert!(!house.store.has(&digest), "what has other bytes than its name says is fetched again");
 }
 
 #[test]
