@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::{Run, actor, noon};
-use workflow::capability::EffectivePolicy;
+use support::{Run, actor, noon, resolved};
 use workflow::command::Command;
 use workflow::definition::{self, Definition};
 use workflow::engine::{self, Instance, Phase, start_child};
@@ -23,22 +22,9 @@ fn read(tasks: &str) -> Arc<Definition> {
     Arc::new(definition::parse(&text, "parent.yaml").unwrap_or_else(|problems| panic!("{problems:?}\n{text}")))
 }
 
-fn policy(definition: &Definition) -> EffectivePolicy {
-    let sources = PolicySources {
-        templates: &[("small".parse().unwrap(), Digest::of(b"small"))].into(),
-        providers: &["local"],
-        plugin: &|_, _| Err(vec!["there is none".to_owned()]),
-        workflow: &|_| Err("there is none".to_owned()),
-        allow_auto_approval: false,
-        approved_calls: &BTreeSet::new(),
-        echo: true,
-    };
-    resolve(definition, &sources).unwrap_or_else(|problems| panic!("{problems:?}"))
-}
-
 fn start(definition: &Arc<Definition>, input: Value) -> Run {
     let id = InstanceId::new("i-1").unwrap();
-    let (instance, history) = engine::start(definition, id, input, actor("test"), policy(definition), noon());
+    let (instance, history) = engine::start(definition, id, input, actor("test"), resolved(definition), noon());
     Run { instance, history, now: noon() }
 }
 

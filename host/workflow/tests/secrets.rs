@@ -6,14 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use support::{HEAD, Run, actor, noon};
+use support::{HEAD, Run, actor, noon, resolved};
 use workflow::calls::{AuthenticationProperties, CallRequest};
-use workflow::capability::EffectivePolicy;
 use workflow::command::Command;
 use workflow::definition::{self, Definition, Reading, tasks_with_secrets_before_an_approval, warnings};
 use workflow::documents::{DocumentName, Documents};
-use workflow::policy::{PolicySources, resolve};
-use workflow::{Digest, Effect, InstanceId, engine};
+use workflow::{Effect, InstanceId, engine};
 
 const FRESH: &str =
     "metadata: { lightWorkflow: { security: { sandbox: { mode: per-task, template: small, reason: r } SECRETS } } }";
@@ -28,24 +26,11 @@ fn said(text: &str) -> String {
     }
 }
 
-fn policy(definition: &Definition) -> EffectivePolicy {
-    let sources = PolicySources {
-        templates: &[("small".parse().unwrap(), Digest::of(b"small"))].into(),
-        providers: &["local"],
-        plugin: &|_, _| Err(vec!["there is none".to_owned()]),
-        workflow: &|_| Err("there is none".to_owned()),
-        allow_auto_approval: false,
-        approved_calls: &BTreeSet::new(),
-        echo: true,
-    };
-    resolve(definition, &sources).unwrap_or_else(|problems| panic!("{problems:?}"))
-}
-
 /// A definition with secrets that is started, as far as its first effect.
 fn started(tasks: &str, input: Value) -> Run {
     let definition = support::definition(&format!("use: {{ secrets: [git-token, token] }}\n{tasks}"));
     let id = InstanceId::new("i-1").unwrap();
-    let (instance, history) = engine::start(&definition, id, input, actor("test"), policy(&definition), noon());
+    let (instance, history) = engine::start(&definition, id, input, actor("test"), resolved(&definition), noon());
     let mut run = Run { instance, history, now: noon() };
     run.take(Vec::new());
     run
@@ -85,7 +70,7 @@ fn a_variable_of_a_process_is_a_secret_as_if_security_named_it() {
         "use: {{ secrets: [token] }}\n{}",
         process("container", "environment: { A: '${ $secrets.token }' }", "")
     );
-    assert_eq!(policy(&support::definition(&text)).secrets().len(), 1);
+    assert_eq!(resolved(&support::definition(&text)).secrets().len(), 1);
 }
 
 #[test]
@@ -156,7 +141,7 @@ fn a_field_of_authentication_names_a_secret_beside_others_that_are_given() {
 fn a_shared_policy_names_one_as_well_and_nothing_of_it_is_kept_or_warned_of() {
     let text = "use: { secrets: [token], authentications: { a: { bearer: { token: '${ $secrets.token }' } } } }\ndo: [{ t: { call: http, with: { method: get, endpoint: { uri: 'https://a.example', authentication: { use: a } } } } }]";
     assert_eq!(said(text), "");
-    assert_eq!(policy(&support::definition(text)).secrets().len(), 1);
+    assert_eq!(resolved(&support::definition(text)).secrets().len(), 1);
 }
 
 #[test]
@@ -168,7 +153,7 @@ fn in_cel_it_has_no_dollar() {
         )
     };
     for secret in ["${ secrets[\"git-token\"] }", "${{ secrets[\"git-token\"] }}"] {
-        assert_eq!(policy(&support::definition(&text(secret))).secrets().len(), 1, "{secret}");
+        assert_eq!(resolved(&support::definition(&text(secret))).secrets().len(), 1, "{secret}");
     }
     assert!(said(&text("${ secrets[\"git-token\"] + \"x\" }")).contains("`secrets` is not available here"));
 }
@@ -318,7 +303,7 @@ fn a_process_that_nobody_waits_for_has_it_too() {
         InstanceId::new("i-2").unwrap(),
         json!({ "values": ["a"] }),
         actor("test"),
-        policy(child),
+        resolved(child),
         noon(),
     );
     let mut run = Run { instance, history, now: noon() };

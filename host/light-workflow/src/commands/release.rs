@@ -1,5 +1,7 @@
 //! `release`: start one, and look at them.
 
+use std::path::Path;
+
 use serde_json::json;
 use store::{InstanceFilter, InstanceRow, Message, Runs, SharedStore};
 use workflow::event::Event;
@@ -13,7 +15,6 @@ use crate::host::{Host, Parts};
 use crate::output::{DONE, FAILED, Failure, errln, fault_text, outln, plain, write_out};
 use crate::releases;
 use crate::stopping::StopSignals;
-use std::path::Path;
 
 pub async fn run(context: &Context, release: Release) -> Result<u8, Failure> {
     match release {

@@ -3,7 +3,7 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use workflow::command::{CommandResult, CommandStatus, SandboxMode};
 use workflow::definition::{self, Definition};
 use workflow::engine::{self, Instance};
 use workflow::event::{Decision, Event, FlowTarget};
+use workflow::policy::{PolicySources, resolve};
 use workflow::summary::{Summary, TaskLine};
 use workflow::{Actor, ArtifactUri, Digest, EffectOutcome, InstanceId, Recorded, TaskPath, TemplateName, Timestamp};
 
@@ -32,6 +33,20 @@ pub fn definition(text: &str) -> Arc<Definition> {
 /// Noon of a certain day.
 pub fn noon() -> Timestamp {
     "2026-11-24T12:00:00Z".parse().unwrap()
+}
+
+/// What a host with nothing but the template `small` allows.
+pub fn resolved(definition: &Definition) -> EffectivePolicy {
+    let sources = PolicySources {
+        templates: &[("small".parse().unwrap(), Digest::of(b"small"))].into(),
+        providers: &["local"],
+        plugin: &|_, _| Err(vec!["there is none".to_owned()]),
+        workflow: &|_| Err("there is none".to_owned()),
+        allow_auto_approval: false,
+        approved_calls: &BTreeSet::new(),
+        echo: true,
+    };
+    resolve(definition, &sources).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
 /// A policy under which every task may run commands in the template `t`, and `call: echo` answers.
